@@ -1,0 +1,71 @@
+"""What a training script will train: the value that inspection hands to placement and prediction."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Source(str, enum.Enum):
+    """Where a fact came from, strongest first."""
+
+    OPTION = "option"
+    DIRECTIVE = "directive"
+    PROBE = "probe"
+    SOURCE_CODE = "source_code"
+    DEFAULT = "default"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact(Generic[T]):
+    """A value and where it came from. ``value`` is None exactly when ``source`` is UNKNOWN."""
+
+    value: T | None = None
+    source: Source = Source.UNKNOWN
+
+    def __post_init__(self) -> None:
+        if (self.value is None) != (self.source is Source.UNKNOWN):
+            raise ValueError(f"a fact needs both a value and a source: {self.value!r} from {self.source}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """One training run, as far as it is known before it starts.
+
+    FLOPs count one multiply-accumulate as two, per sample, matrix and convolution work only. ``input_shape`` is one
+    sample without the batch axis, as the framework orders it. ``batch_size`` is global: what one optimizer step sees
+    over all devices, gradient accumulation left out. ``activation_elements`` is the number of output elements of all
+    layers for one sample. ``layers`` counts the layers that launch work (convolutions, matrix products,
+    normalisations, ...), not containers. ``precision`` is ``float32``, ``mixed_float16``, ``mixed_bfloat16``,
+    ``float16``, ``bfloat16`` or ``float64``.
+    """
+
+    framework: Fact[str] = field(default_factory=Fact)
+    model_name: Fact[str] = field(default_factory=Fact)
+    parameters: Fact[int] = field(default_factory=Fact)
+    trainable_parameters: Fact[int] = field(default_factory=Fact)
+    forward_flops_per_sample: Fact[float] = field(default_factory=Fact)
+    training_flops_per_sample: Fact[float] = field(default_factory=Fact)
+    layers: Fact[int] = field(default_factory=Fact)
+    activation_elements: Fact[int] = field(default_factory=Fact)
+    input_shape: Fact[tuple[int, ...]] = field(default_factory=Fact)
+    batch_size: Fact[int] = field(default_factory=Fact)
+    gradient_accumulation: Fact[int] = field(default_factory=Fact)
+    train_samples: Fact[int] = field(default_factory=Fact)
+    validation_samples: Fact[int] = field(default_factory=Fact)
+    epochs: Fact[int] = field(default_factory=Fact)
+    optimizer: Fact[str] = field(default_factory=Fact)
+    precision: Fact[str] = field(default_factory=Fact)
+    devices: Fact[int] = field(default_factory=Fact)
+    notes: tuple[str, ...] = ()
+
+    def facts(self) -> Iterator[tuple[str, Fact[object]]]:
+        """Every fact with its name, in the order of the fields."""
+        for item in fields(self):
+            if item.name != "notes":
+                yield item.name, getattr(self, item.name)

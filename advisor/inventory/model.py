@@ -1,0 +1,86 @@
+"""The cluster as this user may use it: the value that inventory hands to placement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuModel:
+    """Data-sheet values of one GPU model, or of one MIG slice of it.
+
+    Peak rates are dense (no sparsity). ``None`` is "not published" or "not known", never zero. ``slice_of`` names the
+    whole GPU when this is a MIG slice, whose rates, memory and TDP share are then those of the slice.
+    """
+
+    name: str
+    architecture: str | None = None
+    cuda_cores: int | None = None
+    memory_bytes: int | None = None
+    memory_bandwidth_bytes_per_s: float | None = None
+    tdp_w: float | None = None
+    peak_fp64_flops_per_s: float | None = None
+    peak_fp32_flops_per_s: float | None = None
+    peak_tf32_flops_per_s: float | None = None
+    peak_fp16_flops_per_s: float | None = None
+    peak_bf16_flops_per_s: float | None = None
+    launch_year: int | None = None
+    slice_of: str | None = None
+    slice_share: float = 1.0
+    known: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gres:
+    """One GPU resource of a node: Slurm's type name (None where the site gave none), how many, and what it is."""
+
+    gres_type: str | None
+    count: int
+    gpu: GpuModel
+    idle: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One node. ``unavailable_reason`` is None where jobs can be placed on it."""
+
+    name: str
+    cpus: int
+    memory_bytes: int
+    gres: tuple[Gres, ...] = ()
+    features: tuple[str, ...] = ()
+    state: str = "IDLE"
+    unavailable_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partition:
+    """One partition with its own limits; ``barred_reason`` is None where this user may submit to it.
+
+    ``max_time_s`` and ``max_memory_per_node_bytes`` are None where there is no limit. Times in seconds.
+    """
+
+    name: str
+    nodes: tuple[Node, ...]
+    is_default: bool = False
+    max_time_s: float | None = None
+    default_time_s: float | None = None
+    max_nodes: int | None = None
+    max_memory_per_node_bytes: int | None = None
+    default_memory_per_node_bytes: int | None = None
+    default_memory_per_cpu_bytes: int | None = None
+    default_memory_per_gpu_bytes: int | None = None
+    billing_weights: tuple[tuple[str, float], ...] = ()
+    barred_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """All partitions that this user can see. ``backend`` is ``commands``, ``pyslurm`` or ``described``."""
+
+    cluster_name: str
+    backend: str
+    partitions: tuple[Partition, ...]
+    slurm_version: str | None = None
+    user: str | None = None
+    account: str | None = None

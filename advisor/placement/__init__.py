@@ -1,0 +1,1 @@
+"""Workload x Inventory to candidate Placements; each rejected one keeps its reason."""

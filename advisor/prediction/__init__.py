@@ -1,0 +1,1 @@
+"""(Workload, Placement) to Prediction: what a run will cost, with an interval."""

@@ -1,0 +1,44 @@
+"""The ranked placements and the reason for each: the value that recommendation hands to rendering and the screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from advisor.inspection.workload import Workload
+from advisor.placement.placement import Rejection
+from advisor.prediction.prediction import Estimate, ModelIdentity, Prediction
+
+OBJECTIVES = ("energy", "time", "edp", "carbon", "cost")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankedPlacement:
+    """A prediction with its rank (1 is best) and the words that explain it.
+
+    ``match`` is ``under-used`` (below 50% utilisation), ``matched`` or ``strained`` (above 90%), the thresholds of
+    arXiv 2307.05520; None where utilisation is unknown. ``carbon_g`` and ``cost`` are None where the site set no rate.
+    """
+
+    rank: int
+    prediction: Prediction
+    match: str | None
+    carbon_g: Estimate | None
+    cost: Estimate | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommendation:
+    """The advice for one submission. ``recommended`` is ``ranked[0]`` or None, then ``no_advice_reason`` says why."""
+
+    workload: Workload
+    objective: str
+    ranked: tuple[RankedPlacement, ...]
+    rejections: tuple[Rejection, ...]
+    model: ModelIdentity
+    no_advice_reason: str | None = None
+
+    @property
+    def recommended(self) -> RankedPlacement | None:
+        """The placement of rank 1, or None where nothing can be recommended."""
+        return self.ranked[0] if self.ranked and self.no_advice_reason is None else None

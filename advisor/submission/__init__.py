@@ -1,0 +1,1 @@
+"""Batch script text to job id and ticket, with sbatch's own manners."""

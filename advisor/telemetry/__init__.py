@@ -1,0 +1,1 @@
+"""Inside the job: samples and epochs to a Trace; reading traces back."""

@@ -1,0 +1,1 @@
+"""Corpus rows and prior data to regressors: fit, evaluate, promote."""
