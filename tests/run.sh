@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Every check, in the order in which a mistake is cheapest to find. Arguments go to pytest.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+bash docs/set_up.sh
+
+slurm=0
+bash tests/real_slurm/install_slurm.sh || slurm=$?
+if [ "$slurm" != 0 ] && [ "${CI:-}" = true ]; then
+    echo "run: CI=true and Slurm could not be installed: that is a failure here, not a skip." >&2
+    exit 1
+fi
+
+bin=$PWD/.venv/bin
+"$bin/ruff" format --check .
+"$bin/ruff" check .
+"$bin/mypy"
+"$bin/lint-imports"
+exec "$bin/python" -m pytest "$@"
