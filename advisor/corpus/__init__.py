@@ -1,0 +1,1 @@
+"""Tickets, traces and accounting records -> SQLite; runs out. One writer: ``gsadmin ingest``."""
