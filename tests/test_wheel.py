@@ -28,7 +28,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_carries_templates_and_models_and_no_tests(wheel: Path) -> None:
     """What lies outside the package is the first thing that a wheel forgets; tests are what it should forget."""
     names = zipfile.ZipFile(wheel).namelist()
-    shipped = [path for folder in ("sbatch_templates", "models") for path in (ROOT / folder).rglob("*") if path.is_file()]
+    folders = (ROOT / "sbatch_templates", ROOT / "models")
+    shipped = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
 
     assert shipped
     assert set() == {f"advisor/_data/{path.relative_to(ROOT)}" for path in shipped} - set(names)
