@@ -1,0 +1,137 @@
+"""The corpus's tables as named migrations; sqlite-utils records in the database which of them it has seen.
+
+A migration that has been released is never edited: a new column is a new function below the last one, and
+tests/data/corpus/ keeps a corpus as each version left it.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+migrations = Migrations("corpus")
+
+_TABLES_1 = (
+    """
+    CREATE TABLE tickets (
+        id INTEGER PRIMARY KEY,
+        cluster TEXT NOT NULL,
+        job_id TEXT NOT NULL,            -- of the array, where there is one
+        ticket_id TEXT NOT NULL,
+        user TEXT NOT NULL,
+        submitted_at TEXT NOT NULL,
+        script_sha256 TEXT NOT NULL,
+        objective TEXT NOT NULL,
+        followed INTEGER NOT NULL,
+        model_name TEXT,
+        model_version TEXT,
+        predicted_mean_power_w REAL,
+        predicted_energy_j REAL,
+        predicted_energy_low_j REAL,
+        predicted_energy_high_j REAL,
+        predicted_duration_s REAL,
+        document TEXT NOT NULL,          -- the ticket as it was written
+        file_name TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        owner_uid INTEGER NOT NULL,
+        ingested_at TEXT NOT NULL,
+        UNIQUE (cluster, job_id)
+    )
+    """,
+    """
+    CREATE TABLE jobs (
+        id INTEGER PRIMARY KEY,
+        cluster TEXT NOT NULL,
+        job_id TEXT NOT NULL,            -- Slurm's raw id, or local-...
+        array_job_id TEXT,
+        array_task TEXT,
+        user TEXT NOT NULL,
+        uid INTEGER NOT NULL,
+        account TEXT,
+        local INTEGER NOT NULL CHECK (local IN (0, 1)),
+        ticket INTEGER REFERENCES tickets (id),
+        UNIQUE (cluster, job_id)
+    )
+    """,
+    """
+    CREATE TABLE runs (
+        id INTEGER PRIMARY KEY,
+        job INTEGER NOT NULL REFERENCES jobs (id),
+        restart INTEGER NOT NULL CHECK (restart >= 0),
+        state TEXT NOT NULL,
+        finished INTEGER NOT NULL CHECK (finished IN (0, 1)),
+        exit_status INTEGER,
+        started_at REAL NOT NULL,
+        partition TEXT,
+        nodes INTEGER NOT NULL,
+        gpus INTEGER NOT NULL,
+        gpu_model TEXT,
+        memory_bytes INTEGER,
+        cpus INTEGER,
+        energy_j REAL CHECK (energy_j >= 0),
+        energy_source TEXT NOT NULL
+            CHECK (energy_source IN ('nvml_counter', 'nvml_integral', 'rapl', 'sacct', 'none')),
+        quality TEXT NOT NULL CHECK (quality IN ('complete', 'cut', 'damaged')),
+        mean_power_w REAL CHECK (mean_power_w >= 0),
+        epochs INTEGER NOT NULL,
+        epoch_energy_j REAL,
+        epoch_duration_s REAL,
+        duration_s REAL NOT NULL CHECK (duration_s >= 0),
+        elapsed_s REAL,
+        gpu_utilisation REAL CHECK (gpu_utilisation BETWEEN 0 AND 1),
+        gpu_memory_bytes INTEGER,
+        host_memory_bytes INTEGER,
+        host_energy_j REAL,
+        UNIQUE (job, restart)
+    )
+    """,
+    """
+    CREATE TABLE epochs (
+        run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+        phase INTEGER NOT NULL,
+        epoch INTEGER NOT NULL,
+        started_at REAL NOT NULL,
+        duration_s REAL NOT NULL CHECK (duration_s >= 0),
+        gpu_energy_j REAL CHECK (gpu_energy_j >= 0),
+        steps INTEGER,
+        samples INTEGER,
+        PRIMARY KEY (run, phase, epoch)
+    )
+    """,
+    """
+    CREATE TABLE traces (
+        path TEXT PRIMARY KEY,
+        run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+        node TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        bytes INTEGER NOT NULL,
+        modified_ns INTEGER NOT NULL,
+        owner_uid INTEGER NOT NULL,
+        schema INTEGER NOT NULL,
+        quality TEXT NOT NULL CHECK (quality IN ('complete', 'cut', 'damaged')),
+        ingested_at TEXT NOT NULL,
+        UNIQUE (run, node)
+    )
+    """,
+    """
+    CREATE TABLE rejected (
+        path TEXT PRIMARY KEY,
+        reason TEXT NOT NULL,
+        owner_uid INTEGER,
+        first_seen_at TEXT NOT NULL,
+        last_seen_at TEXT NOT NULL
+    )
+    """,
+)
+
+
+@migrations()
+def create_tables(db: Database) -> None:
+    """Version 1: jobs, their attempts and epochs, the files that say so, and the files that were not believed."""
+    for statement in _TABLES_1:
+        db.execute(statement)
+
+
+def names() -> tuple[str, ...]:
+    """All migrations this program knows, oldest first."""
+    return tuple(migration.name for migration in migrations.pending(Database(memory=True)))
