@@ -4,7 +4,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-python=${PYTHON:-python3}
+# The system's Python before any other: on a shared machine it is the one that every user can execute.
+python=${PYTHON:-/usr/bin/python3}
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || python=${PYTHON:-python3}
 command -v "$python" >/dev/null || { echo "set_up: $python is not on PATH; install Python 3.10 or newer." >&2; exit 1; }
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || {
     echo "set_up: $("$python" --version) is too old; point PYTHON at Python 3.10 or newer." >&2; exit 1; }
@@ -17,7 +19,7 @@ if ! "$python" -c 'import ensurepip' 2>/dev/null; then
 fi
 
 stamp=.venv/.locked
-want=$(sha256sum requirements.lock pyproject.toml | sha256sum)
+want=$( (command -v "$python"; cat requirements.lock pyproject.toml) | sha256sum)
 if [ ! -x .venv/bin/gsbatch ] || [ "$(cat "$stamp" 2>/dev/null)" != "$want" ]; then
     echo "set_up: installing the locked versions into .venv (a few minutes the first time)" >&2
     "$python" -m venv .venv
