@@ -8,8 +8,6 @@ from advisor.inspection.workload import Workload
 from advisor.placement.placement import Rejection
 from advisor.prediction.prediction import Estimate, ModelIdentity, Prediction
 
-OBJECTIVES = ("energy", "time", "edp", "carbon", "cost")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankedPlacement:

@@ -1,0 +1,285 @@
+"""Every setting, in one table, and where its value came from.
+
+Layers, strongest first: command line, environment (``GSBATCH_NAME``), directives (``#GSBATCH``), user file
+(``$XDG_CONFIG_HOME/gsbatch/config.toml``), site file (``/etc/gsbatch/config.toml``, or the file that
+``GSBATCH_SITE_CONFIG`` names), defaults. Files are flat TOML: ``name = value``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from advisor.errors import ConfigurationError, UsageError
+from advisor.units import energy_j_from_text
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+OBJECTIVES = ("energy", "time", "edp", "carbon", "cost")
+SITE_FILE = Path("/etc/gsbatch/config.toml")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings of one call, typed; ``sources`` names the layer that each value came from.
+
+    Money is in the site's own currency; ``carbon_intensity_g_per_kwh`` is gCO2e; ``pue`` multiplies energy for carbon
+    and cost only, never for what is compared with a measurement.
+    """
+
+    spool_dir: Path
+    corpus: Path
+    models_dir: Path
+    template_dir: Path
+    inventory: Path | None
+    gpu_catalogue: Path | None
+    backend: str
+    objective: str
+    probe: str
+    record: bool
+    energy_budget: float | None
+    python: Path | None
+    carbon_intensity_g_per_kwh: float | None
+    price_per_kwh: float | None
+    price_per_gpu_hour: float | None
+    currency: str
+    pue: float
+    slurm_timeout_s: float
+    advice_timeout_s: float
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table: ``read`` turns text into the value, ``default`` makes the value where no layer has one."""
+
+    name: str
+    kind: str
+    help: str
+    read: Callable[[str], Any]
+    default: Callable[[Mapping[str, str]], Any]
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return f"GSBATCH_{self.name.upper()}"
+
+
+def data_path(name: str) -> Path:
+    """The folder ``sbatch_templates`` or ``models`` that ships: inside the wheel, or beside the package in a checkout.
+
+    The wheel's place is looked at first: beside an installed package lies site-packages, where ``models`` may be
+    anyone's.
+
+    Raises:
+        ConfigurationError: it is in neither place.
+    """
+    package = Path(__file__).resolve().parent
+    for folder in (package / "_data" / name, package.parent / name):
+        if folder.is_dir():
+            return folder
+    raise ConfigurationError(f"The folder '{name}' that ships with gsbatch is missing.", hint="Install gsbatch again.")
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise UsageError("is empty.")
+    return text.strip()
+
+
+def _path(text: str) -> Path:
+    return Path(os.path.expandvars(_text(text))).expanduser().absolute()
+
+
+def _boolean(text: str) -> bool:
+    words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+    if text.strip().lower() not in words:
+        raise UsageError(f"must be true or false, not '{text}'.")
+    return words[text.strip().lower()]
+
+
+def _number(low: float, *, above: bool = False) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            raise UsageError(f"must be a number, not '{text}'.") from None
+        if not low <= number < float("inf") or (above and number == low):
+            raise UsageError(f"must be {'above' if above else 'at least'} {low:g}, not {text}.")
+        return number
+
+    return read
+
+
+def _choice(*choices: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text.strip() not in choices:
+            raise UsageError(f"must be one of {', '.join(choices)}, not '{text}'.")
+        return text.strip()
+
+    return read
+
+
+def _always(value: object) -> Callable[[Mapping[str, str]], Any]:
+    return lambda _environment: value
+
+
+def _in_data_home(name: str) -> Callable[[Mapping[str, str]], Path]:
+    return lambda environment: _home(environment, "XDG_DATA_HOME", ".local/share") / "gsbatch" / name
+
+
+def _home(environment: Mapping[str, str], variable: str, below_home: str) -> Path:
+    named = environment.get(variable, "")
+    if named.startswith("/"):  # the XDG specification has relative paths ignored
+        return Path(named)
+    try:
+        return Path(environment["HOME"]) / below_home if environment.get("HOME") else Path.home() / below_home
+    except RuntimeError:
+        raise ConfigurationError("No home folder is known for this user.", hint=f"Set {variable}.") from None
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("spool_dir", "folder", "where job nodes write traces and tickets lie", _path, _in_data_home("spool")),
+    Setting("corpus", "file", "the SQLite store of measured runs", _path, _in_data_home("corpus.db")),
+    Setting("models_dir", "folder", "retrained models", _path, _in_data_home("models")),
+    Setting(
+        "template_dir", "folder", "batch script templates", _path, lambda _environment: data_path("sbatch_templates")
+    ),
+    Setting("inventory", "file", "a described cluster (TOML) in place of Slurm", _path, _always(None)),
+    Setting("gpu_catalogue", "file", "the site's own GPU entries and corrections", _path, _always(None)),
+    Setting(
+        "backend",
+        "auto|commands|pyslurm",
+        "how Slurm is asked",
+        _choice("auto", "commands", "pyslurm"),
+        _always("auto"),
+    ),
+    Setting(
+        "objective", "|".join(OBJECTIVES), "what placements are ranked by", _choice(*OBJECTIVES), _always("energy")
+    ),
+    Setting("probe", "auto|on|off", "dry-run the script for its facts", _choice("auto", "on", "off"), _always("auto")),
+    Setting("record", "true|false", "measure the job while it runs", _boolean, _always(True)),
+    Setting("energy_budget", "energy", "warn in the job beyond this, e.g. 2MJ", energy_j_from_text, _always(None)),
+    Setting("python", "file", "the interpreter that runs Python scripts in the job", _path, _always(None)),
+    Setting(
+        "carbon_intensity_g_per_kwh", "number", "of the site's electricity, gCO2e per kWh", _number(0.0), _always(None)
+    ),
+    Setting("price_per_kwh", "number", "of electricity, in the site's currency", _number(0.0), _always(None)),
+    Setting("price_per_gpu_hour", "number", "in the site's currency", _number(0.0), _always(None)),
+    Setting("currency", "text", "what the prices are in", _text, _always("EUR")),
+    Setting("pue", "number", "facility energy per IT energy, for carbon and cost", _number(1.0), _always(1.0)),
+    Setting(
+        "slurm_timeout_s", "seconds", "the longest a Slurm query may take", _number(0.0, above=True), _always(15.0)
+    ),
+    Setting(
+        "advice_timeout_s",
+        "seconds",
+        "the longest advice may take before the job is submitted without it",
+        _number(0.0, above=True),
+        _always(90.0),
+    ),
+)
+_BY_NAME = {setting.name: setting for setting in SETTINGS}
+
+
+def load_settings(
+    *,
+    command_line: Mapping[str, str] | None = None,
+    directives: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Settings:
+    """Read all layers; the strongest that names a setting wins.
+
+    Args:
+        command_line: setting name to text, from options.
+        directives: setting name to text, from ``#GSBATCH`` lines.
+        environment: in place of ``os.environ``.
+
+    Raises:
+        ConfigurationError: a layer holds an unknown name or a value that cannot be used; every file that exists is
+            checked whole, so that a mistake is found when it is made and not when another layer is removed.
+    """
+    variables = os.environ if environment is None else environment
+    layers = [
+        _from_file(site_file(variables), "site file"),
+        _from_file(user_file(variables), "user file"),
+        _from_texts(directives or {}, "directive", lambda name: "#GSBATCH --" + name.replace("_", "-")),
+        _from_environment(variables),
+        _from_texts(command_line or {}, "command line", lambda name: "--" + name.replace("_", "-")),
+    ]  # fmt: skip
+    values = {setting.name: (setting.default(variables), "default") for setting in SETTINGS}
+    for layer in layers:  # weakest first
+        values.update(layer)
+    return Settings(
+        **{name: value for name, (value, _source) in values.items()},
+        sources={name: source for name, (_value, source) in values.items()},
+    )
+
+
+def user_file(environment: Mapping[str, str]) -> Path:
+    """The user's own settings file, there or not."""
+    return _home(environment, "XDG_CONFIG_HOME", ".config") / "gsbatch" / "config.toml"
+
+
+def site_file(environment: Mapping[str, str]) -> Path:
+    """The site's settings file, there or not."""
+    return Path(environment.get("GSBATCH_SITE_CONFIG") or SITE_FILE)
+
+
+def _from_texts(texts: Mapping[str, str], source: str, place: Callable[[str], str]) -> dict[str, tuple[Any, str]]:
+    return {name: (_read(_BY_NAME[name], text, place(name)), source) for name, text in texts.items()}
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
+    return {
+        setting.name: (
+            _read(setting, environment[setting.variable], setting.variable),
+            f"environment {setting.variable}",
+        )
+        for setting in SETTINGS
+        if environment.get(setting.variable)
+    }
+
+
+def _read(setting: Setting, text: str, place: str) -> Any:
+    try:
+        return setting.read(text)
+    except UsageError as exc:
+        raise ConfigurationError(f"{place}: {exc}", hint=exc.hint) from exc
+
+
+def _from_file(path: Path, label: str) -> dict[str, tuple[Any, str]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        entries = tomllib.loads(text)
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as exc:
+        raise ConfigurationError(f"{path} cannot be read: {exc.strerror}.", hint="Check its permissions.") from exc
+    except UnicodeDecodeError as exc:
+        raise ConfigurationError(f"{path} is not UTF-8 text.") from exc
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigurationError(f"{path} is not TOML: {exc}.", hint='Write lines like: objective = "time"') from exc
+    return {name: (_entry(path, text, name, value), f"{label} {path}") for name, value in entries.items()}
+
+
+def _entry(path: Path, text: str, name: str, value: object) -> Any:
+    place = f"{path}, line {_line_of(text, name)}, {name}"
+    if name not in _BY_NAME:
+        raise ConfigurationError(f"{place}: there is no such setting.", hint=f"Settings: {', '.join(_BY_NAME)}.")
+    if not isinstance(value, str | int | float):
+        raise ConfigurationError(f"{place}: must be a single value.")
+    return _read(_BY_NAME[name], str(value), place)
+
+
+def _line_of(text: str, name: str) -> int:
+    pattern = re.compile(rf"""\s*(\[+\s*)?["']?{re.escape(name)}["']?\s*[=.\]]""")
+    return next((number for number, line in enumerate(text.splitlines(), 1) if pattern.match(line)), 1)
