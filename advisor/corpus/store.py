@@ -44,6 +44,8 @@ def writing(path: Path) -> Iterator[Database]:
         CorpusError: another writer holds it, the folder cannot be written, or it is newer than this program.
     """
     with _only_writer(path), _translated(path):
+        # Tickets hold users' script arguments: the file is its owner's alone until an admin opens it to others.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(str(path), timeout=BUSY_TIMEOUT_S)
         db = Database(connection)
         try:
@@ -76,6 +78,7 @@ def _only_writer(path: Path) -> Iterator[None]:
     """Hold the writer's lock; it goes with the process, however that ends."""
     lock_path = path.with_name(path.name + ".lock")
     try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as exc:
         raise CorpusError(

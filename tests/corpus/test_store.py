@@ -1,0 +1,173 @@
+"""Opening the corpus: versions, the one writer, readers who may not write."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from advisor.corpus import schema, store
+from advisor.errors import CorpusError
+
+REPOSITORY = Path(__file__).parents[2]
+ONE_TICKET = """
+    INSERT INTO tickets (cluster, job_id, ticket_id, user, submitted_at, script_sha256, objective, followed,
+                         document, file_name, sha256, owner_uid, ingested_at)
+    VALUES ('c', '1', 't', 'u', '', '', 'energy', 1, '{}', '', '', 0, '')
+"""
+RUN_OF_NO_JOB = """
+    INSERT INTO runs
+        (job, restart, state, finished, started_at, nodes, gpus, energy_source, quality, epochs, duration_s)
+    VALUES (99, 0, 'COMPLETED', 1, 1, 1, 1, 'none', 'complete', 0, 1)
+"""
+FROM_LATER = "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('corpus', 'from_2031', '')"
+
+
+def run_python(code: str, path: Path) -> subprocess.CompletedProcess[str]:
+    """Run code in a process of its own, with a path as its argument."""
+    return subprocess.run(
+        [sys.executable, "-c", code, str(path)], cwd=REPOSITORY, check=False, capture_output=True, text=True
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a corpus will be."""
+    return tmp_path / "data" / "corpus.db"
+
+
+def test_migrations_are_recorded_by_name(path: Path) -> None:
+    """The database itself says which migrations it has seen."""
+    with store.writing(path) as db:
+        names = [row["name"] for row in db.query("SELECT name FROM _sqlite_migrations")]
+
+    assert list(schema.names()) == names
+
+
+def test_opening_twice_changes_nothing(path: Path) -> None:
+    """A corpus of this version is opened as it is."""
+    with store.writing(path) as db:
+        db.execute(ONE_TICKET)
+        db.conn.commit()
+        tables = db.schema
+    with store.writing(path) as db:
+        assert tables == db.schema
+        assert 1 == db.table("tickets").count
+
+
+def test_corpus_is_wal_with_foreign_keys(path: Path) -> None:
+    """Readers never wait for the writer, and no row points at nothing."""
+    with store.writing(path) as db:
+        assert "wal" == db.journal_mode
+        with pytest.raises(sqlite3.IntegrityError):
+            db.execute(RUN_OF_NO_JOB)
+
+
+def test_new_corpus_is_its_owners_alone(path: Path) -> None:
+    """Tickets hold script arguments; nobody else reads them until the admin says so."""
+    with store.writing(path):
+        pass
+
+    assert 0o600 == stat.S_IMODE(path.stat().st_mode)
+    assert 0o700 == stat.S_IMODE(path.parent.stat().st_mode)
+
+
+def test_second_writer_is_told_so(path: Path) -> None:
+    """Two ingests never write at once: the second says why it stops."""
+    with store.writing(path), pytest.raises(CorpusError, match="Another gsadmin is writing"), store.writing(path):
+        pass
+
+
+def test_lock_goes_with_a_killed_writer(path: Path) -> None:
+    """A writer that is killed leaves no lock behind."""
+    code = """if True:
+        import os, sys
+        from pathlib import Path
+        from advisor.corpus import store
+        with store.writing(Path(sys.argv[1])):
+            os.kill(os.getpid(), 9)
+    """
+    killed = run_python(code, path)
+    with store.writing(path) as db:
+        tables = db.table_names()
+
+    assert -9 == killed.returncode
+    assert "runs" in tables
+
+
+def test_reader_sees_what_is_written_while_a_writer_writes(path: Path) -> None:
+    """A report is never blocked by an ingest."""
+    with store.writing(path) as db:
+        db.execute(ONE_TICKET)
+        db.conn.commit()
+        with store.reading(path) as reader:
+            assert 1 == reader.table("tickets").count
+
+
+def test_reader_cannot_write(path: Path) -> None:
+    """Only gsadmin writes."""
+    with store.writing(path):
+        pass
+    with pytest.raises(CorpusError, match="readonly"), store.reading(path) as db:
+        db.execute(ONE_TICKET)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become a user who may not write")
+def test_reader_without_write_permission_reads() -> None:
+    """A corpus opened to others by its admin can be read by who may not write its folder."""
+    code = """if True:
+        import os, sys
+        from pathlib import Path
+        from sqlite_utils import Database
+        from advisor.corpus import store
+        Database(memory=True)  # loads what is loaded lazily while it may still be read
+        os.setuid(65534)
+        with store.reading(Path(sys.argv[1])) as db:
+            print(db.table("tickets").count)
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "corpus.db"
+        with store.writing(path) as db:
+            db.execute(ONE_TICKET)
+            db.conn.commit()
+        path.chmod(0o644)
+        path.parent.chmod(0o755)
+        done = run_python(code, path)
+
+    assert ("1\n", "") == (done.stdout, done.stderr)
+
+
+def test_missing_corpus_names_the_next_step(path: Path) -> None:
+    """A report without a corpus says who makes one, and how."""
+    with pytest.raises(CorpusError) as raised, store.reading(path):
+        pass
+
+    assert "gsadmin init" in str(raised.value.hint)
+
+
+def test_newer_corpus_is_refused(path: Path) -> None:
+    """A corpus written by a newer program is neither read nor changed."""
+    with store.writing(path) as db:
+        db.execute(FROM_LATER)
+        db.conn.commit()
+    for opened in (store.reading, store.writing):
+        with pytest.raises(CorpusError, match=r"newer gsbatch.*from_2031"), opened(path):
+            pass
+
+
+def test_file_that_is_no_database_is_refused(path: Path) -> None:
+    """A file that is not SQLite is named, and left as it is."""
+    path.parent.mkdir()
+    path.write_text("not a database, but long enough to look like one" * 100)
+    before = path.read_bytes()
+    for opened in (store.reading, store.writing):
+        with pytest.raises(CorpusError, match="not a database"), opened(path):
+            pass
+
+    assert before == path.read_bytes()
