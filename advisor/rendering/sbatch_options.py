@@ -1,0 +1,155 @@
+"""sbatch's options as sbatch itself reads them: which take a value, and where the options end.
+
+The rules are getopt_long's with a leading ``+``: the first word that is no option is the script, and everything after
+it belongs to the script. A long option may be cut to an unambiguous beginning. The tables hold every option of Slurm
+22.05 to 26.11 (``sbatch --help``, sbatch(1)).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+from advisor.errors import UsageError
+
+_WITH_VALUE = """
+account acctg-freq array autocomplete batch bb bbf begin chdir cluster cluster-constraint clusters comment constraint
+container container-id context core-spec cores-per-socket cpu-freq cpus-per-gpu cpus-per-task deadline delay-boot
+dependency distribution error exclude export export-file extra extra-node-info gid gpu-bind gpu-freq gpus gpus-per-node
+gpus-per-socket gpus-per-task gres gres-flags hint input job-name kill-on-invalid-dep licenses mail-type mail-user
+mcs-label mem mem-bind mem-per-cpu mem-per-gpu mem-update mincpus network nodefile nodelist nodes ntasks
+ntasks-per-core ntasks-per-gpu ntasks-per-node ntasks-per-socket ntasks-per-tres open-mode output partition power
+prefer priority profile qos reservation resources runtime segment signal sockets-per-node switches tasks-per-node
+thread-spec threads-per-core time time-min tmp tres-bind tres-per-task uid wait-all-nodes wckey wrap
+""".split()  # noqa: SIM905 (one word a line would hide that this is sbatch's own list)
+# Their value stands only after "=": "--nice 5" is --nice and a script named 5. get-user-env took one until 24.11.
+_WITH_OPTIONAL_VALUE = "exclusive get-user-env nice no-kill oom-kill-step propagate requeue resv-ports".split()  # noqa: SIM905
+_FLAGS = """
+consolidate-segments contiguous external help hold ignore-pbs no-requeue overcommit oversubscribe parsable quiet reboot
+share spread-job spread-segments stepmgr test-only usage use-min-nodes verbose version wait
+""".split()  # noqa: SIM905
+_SHORT = {
+    "a": "array", "A": "account", "b": "begin", "B": "extra-node-info", "c": "cpus-per-task", "C": "constraint",
+    "d": "dependency", "D": "chdir", "e": "error", "F": "nodefile", "G": "gpus", "h": "help", "H": "hold",
+    "i": "input", "J": "job-name", "k": "no-kill", "L": "licenses", "m": "distribution", "M": "clusters",
+    "n": "ntasks", "N": "nodes", "o": "output", "O": "overcommit", "p": "partition", "q": "qos", "Q": "quiet",
+    "s": "oversubscribe", "S": "core-spec", "t": "time", "v": "verbose", "V": "version", "w": "nodelist",
+    "W": "wait", "x": "exclude",
+}  # fmt: skip
+_ALIASES = {"cluster": "clusters", "tasks-per-node": "ntasks-per-node", "share": "oversubscribe"}
+_LONG = frozenset([*_WITH_VALUE, *_WITH_OPTIONAL_VALUE, *_FLAGS])
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option as the user gave it: its full long name, its value, and the words it was written in.
+
+    A bundle of short options (``-Qn4``) is several options; the first carries the words of all.
+    """
+
+    name: str
+    value: str | None
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OptionWords:
+    """A command line taken apart: sbatch's options, our own, and what follows the last option."""
+
+    options: tuple[Option, ...]
+    own: tuple[Option, ...]
+    rest: tuple[str, ...]
+
+
+def _unknown_is_flag(_name: str) -> bool:
+    return False
+
+
+def split_options(
+    words: Sequence[str],
+    *,
+    own: Collection[str] = (),
+    own_with_value: Collection[str] = (),
+    unknown_takes_value: Callable[[str], bool] = _unknown_is_flag,
+) -> OptionWords:
+    """Take words apart as sbatch would, setting our own options aside.
+
+    Args:
+        words: what was typed after the command's name, or the words of all directives.
+        own: long options of ours that take no value; own names are never read from an abbreviation.
+        own_with_value: long options of ours that take one.
+        unknown_takes_value: asked for a long option that is in no table (a SPANK plugin's, a future release's) and
+            that has no ``=``: whether the next word is its value.
+
+    Raises:
+        UsageError: an option of ours lacks its value or has one too many.
+    """
+    options: list[Option] = []
+    own_options: list[Option] = []
+    queue = list(words)
+    while queue and queue[0].startswith("-") and queue[0] != "-":
+        word = queue.pop(0)
+        if word == "--":
+            break
+        if not word.startswith("--"):
+            options += _short_options(word, queue)
+            continue
+        name, equals, value = word[2:].partition("=")
+        if name in own or name in own_with_value:
+            own_options.append(_own_option(name, value if equals else None, queue, takes_value=name in own_with_value))
+            continue
+        name = _full_name(name)
+        taken = (word,)
+        if not equals and (name in _WITH_VALUE or (name not in _LONG and unknown_takes_value(name))) and queue:
+            taken = (word, queue.pop(0))
+        options.append(Option(_ALIASES.get(name, name), value if equals else _second(taken), taken))
+    return OptionWords(tuple(options), tuple(own_options), tuple(queue))
+
+
+def is_known(name: str) -> bool:
+    """Whether a long option, or the beginning of one, is in the tables."""
+    return _full_name(name) in _LONG
+
+
+def _own_option(name: str, value: str | None, queue: list[str], *, takes_value: bool) -> Option:
+    if not takes_value:
+        if value is not None:
+            raise UsageError(f"--{name} takes no value.")
+        return Option(name, None)
+    if value is None:
+        if not queue:
+            raise UsageError(f"--{name} needs a value.", hint="See: gsbatch --help")
+        value = queue.pop(0)
+    return Option(name, value)
+
+
+def _second(words: tuple[str, ...]) -> str | None:
+    return words[1] if len(words) > 1 else None
+
+
+def _full_name(name: str) -> str:
+    if name in _LONG:
+        return name
+    matches = {_ALIASES.get(known, known) for known in _LONG if known.startswith(name)}
+    return matches.pop() if len(matches) == 1 else name
+
+
+def _short_options(word: str, queue: list[str]) -> list[Option]:
+    found: list[Option] = []
+    taken = [word]
+    letters = word[1:]
+    while letters:
+        letter, letters = letters[0], letters[1:]
+        name = _SHORT.get(letter, letter)
+        value: str | None = None
+        if name in _WITH_VALUE:
+            if not letters and queue:
+                taken.append(queue.pop(0))
+                value = taken[-1]
+            else:
+                value = letters or None
+            letters = ""
+        elif name in _WITH_OPTIONAL_VALUE:
+            value, letters = letters or None, ""
+        found.append(Option(name, value))
+    return [Option(found[0].name, found[0].value, tuple(taken)), *found[1:]]
