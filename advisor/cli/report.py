@@ -1,0 +1,217 @@
+"""Predicted against measured, for one run: the report of ``gseff`` and of ``gsbatch --local``, as text and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from advisor import units
+from advisor.corpus.run import Run
+from advisor.prediction.prediction import Estimate
+from advisor.telemetry.trace import Projection
+
+_SOURCES = {
+    "nvml_counter": "the GPUs' energy counters",
+    "nvml_integral": "the GPUs' power readings, integrated",
+    "rapl": "RAPL (CPU packages and DRAM; no GPU was measured)",
+    "sacct": "Slurm's accounting (whole nodes)",
+    "none": "not measured",
+}
+_QUALITIES = {
+    "complete": "the record is complete",
+    "cut": "the record was cut: it holds what was written before the recorder ended",
+    "damaged": "the record is damaged: some of its lines cannot be read",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One predicted quantity beside its measured value, same unit.
+
+    ``error`` is (predicted - measured) / measured; ``within_interval`` whether the measured value lies within the 90%
+    interval. Both are None where there is nothing to compare, then ``remark`` may say why.
+    """
+
+    name: str
+    predicted: Estimate | None
+    measured: float | None
+    error: float | None
+    within_interval: bool | None
+    remark: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """What the site says of its electricity; None where it says nothing. Grams of CO2e and money, per kWh."""
+
+    carbon_g_per_kwh: float | None = None
+    price_per_kwh: float | None = None
+    currency: str | None = None
+
+
+def comparisons(run: Run) -> tuple[Comparison, ...]:
+    """Every quantity that was predicted or measured, in the order of the report."""
+    return tuple(_compare(run, name) for name in _SHOWN)
+
+
+def _compare(run: Run, name: str) -> Comparison:
+    predicted: Estimate | None = getattr(run.predicted, name) if run.predicted else None
+    measured: float | None = getattr(run, name)
+    if measured is None:
+        return Comparison(name=name, predicted=predicted, measured=None, error=None, within_interval=None)
+    remark = _why_not_comparable(run, name)
+    if predicted is None or remark is not None or measured <= 0:
+        return Comparison(
+            name=name, predicted=predicted, measured=measured, error=None, within_interval=None, remark=remark
+        )
+    return Comparison(
+        name=name,
+        predicted=predicted,
+        measured=measured,
+        error=(predicted.value - measured) / measured,
+        within_interval=predicted.low <= measured <= predicted.high,
+    )
+
+
+def _why_not_comparable(run: Run, name: str) -> str | None:
+    """What is predicted is the GPUs' share of the whole run; only a run that did all of it can be held against it."""
+    if name in {"energy_j", "mean_power_w"} and not run.energy_source.startswith("nvml"):
+        return "not of the GPUs"
+    if name in {"energy_j", "duration_s"} and run.state != "COMPLETED":
+        return f"so far; the job is {run.state}"
+    return None
+
+
+def report_object(run: Run, projection: Projection | None, rates: Rates) -> dict[str, Any]:
+    """The report as one JSON object; SI units, each estimate ``{"value", "low", "high"}`` at 90%."""
+    carbon_g, cost = _footprint(run, rates)
+    epochs_planned = run.workload.epochs.value
+    return {
+        "cluster": run.cluster,
+        "job_id": shown_job_id(run),
+        "raw_job_id": run.job_id,
+        "restart": run.restart,
+        "user": run.user,
+        "account": run.account,
+        "state": run.state,
+        "exit_status": run.exit_status,
+        "partition": run.partition,
+        "gpu_model": run.gpu_model,
+        "gpus": run.gpus,
+        "nodes": run.nodes,
+        "memory_bytes": run.memory_bytes,
+        "cpus": run.cpus,
+        "started_at": run.started_at,
+        "elapsed_s": run.elapsed_s,
+        "epochs": {"planned": epochs_planned, "measured": run.epochs},
+        "comparisons": {item.name: _comparison_object(item) for item in comparisons(run)},
+        "projection": asdict(projection) if projection else None,
+        "energy_source": run.energy_source,
+        "quality": run.quality,
+        "host_energy_j": run.host_energy_j,
+        "carbon_g": carbon_g,
+        "cost": cost,
+        "model": asdict(run.model) if run.model else None,
+        "method": run.predicted.method if run.predicted else None,
+    }
+
+
+def _comparison_object(item: Comparison) -> dict[str, Any]:
+    return {
+        "predicted": asdict(item.predicted) if item.predicted else None,
+        "measured": item.measured,
+        "error": item.error,
+        "within_interval": item.within_interval,
+        "remark": item.remark,
+    }
+
+
+def _footprint(run: Run, rates: Rates) -> tuple[float | None, float | None]:
+    if run.energy_j is None:
+        return None, None
+    energy_kwh = run.energy_j / units.JOULES_PER_KWH
+    carbon_g = None if rates.carbon_g_per_kwh is None else energy_kwh * rates.carbon_g_per_kwh
+    cost = None if rates.price_per_kwh is None else energy_kwh * rates.price_per_kwh
+    return carbon_g, cost
+
+
+def shown_job_id(run: Run) -> str:
+    """The id people know: ``5_1`` for a task of array 5."""
+    return f"{run.array_job_id}_{run.array_task}" if run.array_job_id and run.array_task else run.job_id
+
+
+def printable(text: str) -> str:
+    """A text that users wrote, without what could steer a terminal: file names and model names may hold escapes."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def report_text(run: Run, projection: Projection | None, rates: Rates) -> str:
+    """The report for a person."""
+    rows = [_row(item) for item in comparisons(run) if item.predicted is not None or item.measured is not None]
+    table = _aligned([("", "predicted", "90% interval", "measured", "error", ""), *rows])
+    return "\n".join([_headline(run), "", *table, "", *_footnotes(run, projection, rates)])
+
+
+def _headline(run: Run) -> str:
+    where = run.partition or ("this machine" if run.local else "no partition")
+    gpus = f"{run.gpus} x {run.gpu_model}" if run.gpus else "no GPU measured"
+    nodes = f" on {run.nodes} nodes" if run.nodes > 1 else ""
+    attempt = f" (requeued {run.restart} times)" if run.restart else ""
+    name = printable(run.workload.model_name.value or "unnamed model")
+    return f"Job {shown_job_id(run)}{attempt}, {run.user}, {name}: {run.state} on {where}, {gpus}{nodes}"
+
+
+_SHOWN: dict[str, tuple[str, Callable[[float], str]]] = {
+    "energy_j": ("energy", units.human_energy),
+    "mean_power_w": ("mean power", units.human_power),
+    "duration_s": ("duration", units.human_duration),
+    "epoch_energy_j": ("energy per epoch", units.human_energy),
+    "epoch_duration_s": ("time per epoch", units.human_duration),
+    "gpu_utilisation": ("GPU utilisation", "{:.0%}".format),
+    "gpu_memory_bytes": ("GPU memory", units.human_memory),
+    "host_memory_bytes": ("host memory", units.human_memory),
+}
+
+
+def _row(item: Comparison) -> tuple[str, ...]:
+    label, show = _SHOWN[item.name]
+    estimate = item.predicted
+    verdict = {True: "within", False: "outside", None: item.remark or ""}[item.within_interval]
+    return (
+        label,
+        show(estimate.value) if estimate else "-",
+        f"{show(estimate.low)} to {show(estimate.high)}" if estimate else "-",
+        show(item.measured) if item.measured is not None else "-",
+        f"{item.error:+.0%}" if item.error is not None else "",
+        verdict,
+    )
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        first, *others = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join([first, *others]).rstrip()
+
+
+def _footnotes(run: Run, projection: Projection | None, rates: Rates) -> Iterator[str]:
+    planned = run.workload.epochs.value
+    yield f"epochs: {run.epochs} measured" + (f" of {planned} planned" if planned else "")
+    if projection is not None:
+        duration = f", {units.human_duration(projection.duration_s)} in all" if projection.duration_s else ""
+        low, high = units.human_energy(projection.energy_low_j), units.human_energy(projection.energy_high_j)
+        yield (
+            f"projected from what was measured: {units.human_energy(projection.energy_j)}"
+            f" ({low} to {high}){duration}; {projection.method}"
+        )
+    yield f"energy from: {_SOURCES[run.energy_source]}; {_QUALITIES[run.quality]}"
+    carbon_g, cost = _footprint(run, rates)
+    if carbon_g is not None:
+        yield f"carbon: {carbon_g:.3g} gCO2e"
+    if cost is not None:
+        yield f"cost: {cost:.3g} {rates.currency or ''}".rstrip()
+    if run.predicted is None:
+        yield "no prediction: this job was not submitted with gsbatch's advice for where it ran"
+    elif run.model is not None:
+        yield f"predicted by: {run.model.name} {run.model.version} ({run.predicted.method})"
