@@ -99,7 +99,7 @@ def split_options(
             own_options.append(_own_option(name, value if equals else None, queue, takes_value=name in own_with_value))
             continue
         name = _full_name(name)
-        taken = (word,)
+        taken: tuple[str, ...] = (word,)
         if not equals and (name in _WITH_VALUE or (name not in _LONG and unknown_takes_value(name))) and queue:
             taken = (word, queue.pop(0))
         options.append(Option(_ALIASES.get(name, name), value if equals else _second(taken), taken))

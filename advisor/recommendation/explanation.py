@@ -1,0 +1,65 @@
+"""The words that explain a rank or a rejection, in one line each."""
+
+from __future__ import annotations
+
+from advisor.prediction.prediction import Estimate, Prediction
+from advisor.units import human_duration, human_memory
+
+_OBJECTIVE_WORDS = {"energy": "energy", "carbon": "energy", "time": "time", "edp": "energy x time", "cost": "cost"}
+
+
+def explain(prediction: Prediction, best: Prediction, objective: str, *, is_first_choice: bool) -> str:
+    """Why a placement stands where it stands: its energy and time beside the best one's, its fit, its RAM."""
+    parts = [f"least {_OBJECTIVE_WORDS[objective]}"] if prediction is best else [_beside(prediction, best)]
+    utilisation = prediction.gpu_utilisation
+    if utilisation is not None:
+        parts.append(f"GPU about {utilisation.value:.0%} used")
+    need = prediction.host_memory_bytes
+    if not is_first_choice:
+        parts.append("other RAM: buys nothing")
+    elif need is not None:
+        parts.append(f"RAM for the {human_memory(need.value)} that it needs")
+    return "; ".join(parts)
+
+
+def gpu_memory_rejection(prediction: Prediction) -> str | None:
+    """``needs 24 GiB of GPU memory, has 8 GiB``; None where it fits or nothing is known."""
+    need, has = prediction.gpu_memory_bytes, prediction.placement.gpu.memory_bytes
+    if need is None or has is None or need.value <= has:
+        return None
+    return f"needs {_about(need)} of GPU memory, has {human_memory(has)}"
+
+
+def memory_rejection(prediction: Prediction) -> str | None:
+    """``needs 40 GiB of RAM a node, gets 32 GiB``; None where it fits or nothing is known."""
+    need, has = prediction.host_memory_bytes, prediction.placement.memory_bytes
+    if need is None or need.value <= has:
+        return None
+    return f"needs {_about(need)} of RAM a node, gets {human_memory(has)}"
+
+
+def time_rejection(prediction: Prediction, limit_s: float | None) -> str | None:
+    """``needs 3 d 2 h, the time limit is 2 d 0 h``; None where it fits or nothing is known."""
+    need = prediction.duration_s
+    if need is None or limit_s is None or need.value <= limit_s:
+        return None
+    certainty = "cannot end in time" if need.low > limit_s else "would not end in time"
+    return f"{certainty}: needs about {human_duration(need.value)}, the limit is {human_duration(limit_s)}"
+
+
+def _about(need: Estimate) -> str:
+    return f"about {human_memory(need.value)}"
+
+
+def _beside(prediction: Prediction, best: Prediction) -> str:
+    energy = _times(
+        (prediction.energy_j or prediction.epoch_energy_j).value, (best.energy_j or best.epoch_energy_j).value
+    )
+    duration = _times(
+        (prediction.duration_s or prediction.epoch_duration_s).value, (best.duration_s or best.epoch_duration_s).value
+    )
+    return f"{energy} the energy and {duration} the time of rank 1"
+
+
+def _times(value: float, reference: float) -> str:
+    return f"{value / reference:.2g}x" if reference > 0 else "?"

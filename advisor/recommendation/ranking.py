@@ -1,0 +1,193 @@
+"""Predictions -> Recommendation: reject what cannot work, choose the RAM, rank the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from advisor.errors import ConfigurationError
+from advisor.inspection.workload import Workload
+from advisor.placement.placement import Placement, Rejection
+from advisor.prediction.prediction import Estimate, ModelIdentity, Prediction
+from advisor.recommendation.explanation import explain, gpu_memory_rejection, memory_rejection, time_rejection
+from advisor.recommendation.recommendation import RankedPlacement, Recommendation
+from advisor.units import JOULES_PER_KWH, SECONDS_PER_HOUR
+
+# The thresholds of arXiv 2307.05520: below, idle power is wasted; above, the card is strained.
+UNDER_USED_BELOW = 0.5
+STRAINED_ABOVE = 0.9
+# A job that meets its memory limit is killed, so the allocation is held against the interval's upper end, with room
+# for what cgroup accounting adds (slurmstepd, page cache of the data set).
+MEMORY_MARGIN = 1.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """What a site's energy and GPU time cost; None where the site did not say. ``pue`` multiplies GPU energy."""
+
+    carbon_intensity_g_per_kwh: float | None = None
+    price_per_kwh: float | None = None
+    price_per_gpu_hour: float | None = None
+    pue: float = 1.0
+
+
+def rank(
+    workload: Workload,
+    predictions: Sequence[Prediction],
+    rejections: Sequence[Rejection],
+    *,
+    objective: str,
+    model: ModelIdentity,
+    rates: Rates,
+    time_limit_s: float | None = None,
+) -> Recommendation:
+    """Rank placements by the objective, best first; the variants of one placement that differ in RAM stay together.
+
+    A placement is rejected where its run cannot end within the limit (the user's ``time_limit_s``, else the
+    partition's), where the GPU's memory is too small, and where its RAM is. Of the RAM variants left, the smallest
+    with a margin comes first: RAM beyond the need saves neither energy nor time.
+
+    Raises:
+        ConfigurationError: the objective is cost and the site set no price.
+    """
+    if objective == "cost" and rates.price_per_kwh is None and rates.price_per_gpu_hour is None:
+        raise ConfigurationError(
+            "The objective is cost, but no price is set.", hint="Set price_per_kwh or price_per_gpu_hour."
+        )
+    score = _score(objective, rates)
+    groups: list[list[Prediction]] = []
+    refused = list(rejections)
+    for variants in _variants(predictions):
+        fitting, reason = _fitting(variants, time_limit_s)
+        if fitting:
+            groups.append(sorted(fitting, key=_memory_order))
+        else:
+            placement = variants[0].placement
+            refused.append(Rejection(partition=placement.partition, gpu_model=placement.gpu.name, reason=reason))
+    groups.sort(key=lambda group: score(group[0]))
+    ordered = [prediction for group in groups for prediction in group]
+    best = ordered[0] if ordered else None
+    first_choices = {id(group[0]) for group in groups}
+    ranked = tuple(
+        RankedPlacement(
+            rank=position,
+            prediction=prediction,
+            match=match_word(prediction.gpu_utilisation),
+            carbon_g=_carbon_g(prediction, rates),
+            cost=_cost(prediction, rates),
+            reason=explain(prediction, best or prediction, objective, is_first_choice=id(prediction) in first_choices),
+        )
+        for position, prediction in enumerate(ordered, 1)
+    )
+    return Recommendation(
+        workload=workload,
+        objective=objective,
+        ranked=ranked,
+        rejections=tuple(refused),
+        model=model,
+        no_advice_reason=None if ranked else _why_nothing(refused),
+    )
+
+
+def match_word(utilisation: Estimate | None) -> str | None:
+    """``under-used``, ``matched`` or ``strained``; None where the utilisation is not predicted."""
+    if utilisation is None:
+        return None
+    if utilisation.value < UNDER_USED_BELOW:
+        return "under-used"
+    return "strained" if utilisation.value > STRAINED_ABOVE else "matched"
+
+
+def _variants(predictions: Sequence[Prediction]) -> list[list[Prediction]]:
+    groups: dict[tuple[object, ...], list[Prediction]] = {}
+    for prediction in predictions:
+        placement = prediction.placement
+        key = (placement.partition, placement.gres_type, placement.gpu.name, placement.gpus, placement.nodes)
+        groups.setdefault(key, []).append(prediction)
+    return list(groups.values())
+
+
+def _fitting(variants: Sequence[Prediction], time_limit_s: float | None) -> tuple[list[Prediction], str]:
+    reason = ""
+    fitting = []
+    for prediction in variants:
+        problem = (
+            gpu_memory_rejection(prediction)
+            or time_rejection(prediction, _limit_s(prediction.placement, time_limit_s))
+            or memory_rejection(prediction)
+        )
+        reason = problem or reason
+        if problem is None:
+            fitting.append(prediction)
+    return fitting, reason
+
+
+def _limit_s(placement: Placement, time_limit_s: float | None) -> float | None:
+    limits = [limit for limit in (time_limit_s, placement.max_time_s) if limit is not None]
+    return min(limits, default=None)
+
+
+def _memory_order(prediction: Prediction) -> tuple[int, int]:
+    """Enough with a margin first, smallest of those first; then the tight ones, largest first.
+
+    With no prediction of the need, the largest comes first: too much RAM costs little, too little costs the run.
+    """
+    memory_bytes = prediction.placement.memory_bytes
+    need = prediction.host_memory_bytes
+    if need is not None and memory_bytes >= need.high * MEMORY_MARGIN:
+        return (0, memory_bytes)
+    return (1, -memory_bytes)
+
+
+def _score(objective: str, rates: Rates) -> Callable[[Prediction], float]:
+    """What to minimise: of the whole run, or of one epoch where the number of epochs is unknown."""
+
+    def energy_j(prediction: Prediction) -> float:
+        return (prediction.energy_j or prediction.epoch_energy_j).value
+
+    def duration_s(prediction: Prediction) -> float:
+        return (prediction.duration_s or prediction.epoch_duration_s).value
+
+    def cost(prediction: Prediction) -> float:
+        return _money(prediction, rates, energy_j(prediction), duration_s(prediction))
+
+    scores: dict[str, Callable[[Prediction], float]] = {
+        "energy": energy_j,
+        "carbon": energy_j,  # one carbon intensity for the site: the order is energy's
+        "time": duration_s,
+        "edp": lambda prediction: energy_j(prediction) * duration_s(prediction),
+        "cost": cost,
+    }
+    return scores[objective]
+
+
+def _money(prediction: Prediction, rates: Rates, energy_j: float, duration_s: float) -> float:
+    energy_kwh = energy_j / JOULES_PER_KWH * rates.pue
+    gpu_hours = prediction.placement.gpus * duration_s / SECONDS_PER_HOUR
+    return energy_kwh * (rates.price_per_kwh or 0.0) + gpu_hours * (rates.price_per_gpu_hour or 0.0)
+
+
+def _carbon_g(prediction: Prediction, rates: Rates) -> Estimate | None:
+    if prediction.energy_j is None or rates.carbon_intensity_g_per_kwh is None:
+        return None
+    return prediction.energy_j.scaled(rates.pue * rates.carbon_intensity_g_per_kwh / JOULES_PER_KWH)
+
+
+def _cost(prediction: Prediction, rates: Rates) -> Estimate | None:
+    energy_j, duration_s = prediction.energy_j, prediction.duration_s
+    if energy_j is None or duration_s is None or (rates.price_per_kwh is None and rates.price_per_gpu_hour is None):
+        return None
+    return Estimate(
+        _money(prediction, rates, energy_j.value, duration_s.value),
+        _money(prediction, rates, energy_j.low, duration_s.low),
+        _money(prediction, rates, energy_j.high, duration_s.high),
+    )
+
+
+def _why_nothing(rejections: Sequence[Rejection]) -> str:
+    if not rejections:
+        return "no GPU partition was found that you may use"
+    first = rejections[0]
+    where = f"{first.partition}, {first.gpu_model}" if first.gpu_model else first.partition
+    more = f" (and {len(rejections) - 1} more)" if len(rejections) > 1 else ""
+    return f"no placement fits: {where}: {first.reason}{more}"
