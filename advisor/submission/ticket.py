@@ -5,10 +5,16 @@ File name: ``cluster-jobid.ticket.json``. One ticket serves all tasks of an arra
 
 from __future__ import annotations
 
+import json
+import os
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
+from advisor.errors import TelemetryError
 from advisor.inspection.workload import Workload
 from advisor.prediction.prediction import ModelIdentity, Prediction
+from advisor.submission.plain_data import from_plain, to_plain
 
 TICKET_SCHEMA_VERSION = 1
 TICKET_SUFFIX = ".ticket.json"
@@ -38,3 +44,73 @@ class Ticket:
     model: ModelIdentity | None
     objective: str
     followed: bool
+
+
+def ticket_name(cluster: str, job_id: str) -> str:
+    """The file name of a job's ticket; for an array, of the array's id."""
+    return f"{cluster}-{job_id}{TICKET_SUFFIX}"
+
+
+def ticket_to_json(ticket: Ticket) -> str:
+    """The whole ticket as one JSON object."""
+    return json.dumps(to_plain(ticket), indent=1) + "\n"
+
+
+def ticket_from_json(text: str) -> Ticket:
+    """Read a ticket back.
+
+    Raises:
+        TelemetryError: it is no ticket, or of a schema that this program does not know.
+    """
+    try:
+        plain = json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise TelemetryError(f"The ticket is no JSON: {exc}") from exc
+    schema = plain.get("schema") if isinstance(plain, dict) else None
+    if schema != TICKET_SCHEMA_VERSION:
+        raise TelemetryError(f"The ticket has schema {schema!r}; this program reads {TICKET_SCHEMA_VERSION}.")
+    ticket: Ticket = from_plain(Ticket, plain, where="ticket")
+    return ticket
+
+
+def write_ticket(ticket: Ticket, spool_dir: Path) -> Path:
+    """Write a ticket whole or not at all, readable by its owner only; makes the spool folder where it is missing.
+
+    Raises:
+        TelemetryError: it cannot be written.
+    """
+    path = spool_dir / ticket_name(ticket.cluster, ticket.job_id)
+    try:
+        spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=spool_dir, prefix=".ticket-", delete=False, encoding="utf-8") as file:
+            file.write(ticket_to_json(ticket))
+        os.replace(file.name, path)
+    except OSError as exc:
+        raise TelemetryError(f"The ticket {path} cannot be written: {exc.strerror}.") from exc
+    return path
+
+
+def read_ticket(path: Path) -> Ticket:
+    """Read a ticket file.
+
+    Raises:
+        TelemetryError: it cannot be read or is no ticket.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise TelemetryError(f"The ticket {path} cannot be read: {exc}") from exc
+    try:
+        return ticket_from_json(text)
+    except TelemetryError as exc:
+        raise TelemetryError(f"{path}: {exc}") from exc
+
+
+def find_ticket(spool_dir: Path, cluster: str, job_id: str) -> Ticket | None:
+    """The ticket of a job, None where it has none.
+
+    Raises:
+        TelemetryError: it is there and cannot be read.
+    """
+    path = spool_dir / ticket_name(cluster, job_id)
+    return read_ticket(path) if path.exists() else None
