@@ -9,6 +9,7 @@ from typing import Any
 from advisor import units
 from advisor.corpus.run import Run
 from advisor.prediction.prediction import Estimate
+from advisor.recommendation.ranking import Rates
 from advisor.telemetry.trace import Projection
 
 _SOURCES = {
@@ -39,15 +40,6 @@ class Comparison:
     error: float | None
     within_interval: bool | None
     remark: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rates:
-    """What the site says of its electricity; None where it says nothing. Grams of CO2e and money, per kWh."""
-
-    carbon_g_per_kwh: float | None = None
-    price_per_kwh: float | None = None
-    currency: str | None = None
 
 
 def comparisons(run: Run) -> tuple[Comparison, ...]:
@@ -128,12 +120,17 @@ def _comparison_object(item: Comparison) -> dict[str, Any]:
 
 
 def _footprint(run: Run, rates: Rates) -> tuple[float | None, float | None]:
+    """Grams of CO2e and money of what was measured, by the same rules as those of a recommendation."""
     if run.energy_j is None:
         return None, None
-    energy_kwh = run.energy_j / units.JOULES_PER_KWH
-    carbon_g = None if rates.carbon_g_per_kwh is None else energy_kwh * rates.carbon_g_per_kwh
-    cost = None if rates.price_per_kwh is None else energy_kwh * rates.price_per_kwh
-    return carbon_g, cost
+    energy_kwh = run.energy_j / units.JOULES_PER_KWH * rates.pue
+    carbon_g = None
+    if rates.carbon_intensity_g_per_kwh is not None:
+        carbon_g = energy_kwh * rates.carbon_intensity_g_per_kwh
+    if rates.price_per_kwh is None and rates.price_per_gpu_hour is None:
+        return carbon_g, None
+    gpu_hours = run.gpus * run.duration_s / units.SECONDS_PER_HOUR
+    return carbon_g, energy_kwh * (rates.price_per_kwh or 0.0) + gpu_hours * (rates.price_per_gpu_hour or 0.0)
 
 
 def shown_job_id(run: Run) -> str:
@@ -146,11 +143,11 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
-def report_text(run: Run, projection: Projection | None, rates: Rates) -> str:
+def report_text(run: Run, projection: Projection | None, rates: Rates, currency: str = "") -> str:
     """The report for a person."""
     rows = [_row(item) for item in comparisons(run) if item.predicted is not None or item.measured is not None]
     table = _aligned([("", "predicted", "90% interval", "measured", "error", ""), *rows])
-    return "\n".join([_headline(run), "", *table, "", *_footnotes(run, projection, rates)])
+    return "\n".join([_headline(run), "", *table, "", *_footnotes(run, projection, rates, currency)])
 
 
 def _headline(run: Run) -> str:
@@ -195,7 +192,7 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
         yield "  ".join([first, *others]).rstrip()
 
 
-def _footnotes(run: Run, projection: Projection | None, rates: Rates) -> Iterator[str]:
+def _footnotes(run: Run, projection: Projection | None, rates: Rates, currency: str) -> Iterator[str]:
     planned = run.workload.epochs.value
     yield f"epochs: {run.epochs} measured" + (f" of {planned} planned" if planned else "")
     if projection is not None:
@@ -210,7 +207,7 @@ def _footnotes(run: Run, projection: Projection | None, rates: Rates) -> Iterato
     if carbon_g is not None:
         yield f"carbon: {carbon_g:.3g} gCO2e"
     if cost is not None:
-        yield f"cost: {cost:.3g} {rates.currency or ''}".rstrip()
+        yield f"cost: {cost:.3g} {currency}".rstrip()
     if run.predicted is None:
         yield "no prediction: this job was not submitted with gsbatch's advice for where it ran"
     elif run.model is not None:

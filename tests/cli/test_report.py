@@ -1,0 +1,197 @@
+"""The report compares what can be compared, says why where it does not, and shows nothing it does not know."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from advisor.cli.report import comparisons, printable, report_object, report_text, shown_job_id
+from advisor.corpus.run import Run
+from advisor.inspection.workload import Fact, Source, Workload
+from advisor.inventory.model import GpuModel
+from advisor.placement.placement import Placement
+from advisor.prediction.prediction import Estimate, ModelIdentity, Prediction
+from advisor.recommendation.ranking import Rates
+from advisor.telemetry.trace import Projection
+from advisor.units import GIB
+
+PREDICTION = Prediction(
+    placement=Placement(
+        partition="ampere",
+        gres_type="a100",
+        gpu=GpuModel(name="NVIDIA A100"),
+        gpus=1,
+        nodes=1,
+        memory_bytes=16 * GIB,
+        cpus=4,
+        max_time_s=None,
+    ),
+    mean_power_w=Estimate(200.0, 150.0, 250.0),
+    epoch_energy_j=Estimate(1000.0, 800.0, 1300.0),
+    epoch_duration_s=Estimate(5.0, 4.0, 6.5),
+    energy_j=Estimate(10_000.0, 8000.0, 13_000.0),
+    duration_s=Estimate(50.0, 40.0, 65.0),
+    gpu_memory_bytes=None,
+    host_memory_bytes=None,
+    gpu_utilisation=Estimate(0.6, 0.4, 0.8),
+    method="prior",
+    confidence="medium",
+    reason="seen",
+)
+RUN = Run(
+    cluster="mini",
+    job_id="13",
+    array_job_id="5",
+    array_task="1",
+    restart=0,
+    local=False,
+    user="alice",
+    account="bigml",
+    state="COMPLETED",
+    exit_status=0,
+    started_at=1.7e9,
+    partition="ampere",
+    nodes=1,
+    gpus=1,
+    gpu_model="NVIDIA A100",
+    memory_bytes=16 * GIB,
+    cpus=4,
+    workload=Workload(model_name=Fact("resnet50", Source.PROBE), epochs=Fact(10, Source.PROBE)),
+    script_sha256="ab",
+    ticket_id="t",
+    followed=True,
+    energy_j=8000.0,
+    energy_source="nvml_counter",
+    quality="complete",
+    mean_power_w=160.0,
+    epochs=10,
+    epoch_energy_j=780.0,
+    epoch_duration_s=4.9,
+    duration_s=50.0,
+    elapsed_s=52.0,
+    gpu_utilisation=0.7,
+    gpu_memory_bytes=4 * GIB,
+    host_memory_bytes=3 * GIB,
+    host_energy_j=None,
+    predicted=PREDICTION,
+    model=ModelIdentity(name="prior", version="1", trained_on_runs=857, promoted_at="2026-11-01"),
+)
+
+
+def compared(run: Run) -> dict[str, tuple[float | None, bool | None, str | None]]:
+    """Error, within and remark of each quantity."""
+    return {item.name: (item.error, item.within_interval, item.remark) for item in comparisons(run)}
+
+
+def test_error_is_predicted_against_measured() -> None:
+    """An error of +25% means that a quarter more was predicted than measured; the interval's ends count as within."""
+    found = compared(RUN)
+
+    assert (0.25, True, None) == found["energy_j"]
+    assert (0.25, True, None) == found["mean_power_w"]
+    assert found["epoch_energy_j"][1] is False
+
+
+def test_what_was_not_predicted_is_only_shown() -> None:
+    """A measured value without a prediction has no error."""
+    assert (None, None, None) == compared(RUN)["gpu_memory_bytes"]
+
+
+@pytest.mark.parametrize("state", ["RUNNING", "FAILED", "TIMEOUT", "CANCELLED"])
+def test_unfinished_work_is_not_held_against_the_whole(state: str) -> None:
+    """Energy and duration of half a run say nothing about a prediction for all of it; its epochs do."""
+    found = compared(replace(RUN, state=state))
+
+    assert (None, None, f"so far; the job is {state}") == found["energy_j"]
+    assert (None, None, f"so far; the job is {state}") == found["duration_s"]
+    assert found["epoch_energy_j"][0] is not None
+
+
+@pytest.mark.parametrize("source", ["rapl", "sacct"])
+def test_energy_of_other_meters_is_not_compared(source: str) -> None:
+    """What is predicted is the GPUs' energy; a host's or a node's is something else."""
+    found = compared(replace(RUN, energy_source=source))
+
+    assert (None, None, "not of the GPUs") == found["energy_j"]
+    assert (None, None, "not of the GPUs") == found["mean_power_w"]
+
+
+def test_text_shows_the_run_and_where_its_energy_is_from() -> None:
+    """A person sees the job's own id, both values, the error, the interval's verdict, the source and the model."""
+    text = report_text(RUN, None, Rates())
+
+    assert "Job 5_1, alice, resnet50: COMPLETED on ampere, 1 x NVIDIA A100" in text
+    energy = next(line for line in text.splitlines() if line.startswith("energy  "))
+    assert ["energy", "10 kJ", "8 kJ to 13 kJ", "8 kJ", "+25%", "within"] == [
+        cell.strip() for cell in energy.split("  ") if cell.strip()
+    ]
+    assert "epochs: 10 measured of 10 planned" in text
+    assert "energy counters; the record is complete" in text
+    assert "predicted by: prior 1 (prior)" in text
+    assert "gCO2e" not in text
+
+
+def test_run_without_ticket_says_so() -> None:
+    """A job that was not advised is still reported."""
+    text = report_text(replace(RUN, predicted=None, model=None, workload=Workload()), None, Rates())
+
+    assert "no prediction" in text
+    assert "unnamed model" in text
+
+
+def test_carbon_and_cost_follow_the_sites_rates() -> None:
+    """One kWh measured at PUE 1.5, 400 g/kWh and 0.2 per kWh is 600 g and 0.3."""
+    run = replace(RUN, energy_j=3.6e6)
+    found = report_object(run, None, Rates(carbon_intensity_g_per_kwh=400.0, price_per_kwh=0.2, pue=1.5))
+
+    assert pytest.approx(600.0) == found["carbon_g"]
+    assert pytest.approx(0.3) == found["cost"]
+
+
+def test_gpu_hours_cost_without_energy_price() -> None:
+    """A site that charges GPU hours only gets a cost from the measured duration."""
+    run = replace(RUN, duration_s=7200.0, gpus=2)
+
+    assert pytest.approx(8.0) == report_object(run, None, Rates(price_per_gpu_hour=2.0))["cost"]
+
+
+def test_projection_is_shown_while_running() -> None:
+    """A running job's report ends with what the recorder last projected."""
+    projection = Projection(
+        time_s=1.7e9,
+        method="online epoch energy",
+        energy_j=9000.0,
+        energy_low_j=8500.0,
+        energy_high_j=9500.0,
+        duration_s=49.0,
+    )
+    run = replace(RUN, state="RUNNING")
+
+    assert "projected from what was measured: 9 kJ (8.5 kJ to 9.5 kJ), 49 s in all" in report_text(
+        run, projection, Rates()
+    )
+    assert 9000.0 == report_object(run, projection, Rates())["projection"]["energy_j"]
+
+
+def test_json_is_one_object_with_si_values() -> None:
+    """Programs get the same comparisons, estimates with value, low and high."""
+    found = json.loads(json.dumps(report_object(RUN, None, Rates())))
+
+    assert {"value": 10_000.0, "low": 8000.0, "high": 13_000.0} == found["comparisons"]["energy_j"]["predicted"]
+    assert ("5_1", "13", "nvml_counter") == (found["job_id"], found["raw_job_id"], found["energy_source"])
+    assert {"planned": 10, "measured": 10} == found["epochs"]
+
+
+def test_plain_job_shows_its_raw_id() -> None:
+    """Outside arrays the raw id is the job's id."""
+    assert "13" == shown_job_id(replace(RUN, array_job_id=None, array_task=None))
+
+
+def test_user_texts_cannot_steer_the_terminal() -> None:
+    """A model named with escape sequences is shown without them."""
+    run = replace(RUN, workload=Workload(model_name=Fact("\x1b[2Jnet", Source.PROBE)))
+
+    assert "\x1b" not in report_text(run, None, Rates())
+    assert "a?b" == printable("a\x07b")
