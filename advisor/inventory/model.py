@@ -10,7 +10,8 @@ class GpuModel:
     """Data-sheet values of one GPU model, or of one MIG slice of it.
 
     Peak rates are dense (no sparsity). ``None`` is "not published" or "not known", never zero. ``slice_of`` names the
-    whole GPU when this is a MIG slice, whose rates, memory and TDP share are then those of the slice.
+    whole GPU when this is a MIG slice, whose rates, memory and TDP share are then those of the slice. ``note`` says what
+    was ambiguous in the site's name for it and how that was decided.
     """
 
     name: str
@@ -28,6 +29,7 @@ class GpuModel:
     slice_of: str | None = None
     slice_share: float = 1.0
     known: bool = True
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,10 @@ class Node:
 class Partition:
     """One partition with its own limits; ``barred_reason`` is None where this user may submit to it.
 
-    ``max_time_s`` and ``max_memory_per_node_bytes`` are None where there is no limit. Times in seconds.
+    ``max_time_s`` and ``max_memory_per_node_bytes`` are None where there is no limit. Times in seconds. The limits are
+    those that bind this user: of the partition and of its QOS, the user's QOS and association where Slurm enforces
+    them. ``allowed_accounts`` and ``allowed_qos`` are those of the user's that the partition takes, None for any.
+    ``hidden`` partitions are offered only to a user who names them.
     """
 
     name: str
@@ -72,11 +77,22 @@ class Partition:
     default_memory_per_gpu_bytes: int | None = None
     billing_weights: tuple[tuple[str, float], ...] = ()
     barred_reason: str | None = None
+    min_nodes: int = 0
+    max_cpus_per_node: int | None = None
+    max_memory_per_cpu_bytes: int | None = None
+    default_cpus_per_gpu: int | None = None
+    max_gpus_per_job: int | None = None
+    allowed_accounts: tuple[str, ...] | None = None
+    allowed_qos: tuple[str, ...] | None = None
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
-    """All partitions that this user can see. ``backend`` is ``commands``, ``pyslurm`` or ``described``."""
+    """All partitions that this user can see. ``backend`` is ``commands``, ``pyslurm`` or ``described``.
+
+    ``account`` and ``qos`` are the user's defaults, None where Slurm keeps no accounts.
+    """
 
     cluster_name: str
     backend: str
@@ -84,3 +100,4 @@ class Inventory:
     slurm_version: str | None = None
     user: str | None = None
     account: str | None = None
+    qos: str | None = None

@@ -1,0 +1,66 @@
+"""The commands backend: one query of each kind to Slurm's own commands, and their answers as records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from advisor.errors import SlurmCommandFailed, SlurmNotFound
+from advisor.inventory.records import AssociationRecord, ClusterRecords, ConfigRecord, QosRecord
+from advisor.inventory.sacctmgr import ASSOCIATION_COLUMNS, QOS_COLUMNS, parse_associations, parse_qos
+from advisor.inventory.scontrol import parse_config, parse_nodes, parse_partitions
+
+BACKEND = "commands"
+Run = Callable[..., str]
+# sacctmgr tries a dead slurmdbd for long; the inventory stands without accounts, so it is not waited for.
+ACCOUNTING_TIMEOUT_S = 5.0
+
+
+def read_with_commands(run: Run, *, user: str) -> ClusterRecords:
+    """Ask Slurm's commands once each: nodes, partitions, configuration, the user's associations, QOS.
+
+    Args:
+        run: runs a command and returns its stdout, such as ``advisor.slurm.run``.
+        user: whose associations to ask for.
+
+    Raises:
+        SlurmNotFound: no scontrol on PATH.
+        SlurmCommandFailed: the controller does not answer.
+        InventoryError: an answer is not understood.
+    """
+    nodes = parse_nodes(run("scontrol", "--oneliner", "--all", "show", "node"))
+    partitions = parse_partitions(run("scontrol", "--oneliner", "--all", "show", "partition"))
+    config = ask_config(run)
+    associations, qos = ask_accounting(run, config, user=user)
+    return ClusterRecords(
+        backend=BACKEND, config=config, nodes=nodes, partitions=partitions, associations=associations, qos=qos
+    )
+
+
+def ask_config(run: Run) -> ConfigRecord:
+    """Ask for the cluster's configuration."""
+    return parse_config(run("scontrol", "show", "config"))
+
+
+def ask_accounting(
+    run: Run, config: ConfigRecord, *, user: str
+) -> tuple[tuple[AssociationRecord, ...] | None, tuple[QosRecord, ...] | None]:
+    """Ask the accounting database for the user's associations and for QOS limits; None where it does not answer.
+
+    QOS limits are asked for only where Slurm enforces them.
+    """
+    if not config.has_accounting:
+        return None, None
+    quiet = ("sacctmgr", "--noheader", "--parsable2", "--readonly", "show")
+    try:
+        answer = run(
+            *quiet, "user", "where", f"name={user}", "withassoc", f"format={','.join(ASSOCIATION_COLUMNS)}",
+            timeout_s=ACCOUNTING_TIMEOUT_S,
+        )  # fmt: skip
+        associations = parse_associations(answer)
+        if not config.enforce:
+            return associations, None
+        return associations, parse_qos(
+            run(*quiet, "qos", f"format={','.join(QOS_COLUMNS)}", timeout_s=ACCOUNTING_TIMEOUT_S)
+        )
+    except (SlurmNotFound, SlurmCommandFailed):
+        return None, None

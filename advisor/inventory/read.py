@@ -1,0 +1,101 @@
+"""The step's entry: read the cluster that was asked for into an Inventory."""
+
+from __future__ import annotations
+
+import grp
+import importlib
+import os
+import pwd
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from advisor import slurm
+from advisor.inventory import cache
+from advisor.inventory.assemble import assemble
+from advisor.inventory.backend import AUTO, COMMANDS, BackendChoice, choose_backend, installed_pyslurm_version
+from advisor.inventory.catalogue import Catalogue
+from advisor.inventory.commands import Run, ask_config, read_with_commands
+from advisor.inventory.described import read_described
+from advisor.inventory.model import Inventory
+from advisor.inventory.pyslurm_backend import read_with_pyslurm
+from advisor.inventory.records import ClusterRecords
+
+DEFAULT_MAX_AGE_S = 120.0
+
+
+def read_inventory(
+    *,
+    described: Path | None,
+    backend: str = AUTO,
+    user: str,
+    catalogue: Catalogue,
+    cache_dir: Path | None,
+    max_age_s: float = DEFAULT_MAX_AGE_S,
+    run: Run = slurm.run,
+    clock: Callable[[], float] = time.time,
+) -> Inventory:
+    """Read the cluster as this user may use it: a described one, or Slurm's through the backend that fits.
+
+    Args:
+        described: TOML file to read in place of asking a Slurm.
+        backend: ``auto``, ``commands`` or ``pyslurm``.
+        user: whose rights count.
+        catalogue: the GPUs known here.
+        cache_dir: where short-lived copies lie; None for no copies.
+        max_age_s: how old a copy may be; 0 asks Slurm anew.
+        run: runs a Slurm command and returns its stdout.
+        clock: tells the time in seconds since 1970.
+
+    Raises:
+        ConfigurationError: the described cluster has a mistake.
+        SlurmError: Slurm cannot be asked.
+        InventoryError: an answer is not understood.
+    """
+    if described is not None:
+        return read_described(described, catalogue)
+    copy = None
+    if cache_dir is not None:
+        copy = cache.cache_file(cache_dir, backend=backend, user=user, environment=os.environ)
+        kept = cache.load(copy, max_age_s=max_age_s, now_s=clock()) if max_age_s > 0 else None
+        if kept is not None:
+            return assemble(kept, catalogue, user=user, groups=groups_of(user))
+    records = _ask(backend, user, run)
+    if copy is not None:
+        cache.save(copy, records, now_s=clock())
+    return assemble(records, catalogue, user=user, groups=groups_of(user))
+
+
+def backend_in_use(backend: str = AUTO, run: Run = slurm.run) -> BackendChoice:
+    """Which backend would read the cluster, and why; for ``gsadmin doctor``.
+
+    Raises:
+        SlurmError: Slurm cannot be asked for its version.
+        UsageError: a forced backend cannot be used.
+    """
+    return choose_backend(backend, ask_config(run).slurm_version)
+
+
+def groups_of(user: str) -> tuple[str, ...]:
+    """The Unix groups of a user; none for a user that this machine does not know."""
+    try:
+        gids = os.getgrouplist(user, pwd.getpwnam(user).pw_gid)
+    except (KeyError, OSError):
+        return ()
+    names = []
+    for gid in gids:
+        try:
+            names.append(grp.getgrgid(gid).gr_name)
+        except KeyError:
+            continue
+    return tuple(names)
+
+
+def _ask(backend: str, user: str, run: Run) -> ClusterRecords:
+    if backend == COMMANDS or (backend == AUTO and installed_pyslurm_version() is None):
+        return read_with_commands(run, user=user)
+    config = ask_config(run)
+    choice = choose_backend(backend, config.slurm_version)
+    if choice.backend == COMMANDS:
+        return read_with_commands(run, user=user)
+    return read_with_pyslurm(importlib.import_module("pyslurm"), run, config, user=user)
