@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import selectors
 import shutil
+import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from advisor.errors import SlurmCommandFailed, SlurmNotFound
 
 QUERY_TIMEOUT_S = 15.0
+_CHUNK_BYTES = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,60 @@ def ask(
     except subprocess.TimeoutExpired as exc:
         raise SlurmCommandFailed(" ".join(argv), None, "") from exc
     return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def converse(
+    argv: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    stdin_text: str | None,
+    on_stdout: Callable[[bytes], None],
+    on_stderr: Callable[[bytes], None],
+) -> int:
+    """Run a Slurm command for as long as it takes, handing on its output as it comes; its exit status.
+
+    For sbatch, whose environment becomes the job's: it is passed as it is. Without ``stdin_text`` the command reads
+    our own standard input. A termination signal for us is for the command too.
+
+    Raises:
+        SlurmNotFound: the command is not on PATH.
+    """
+    with tempfile.TemporaryFile() as text, selectors.DefaultSelector() as selector:
+        if stdin_text is not None:
+            text.write(stdin_text.encode("utf-8", "surrogateescape"))
+            text.seek(0)
+        try:
+            child = subprocess.Popen(
+                list(argv),
+                stdin=None if stdin_text is None else text,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=dict(environment),
+            )
+        except (FileNotFoundError, PermissionError) as exc:
+            raise SlurmNotFound(argv[0]) from exc
+        with child, _passing_on_sigterm(child):
+            for stream, handler in ((child.stdout, on_stdout), (child.stderr, on_stderr)):
+                if stream is not None:
+                    selector.register(stream, selectors.EVENT_READ, handler)
+            while selector.get_map():
+                for key, _events in selector.select():
+                    data = os.read(key.fd, _CHUNK_BYTES)
+                    if data:
+                        key.data(data)
+                    else:
+                        selector.unregister(key.fileobj)
+            status = child.wait()
+    return status if status >= 0 else 128 - status
+
+
+@contextlib.contextmanager
+def _passing_on_sigterm(child: subprocess.Popen[bytes]) -> Iterator[None]:
+    before = signal.signal(signal.SIGTERM, lambda _number, _frame: child.terminate())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def is_installed() -> bool:

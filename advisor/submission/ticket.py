@@ -6,7 +6,6 @@ File name: ``cluster-jobid.ticket.json``. One ticket serves all tasks of an arra
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +83,7 @@ def write_ticket(ticket: Ticket, spool_dir: Path) -> Path:
         spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=spool_dir, prefix=".ticket-", delete=False, encoding="utf-8") as file:
             file.write(ticket_to_json(ticket))
-        os.replace(file.name, path)
+        Path(file.name).replace(path)
     except OSError as exc:
         raise TelemetryError(f"The ticket {path} cannot be written: {exc.strerror}.") from exc
     return path
