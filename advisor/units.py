@@ -105,7 +105,8 @@ def human_power(power_w: float) -> str:
 
 def human_memory(memory_bytes: float) -> str:
     """Show bytes to a person, in GiB or MiB."""
-    return f"{memory_bytes / GIB:.3g} GiB" if memory_bytes >= GIB else f"{memory_bytes / MIB:.3g} MiB"
+    size, unit = (memory_bytes / GIB, "GiB") if memory_bytes >= GIB else (memory_bytes / MIB, "MiB")
+    return f"{size:.0f} {unit}" if size >= 100 else f"{size:.3g} {unit}"  # noqa: PLR2004 (.3g would say 1e+03)
 
 
 def human_duration(duration_s: float) -> str:

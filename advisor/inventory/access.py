@@ -1,4 +1,4 @@
-"""Who may use a partition and within what limits: Slurm's rules for accounts, groups, QOS and states. Pure functions."""
+"""Who may use a partition and within what limits: Slurm's rules for accounts, groups, QOS, states."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def default_association(associations: Sequence[AssociationRecord]) -> Associatio
 
 
 def _account_allowed(partition: PartitionRecord, association: AssociationRecord) -> bool:
-    """AllowAccounts and DenyAccounts name an account or, in newer Slurm, one above it; an allow list voids the other."""
+    """AllowAccounts and DenyAccounts name an account or, in newer Slurm, one above it; the first voids the other."""
     if association.partition not in {None, partition.name}:
         return False
     names = {association.account, *association.lineage}

@@ -1,7 +1,7 @@
 """A short-lived copy of what Slurm said, so that submissions in a row do not each ask slurmctld.
 
-One JSON file per cluster, user and backend in the user's cache folder, readable by the user alone, written whole or not at
-all. A file that is old, broken, of another version or not the user's own is as good as none.
+One JSON file per cluster, user and backend in the user's cache folder, readable by the user alone, written whole or not
+at all. A file that is old, broken, of another version or not the user's own is as good as none.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The GPU catalogue: what a GRES type or a GPU's name stands for, with data-sheet values.
 
-``gpus.csv`` beside this file is written by docs/data/build_gpu_catalogue.py, which says where each value comes from. A site
-adds or corrects entries in a TOML file (site_gpus.py). A name is never guessed silently: what is not known comes back as
-``known=False``, and what is ambiguous is decided by the node's features, else for the smaller GPU, and says so in ``note``.
+``gpus.csv`` beside this file is written by docs/data/build_gpu_catalogue.py, which says where each value comes from. A
+site adds or corrects entries in a TOML file (site_gpus.py). A name is never guessed silently: what is not known comes
+back as ``known=False``, and what is ambiguous is decided by the node's features, else for the smaller GPU, and says so
+in ``note``.
 """
 
 from __future__ import annotations
@@ -32,9 +33,10 @@ _FORM_WORDS = ("pcie", "sxm", "nvl")
 # Compute slices of a whole GPU, by model (NVIDIA MIG user guide, "Supported MIG profiles").
 _MIG_SLICES = {
     "a30": 4, "rtxpro6000": 4, "rtxpro5000": 4,
-    "a100": 7, "a800": 7, "h100": 7, "h800": 7, "h20": 7, "h200": 7, "gh200": 7, "b200": 7, "gb200": 7, "b300": 7, "gb300": 7,
+    "a100": 7, "a800": 7, "h100": 7, "h800": 7, "h20": 7, "h200": 7, "gh200": 7,
+    "b200": 7, "gb200": 7, "b300": 7, "gb300": 7,
 }  # fmt: skip
-# Of eight memory slices, how many a profile of N compute slices has by default (same guide); A30-like GPUs have four of each.
+# Of eight memory slices, how many a profile of N compute slices has by default (same guide). A30s have four of each.
 _MEMORY_EIGHTHS = {1: 1, 2: 2, 3: 4, 4: 4, 7: 8}
 _MIG_ROUNDING_GB = 0.5
 
@@ -44,13 +46,18 @@ class Entry:
     """One GPU of the catalogue with what its names say."""
 
     gpu: GpuModel
-    model: str
+    own_name: GpuName
     traits: frozenset[str]
+
+    @property
+    def model(self) -> str:
+        """The model that its name says, such as ``a100``."""
+        return self.own_name.model
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All GPUs known here. ``site_types`` maps a site's own GRES types, in lower case, to GPUs; it wins over any reading."""
+    """All GPUs known here. ``site_types`` maps a site's own GRES types, in lower case, to GPUs; they win."""
 
     entries: tuple[Entry, ...]
     site_types: tuple[tuple[str, GpuModel], ...] = ()
@@ -70,7 +77,7 @@ class Catalogue:
                 return entry.gpu
         name = parse_gpu_name(gres_type)
         for entry in self.entries:  # the driver's own name in another spelling, such as h200 for NVIDIA H200
-            if parse_gpu_name(entry.gpu.name) == name:
+            if entry.own_name == name:
                 return entry.gpu
         if name.mig is not None:
             return self._slice(gres_type, name, name.mig, tuple(features))
@@ -146,7 +153,7 @@ def entry_of(gpu: GpuModel, words: str = "") -> Entry:
     traits = name.traits | set(words.split())
     if gpu.memory_bytes is not None:
         traits |= {f"{gpu.memory_bytes / GIB:g}gb"}
-    return Entry(gpu, name.model, frozenset(traits))
+    return Entry(gpu, name, frozenset(traits))
 
 
 def slice_of(whole: GpuModel, mig: MigProfile) -> GpuModel:

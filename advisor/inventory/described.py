@@ -5,34 +5,23 @@ Every mistake is a ConfigurationError that names the file, the line and the fiel
 
 from __future__ import annotations
 
-import difflib
-import re
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from advisor.errors import ConfigurationError, UsageError
 from advisor.inventory.catalogue import Catalogue
 from advisor.inventory.gres import parse_gres
 from advisor.inventory.model import Gres, Inventory, Node, Partition
 from advisor.inventory.scontrol import billing_weights
-from advisor.units import duration_s_from_slurm, memory_bytes_from_slurm
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from advisor.inventory.toml_table import Table, read_table
 
 BACKEND = "described"
 _CLUSTER_FIELDS = ("name", "account", "partitions")
 _PARTITION_FIELDS = (
-    "name", "default", "max_time", "default_time", "max_nodes", "min_nodes", "max_memory_per_node", "default_memory_per_node",
-    "default_memory_per_cpu", "default_memory_per_gpu", "billing_weights", "unavailable", "nodes",
+    "name", "default", "max_time", "default_time", "max_nodes", "min_nodes", "max_memory_per_node",
+    "default_memory_per_node", "default_memory_per_cpu", "default_memory_per_gpu", "billing_weights", "unavailable",
+    "nodes",
 )  # fmt: skip
 _NODE_FIELDS = ("name", "count", "cpus", "memory", "gres", "features", "unavailable")
-_TABLE_HEADER = re.compile(r"^\s*\[\[\s*(?P<path>[\w.\s\"']+?)\s*\]\]")
 
 
 def read_described(path: Path, catalogue: Catalogue) -> Inventory:
@@ -41,28 +30,10 @@ def read_described(path: Path, catalogue: Catalogue) -> Inventory:
     Raises:
         ConfigurationError: the file cannot be read or has a mistake.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
-        raise ConfigurationError(f"The described cluster {path} cannot be read: {reason}.") from exc
-    return parse_described(text, str(path), catalogue)
+    return _cluster(read_table(path, "cluster"), catalogue)
 
 
-def parse_described(text: str, where: str, catalogue: Catalogue) -> Inventory:
-    """Read the text of a described cluster; ``where`` is the file's name for messages.
-
-    Raises:
-        ConfigurationError: the text has a mistake.
-    """
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
-        line = re.search(r"at line (\d+)", str(exc))
-        place = f"line {line[1]}" if line else f"line {text.count(chr(10)) + 1}"
-        said = re.sub(r"\s*\(at [^)]*\)", "", str(exc))
-        raise ConfigurationError(f"{where}, {place}: {said}.", hint="The file is not valid TOML.") from exc
-    cluster = _Table(content, _Place(where, text), "cluster")
+def _cluster(cluster: Table, catalogue: Catalogue) -> Inventory:
     cluster.only(_CLUSTER_FIELDS)
     partitions = [_partition(table, catalogue) for table in cluster.tables("partitions")]
     if not partitions:
@@ -76,7 +47,7 @@ def parse_described(text: str, where: str, catalogue: Catalogue) -> Inventory:
     )
 
 
-def _no_double_names(cluster: _Table, partitions: Sequence[Partition]) -> None:
+def _no_double_names(cluster: Table, partitions: Sequence[Partition]) -> None:
     seen: set[str] = set()
     for table, partition in zip(cluster.tables("partitions"), partitions, strict=True):
         if partition.name in seen:
@@ -84,7 +55,7 @@ def _no_double_names(cluster: _Table, partitions: Sequence[Partition]) -> None:
         seen.add(partition.name)
 
 
-def _partition(table: _Table, catalogue: Catalogue) -> Partition:
+def _partition(table: Table, catalogue: Catalogue) -> Partition:
     table.only(_PARTITION_FIELDS)
     name = table.text("name")
     nodes: list[Node] = []
@@ -109,7 +80,7 @@ def _partition(table: _Table, catalogue: Catalogue) -> Partition:
     )
 
 
-def _nodes(table: _Table, partition: str, already: int, catalogue: Catalogue) -> list[Node]:
+def _nodes(table: Table, partition: str, already: int, catalogue: Catalogue) -> list[Node]:
     table.only(_NODE_FIELDS)
     features = table.words("features")
     gres = parse_gres(table.text("gres", ""))
@@ -144,117 +115,3 @@ def _nodes(table: _Table, partition: str, already: int, catalogue: Catalogue) ->
         )
         for name in names
     ]
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A file's text, to find the line of a table and of a field in it. ``path`` is the array path, ``index`` its count."""
-
-    file: str
-    text: str
-    path: str = ""
-    header_line: int = 0
-
-    def line_of(self, field: str) -> int:
-        """The line of a field in this table, else of the table's header, else the first."""
-        lines = self.text.splitlines()
-        pattern = re.compile(rf"^\s*[\"']?{re.escape(field)}[\"']?\s*(=|\.)")
-        for number, line in enumerate(lines[self.header_line :], start=self.header_line + 1):
-            if _TABLE_HEADER.match(line):
-                break
-            if pattern.match(line):
-                return number
-        return max(1, self.header_line)
-
-    def child(self, name: str, index: int) -> _Place:
-        """The place of the index-th table of an array inside this table."""
-        path = f"{self.path}.{name}" if self.path else name
-        seen = -1
-        for number, line in enumerate(self.text.splitlines(), start=1):
-            header = _TABLE_HEADER.match(line)
-            if number > self.header_line and header and re.sub(r"[\s\"']", "", header["path"]) == path:
-                seen += 1
-                if seen == index:
-                    return _Place(self.file, self.text, path, number)
-        return _Place(self.file, self.text, path, self.header_line)
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """One table of the file with typed access to its fields; each mistake knows its place."""
-
-    values: Mapping[str, Any]
-    place: _Place
-    kind: str
-
-    def mistake(self, field: str, what: str) -> ConfigurationError:
-        return ConfigurationError(f"{self.place.file}, line {self.place.line_of(field)}, {field}: {what}.")
-
-    def only(self, known: Sequence[str]) -> None:
-        for field in self.values:
-            if field not in known:
-                close = difflib.get_close_matches(field, known, n=1)
-                guess = f", did you mean '{close[0]}'?" if close else f"; known: {', '.join(known)}"
-                raise self.mistake(
-                    field, f"no such field of a {self.kind}{guess}".removesuffix("?") + "?" * bool(close)
-                )
-
-    def tables(self, field: str) -> list[_Table]:
-        listed = self.values.get(field, [])
-        if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
-            raise self.mistake(
-                field, f"write each one as a [[{self.place.path and self.place.path + '.'}{field}]] table"
-            )
-        kind = field.removesuffix("s")
-        return [_Table(item, self.place.child(field, index), kind) for index, item in enumerate(listed)]
-
-    def optional_text(self, field: str) -> str | None:
-        value = self.values.get(field)
-        if value is not None and (not isinstance(value, str) or not value.strip()):
-            raise self.mistake(field, f"{value!r} is not a text")
-        return value
-
-    def text(self, field: str, default: str | None = None) -> str:
-        value = self.optional_text(field)
-        if value is None and default is None:
-            raise self.mistake(field, f"a {self.kind} needs it")
-        return value or default or ""
-
-    def words(self, field: str) -> tuple[str, ...]:
-        value = self.values.get(field, [])
-        if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
-            raise self.mistake(field, f"{value!r} is not a list of texts")
-        return tuple(value)
-
-    def flag(self, field: str) -> bool:
-        value = self.values.get(field, False)
-        if not isinstance(value, bool):
-            raise self.mistake(field, f"{value!r} is not true or false")
-        return value
-
-    def count(self, field: str) -> int | None:
-        value = self.values.get(field)
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-            raise self.mistake(field, f"{value!r} is not a whole number of 1 or more")
-        return value
-
-    def memory(self, field: str) -> int | None:
-        value = self.values.get(field)
-        if value is None:
-            return None
-        try:
-            size = memory_bytes_from_slurm(str(value))
-        except UsageError as exc:
-            raise self.mistake(field, f"{value!r} is not a memory size; write for example 64G") from exc
-        if size <= 0:
-            raise self.mistake(field, f"{value!r} is not a memory size; write for example 64G")
-        return size
-
-    def time(self, field: str) -> float | None:
-        value = self.optional_text(field)
-        if value is None:
-            return None
-        try:
-            return duration_s_from_slurm(value)
-        except UsageError as exc:
-            raise self.mistake(field, f"{value!r} is not a time; write for example 2-00:00:00") from exc

@@ -1,7 +1,7 @@
-"""GPU names as sites and drivers write them, taken apart: ``nvidia_a100-sxm4-80gb_1g.10gb``, ``gtx1080ti``, ``rtx_3090``.
+"""GPU names as sites and drivers write them, taken apart: ``nvidia_a100-sxm4-80gb_1g.10gb``, ``gtx1080ti``.
 
-A name has a model (``a100``), traits that tell variants of it apart (``sxm4``, ``80gb``, ``ada``), and for a slice of a GPU
-its MIG profile. Pure functions: text in, values out.
+A name has a model (``a100``), traits that tell variants of it apart (``sxm4``, ``80gb``, ``ada``), and for a slice of a
+GPU its MIG profile. Pure functions: text in, values out.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def parse_gpu_name(text: str) -> GpuName:
 
 
 def model_keys(model: str) -> tuple[str, ...]:
-    """The ways a catalogue model may be called: with and without its class (``rtx3090``, ``3090``; ``k40m``, ``k40``)."""
+    """The ways a model may be called: with and without its class (``rtx3090``, ``3090``; ``k40m``, ``k40``)."""
     keys = [model]
     if _CLASS.match(model):
         keys.append(_CLASS.sub("", model))

@@ -10,8 +10,8 @@ class GpuModel:
     """Data-sheet values of one GPU model, or of one MIG slice of it.
 
     Peak rates are dense (no sparsity). ``None`` is "not published" or "not known", never zero. ``slice_of`` names the
-    whole GPU when this is a MIG slice, whose rates, memory and TDP share are then those of the slice. ``note`` says what
-    was ambiguous in the site's name for it and how that was decided.
+    whole GPU when this is a MIG slice, whose rates, memory and TDP share are then those of the slice. ``note`` says
+    what was ambiguous in the site's name for it and how that was decided.
     """
 
     name: str

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-# Flags that keep jobs off, strongest first, in the words of a person. A node that is planned, powered down (a cloud node
-# that Slurm starts when a job needs it), powering up, completing or about to reboot takes jobs sooner or later.
+# Flags that keep jobs off, strongest first, in the words of a person. A node that is planned, powered down (a cloud
+# node that Slurm starts when a job needs it), powering up, completing or about to reboot takes jobs sooner or later.
 _UNUSABLE = {
     "INVAL": "misconfigured (Slurm says INVAL)",
     "INVALID": "misconfigured (Slurm says INVAL)",

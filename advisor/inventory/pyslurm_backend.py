@@ -19,6 +19,7 @@ from advisor.units import MIB
 
 BACKEND = "pyslurm"
 _UNLIMITED = "UNLIMITED"
+GpuCounts = tuple[tuple[str | None, int], ...]
 
 
 def read_with_pyslurm(pyslurm: Any, run: Run, config: ConfigRecord, *, user: str) -> ClusterRecords:
@@ -73,7 +74,7 @@ def node_record(node: Any) -> NodeRecord:
 
 
 def partition_record(partition: Any) -> PartitionRecord:
-    """A ``pyslurm.Partition`` as a record, all but its billing weights. Memory attributes are in MiB, times in minutes."""
+    """A ``pyslurm.Partition`` as a record, all but its billing weights. Memory is in MiB, times are in minutes."""
     return PartitionRecord(
         name=partition.name,
         state=partition.state,
@@ -102,7 +103,7 @@ def partition_record(partition: Any) -> PartitionRecord:
     )
 
 
-def _gres(configured: dict[str, Any] | None) -> tuple[tuple[str | None, int], ...]:
+def _gres(configured: dict[str, Any] | None) -> GpuCounts:
     return parse_gres(",".join(f"{name}:{count}" for name, count in (configured or {}).items()))
 
 

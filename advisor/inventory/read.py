@@ -7,7 +7,7 @@ import importlib
 import os
 import pwd
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from advisor import slurm
@@ -82,13 +82,22 @@ def groups_of(user: str) -> tuple[str, ...]:
         gids = os.getgrouplist(user, pwd.getpwnam(user).pw_gid)
     except (KeyError, OSError):
         return ()
-    names = []
-    for gid in gids:
-        try:
-            names.append(grp.getgrgid(gid).gr_name)
-        except KeyError:
-            continue
-    return tuple(names)
+    return tuple(name for gid in gids if (name := _group_name(gid)) is not None)
+
+
+def _group_name(gid: int) -> str | None:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return None
+
+
+def default_cache_dir(environment: Mapping[str, str]) -> Path | None:
+    """The user's cache folder for gsbatch; None where no home is known."""
+    named = environment.get("XDG_CACHE_HOME", "")
+    if named.startswith("/"):  # the XDG specification has relative paths ignored
+        return Path(named) / "gsbatch"
+    return Path(environment["HOME"]) / ".cache" / "gsbatch" if environment.get("HOME") else None
 
 
 def _ask(backend: str, user: str, run: Run) -> ClusterRecords:

