@@ -1,0 +1,44 @@
+"""sacctmgr's rows become the user's associations and the limits of QOS."""
+
+from __future__ import annotations
+
+from advisor.inventory.records import AssociationRecord, QosRecord
+from advisor.inventory.sacctmgr import parse_associations, parse_qos
+
+ROWS = """\
+mini|bigml||small|long,normal|||gres/gpu=4,node=2
+mini|small|rtx|small|normal|normal|1-00:00:00|
+"""
+
+
+def test_associations_hold_the_default_account_qos_and_limits() -> None:
+    """The default account is the one whose name the user's default says; limits are time and GPUs a job."""
+    bigml, small = parse_associations(ROWS)
+
+    assert (
+        AssociationRecord(
+            cluster="mini", account="bigml", qos=("long", "normal"), max_gpus_per_job=4, lineage=("bigml",)
+        )
+        == bigml
+    )
+    assert (True, "rtx", "normal", 86400.0) == (
+        small.is_default,
+        small.partition,
+        small.default_qos,
+        small.max_time_s,
+    )
+
+
+def test_qos_limits_a_single_job() -> None:
+    """MaxWall and the GPUs of MaxTRES are read; a QOS without limits has none."""
+
+    assert (
+        QosRecord(name="normal"),
+        QosRecord(name="short", max_time_s=600.0, max_gpus_per_job=2),
+    ) == parse_qos("normal||\nshort|00:10:00|cpu=8,gres/gpu=2\n")
+
+
+def test_a_user_without_associations_has_none() -> None:
+    """An empty answer is no association, and lines that are not rows are passed over."""
+
+    assert () == parse_associations("\n") == parse_associations("sacctmgr: note\n")
