@@ -211,9 +211,9 @@ def load_settings(
     layers = [
         _from_file(site_file(variables), "site file"),
         _from_file(user_file(variables), "user file"),
-        _from_texts(directives or {}, "directive", lambda name: "#GSBATCH --" + name.replace("_", "-")),
+        _from_texts(directives or {}, "directive", lambda name: "#GSBATCH " + _option_name(name)),
         _from_environment(variables),
-        _from_texts(command_line or {}, "command line", lambda name: "--" + name.replace("_", "-")),
+        _from_texts(command_line or {}, "command line", _option_name),
     ]  # fmt: skip
     values = {setting.name: (setting.default(variables), "default") for setting in SETTINGS}
     for layer in layers:  # weakest first
@@ -224,6 +224,15 @@ def load_settings(
     )
 
 
+def check_texts(texts: Mapping[str, str]) -> None:
+    """Read options of the command line without any other layer.
+
+    Raises:
+        ConfigurationError: a value cannot be used.
+    """
+    _from_texts(texts, "command line", _option_name)
+
+
 def user_file(environment: Mapping[str, str]) -> Path:
     """The user's own settings file, there or not."""
     return _home(environment, "XDG_CONFIG_HOME", ".config") / "gsbatch" / "config.toml"
@@ -232,6 +241,10 @@ def user_file(environment: Mapping[str, str]) -> Path:
 def site_file(environment: Mapping[str, str]) -> Path:
     """The site's settings file, there or not."""
     return Path(environment.get("GSBATCH_SITE_CONFIG") or SITE_FILE)
+
+
+def _option_name(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def _from_texts(texts: Mapping[str, str], source: str, place: Callable[[str], str]) -> dict[str, tuple[Any, str]]:

@@ -72,6 +72,13 @@ def render(
         raise RenderingError(f"The template {template} cannot be used: {exc}") from exc
 
 
+def plain_python_script(script: Script, python: Sequence[str]) -> str:
+    """The least that runs a Python script with sbatch: for when a template cannot be used."""
+    return "\n".join(
+        ["#!/bin/bash", *script.header.directives, f"exec {shlex.join((*python, str(script.path), *script.arguments))}", ""]
+    )
+
+
 def _quoted(value: object) -> object:
     """Quote what a template prints; words in a tuple are quoted one by one.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from advisor import slurm
 from advisor.errors import SlurmError
 
+_HELP_TIMEOUT_S = 5.0
 _SUBMITTED = re.compile(
     r"^(?:Submitted batch job (?P<job_id>\d+)(?: on cluster (?P<cluster>\S+))?"
     r"|(?P<parsable_id>\d+)(?:;(?P<parsable_cluster>\S+))?)$",
@@ -126,3 +128,17 @@ def parse_job_id(stdout: str) -> tuple[str | None, str | None]:
     if match is None:
         return None, None
     return match["job_id"] or match["parsable_id"], match["cluster"] or match["parsable_cluster"]
+
+
+@functools.cache
+def plugin_option_takes_value(name: str) -> bool:
+    """Whether ``sbatch --help`` lists an option that our table does not have, and lists it with a value.
+
+    For a site's SPANK plugins and for releases newer than this program: without a controller being asked, and only
+    when such an option stands before a word that could be its value. Without an answer it is taken as a flag.
+    """
+    try:
+        text = slurm.ask(("sbatch", "--help"), timeout_s=_HELP_TIMEOUT_S).stdout
+    except SlurmError:
+        return False
+    return re.search(rf"--{re.escape(name)}=", text) is not None

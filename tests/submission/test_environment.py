@@ -1,0 +1,35 @@
+"""A job submitted from a job starts clean; a job submitted from a login node gets the user's environment as it is."""
+
+from __future__ import annotations
+
+from advisor.submission.environment import submission_environment
+
+
+def test_outside_a_job_nothing_of_the_users_is_touched() -> None:
+    """Only our own marker is ours to remove."""
+    variables = {"SLURM_CONF": "/etc/slurm.conf", "SLURM_ACCOUNT": "x", "SBATCH_PARTITION": "p", "HOME": "/h"}
+
+    assert variables == submission_environment({**variables, "GSBATCH_RECORDED": "1"})
+
+
+def test_inside_a_job_its_variables_stay_behind() -> None:
+    """An inherited SLURM_CPU_BIND slows a fleet; SLURM_CONF and SLURM_CLUSTERS still say where to submit."""
+    kept = {
+        "SLURM_CONF": "/etc/slurm.conf",
+        "SLURM_CLUSTERS": "big",
+        "SLURM_JWT": "token",
+        "SBATCH_PARTITION": "p",
+        "SBATCH_ACCOUNT": "a",
+        "CUDA_VISIBLE_DEVICES": "0",
+    }
+    poison = {
+        "SLURM_JOB_ID": "1",
+        "SLURM_CPU_BIND": "quiet,mask_cpu:0x1",
+        "SLURM_NTASKS": "8",
+        "SLURM_MEM_PER_NODE": "1",
+        "PMIX_RANK": "0",
+        "PMI_RANK": "0",
+        "SRUN_DEBUG": "3",
+    }
+
+    assert kept == submission_environment({**kept, **poison})

@@ -1,0 +1,116 @@
+"""A ticket is written whole, read back equal, and refused when it is anything else."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from advisor.errors import TelemetryError
+from advisor.inspection.workload import Fact, Source, Workload
+from advisor.submission.ticket import (
+    TICKET_SCHEMA_VERSION,
+    Ticket,
+    find_ticket,
+    read_ticket,
+    ticket_from_json,
+    ticket_name,
+    ticket_to_json,
+    write_ticket,
+)
+from tests.recommendation.examples import MODEL, placement, prediction
+
+TICKET = Ticket(
+    schema=TICKET_SCHEMA_VERSION,
+    ticket_id="t-1",
+    cluster="mini",
+    job_id="42",
+    submitted_at="2026-11-21T07:00:00+00:00",
+    user="alice",
+    script_path="/home/alice/train.py",
+    script_sha256="0" * 64,
+    arguments=("--epochs", "5"),
+    workload=Workload(
+        framework=Fact("keras", Source.PROBE),
+        epochs=Fact(5, Source.OPTION),
+        forward_flops_per_sample=Fact(2.5e9, Source.PROBE),
+        input_shape=Fact((224, 224, 3), Source.SOURCE_CODE),
+        notes=("two fits",),
+    ),
+    prediction=dataclasses.replace(prediction(placement()), energy_j=None),
+    model=MODEL,
+    objective="energy",
+    followed=True,
+)
+
+
+def test_a_ticket_comes_back_equal(tmp_path: Path) -> None:
+    """Tuples, missing estimates, provenance: nothing is lost on disk."""
+    write_ticket(TICKET, tmp_path / "new" / "spool")
+
+    assert TICKET == find_ticket(tmp_path / "new" / "spool", "mini", "42")
+
+
+def test_a_ticket_without_a_prediction_comes_back_too(tmp_path: Path) -> None:
+    """A job whose placement is not known is still remembered."""
+    bare = dataclasses.replace(TICKET, prediction=None, model=None)
+
+    assert bare == read_ticket(write_ticket(bare, tmp_path))
+
+
+def test_tickets_are_the_owners_alone(tmp_path: Path) -> None:
+    """Script paths and arguments are private; the folder that we make is too, an existing one stays as it is."""
+    path = write_ticket(TICKET, tmp_path / "spool")
+
+    assert 0o600 == stat.S_IMODE(path.stat().st_mode)
+    assert 0o700 == stat.S_IMODE(path.parent.stat().st_mode)
+    assert [ticket_name("mini", "42")] == [found.name for found in path.parent.iterdir()]
+
+
+def test_a_job_without_a_ticket_has_none(tmp_path: Path) -> None:
+    """Jobs submitted by plain sbatch are no error."""
+    assert find_ticket(tmp_path, "mini", "43") is None
+
+
+def _changed(**changes: object) -> str:
+    return json.dumps({**json.loads(ticket_to_json(TICKET)), **changes})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "no JSON"),
+        ("[]", "schema"),
+        (_changed(schema=TICKET_SCHEMA_VERSION + 1), "schema 2"),
+        (_changed(job_id=42), "ticket.job_id is 42"),
+        (_changed(followed="yes"), "ticket.followed"),
+        (_changed(arguments="x"), "ticket.arguments is no array"),
+        (_changed(workload={"epochs": {"value": "5", "source": "option"}}), "ticket.workload.epochs.value"),
+        (_changed(workload={"epochs": {"value": 5, "source": "gossip"}}), "'gossip'"),
+        (_changed(workload={"epochs": {"value": None, "source": "option"}}), "a fact needs both"),
+        (_changed(prediction={}), "ticket.prediction.placement is missing"),
+        ("[" * 100_000, "no JSON"),
+    ],
+)
+def test_what_is_no_ticket_is_refused_with_its_place(text: str, said: str) -> None:
+    """Spool files lie where users write."""
+    with pytest.raises(TelemetryError) as caught:
+        ticket_from_json(text)
+
+    assert said in str(caught.value)
+
+
+def test_fields_of_a_newer_program_are_passed_over() -> None:
+    """The same schema may gain fields."""
+    assert TICKET == ticket_from_json(_changed(colour="green"))
+
+
+def test_a_spool_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    """Whoever submits decides that the job matters more."""
+    (tmp_path / "file").touch()
+
+    with pytest.raises(TelemetryError, match="cannot be written"):
+        write_ticket(TICKET, tmp_path / "file" / "spool")
