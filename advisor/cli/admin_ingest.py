@@ -36,9 +36,10 @@ Examples:
 def command(spool: str | None, corpus: str | None, *, as_json: bool) -> None:
     """Read new traces and Slurm's accounting into the corpus.
 
-    Asks sacct once, for all jobs with news. A trace is believed only if its job exists and belongs to the file's
-    owner; the others are listed with the reason, kept out of the corpus, and looked at again next time. Can be run as
-    often as one likes; two at once are not: the second says so and ends with status 9.
+    Reads the spool folder and the folders right below it, one for each user. Asks sacct once, for all jobs with news.
+    A trace is believed only if its job exists and belongs to the file's owner; the others are listed with the reason,
+    kept out of the corpus, and looked at again next time. Can be run as often as one likes; two at once are not: the
+    second says so and ends with status 9. Run it as root, or as who may read all users' traces.
 
     The exit status is 0 also where files were rejected: any user can write one.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import stat
 from pathlib import Path
@@ -45,9 +46,17 @@ def initialise(settings: Settings) -> list[str]:
         ConfigurationError: a folder cannot be made, or something else lies in its place.
         CorpusError: the corpus cannot be made.
     """
+    lines = []
+    spool_mode = SHARED_SPOOL_MODE if is_shared(settings, "spool_dir") else PRIVATE_MODE
+    if spool_mode == SHARED_SPOOL_MODE and settings.spool_dir.name == getpass.getuser():
+        # spool_dir = ".../$USER": the folder above is where every user makes one of their own.
+        lines.append(_folder(settings.spool_dir.parent, SHARED_SPOOL_MODE, "spool"))
+        spool_mode = PRIVATE_MODE
+    models_mode = PUBLIC_MODE if is_shared(settings, "models_dir") else PRIVATE_MODE
     return [
-        _folder(settings.spool_dir, SHARED_SPOOL_MODE if is_shared(settings, "spool_dir") else PRIVATE_MODE, "spool"),
-        _folder(settings.models_dir, PUBLIC_MODE if is_shared(settings, "models_dir") else PRIVATE_MODE, "models"),
+        *lines,
+        _folder(settings.spool_dir, spool_mode, "spool"),
+        _folder(settings.models_dir, models_mode, "models"),
         _corpus(settings.corpus),
     ]
 

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 
 from advisor.corpus.accounting import AccountedJob
 from advisor.errors import TelemetryError
+from advisor.submission.plain_data import to_plain
 from advisor.submission.ticket import Ticket
+from advisor.telemetry.reading import Summary
 from advisor.telemetry.trace import SCHEMA_VERSION, Epoch, GpuSample, Sample, Trace, TraceHeader
 
 LOCAL_PREFIX = "local-"
@@ -42,6 +44,18 @@ def check_trace(trace: Trace, owner_uid: int, now_s: float) -> None:
         raise TelemetryError(reason)
 
 
+def check_summary(trace: Trace, summary: Summary) -> None:
+    """Refuse sums that its GPUs cannot have drawn in its time, such as of a counter that was made up.
+
+    Raises:
+        TelemetryError: the energy or the duration is absurd.
+    """
+    if not _within(summary.gpu_energy_j, _most_energy_j(trace.header, summary.duration_s)):
+        raise TelemetryError("its GPU energy is more than its GPUs can draw in its time")
+    if not _within(summary.mean_power_w, len(trace.header.gpus) * MAX_GPU_POWER_W):
+        raise TelemetryError("its mean power is more than its GPUs can draw")
+
+
 def check_against_accounting(trace: Trace, job: AccountedJob, owner_uid: int) -> None:
     """Refuse a trace of a job that is not its owner's, or that measured what the job did not have.
 
@@ -61,14 +75,27 @@ def check_against_accounting(trace: Trace, job: AccountedJob, owner_uid: int) ->
         raise TelemetryError(f"it goes on after job {job.shown_id} ended")
 
 
-def check_ticket(ticket: Ticket, header: TraceHeader) -> None:
+def check_ticket(ticket: Ticket, *, cluster: str, job_id: str) -> None:
     """Refuse a ticket that is of another job.
 
     Raises:
-        TelemetryError: the ticket names another cluster or job.
+        TelemetryError: the ticket names another cluster or job, or holds NaN.
     """
-    if ticket.cluster != header.cluster or ticket.job_id not in {header.job_id, header.array_job_id}:
-        raise TelemetryError(f"the ticket is of job {ticket.job_id} on {ticket.cluster}")
+    check_finite(to_plain(ticket))
+    if (ticket.cluster, ticket.job_id) != (cluster, job_id):
+        raise TelemetryError(f"it is of job {ticket.job_id} on {ticket.cluster}")
+
+
+def check_finite(plain: object) -> None:
+    """Refuse a document with NaN or infinity in it, which JSON readers take and no measurement is.
+
+    Raises:
+        TelemetryError: a number is not finite.
+    """
+    if isinstance(plain, float) and not math.isfinite(plain):
+        raise TelemetryError("it holds a number that is not finite")
+    for value in plain.values() if isinstance(plain, dict) else plain if isinstance(plain, list) else ():
+        check_finite(value)
 
 
 def last_time_s(trace: Trace) -> float:
@@ -122,13 +149,13 @@ def _header_number_doubts(header: TraceHeader, now_s: float) -> Iterator[str]:
 
 
 def _sample_doubts(trace: Trace, now_s: float) -> Iterator[str]:
-    previous_s = trace.header.started_at
+    latest_s = trace.header.started_at
     for sample in trace.samples:
         # A clock that is set back by a second during the run is no reason to lose it.
-        if not previous_s - CLOCK_SLACK_S <= sample.time_s <= now_s + CLOCK_SLACK_S:
+        if not latest_s - CLOCK_SLACK_S <= sample.time_s <= now_s + CLOCK_SLACK_S:
             yield "its samples are not in the order of time"
             return
-        previous_s = sample.time_s
+        latest_s = max(latest_s, sample.time_s)
         if len(sample.gpus) != len(trace.header.gpus):
             yield "a sample has other GPUs than the header"
             return

@@ -1,0 +1,57 @@
+"""``gsadmin``: the admin's commands. Each lives in a module of its own, loaded when it is called."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+import advisor
+from advisor.cli.errors import handle_errors
+
+# Name of the command: its module and the line that `gsadmin --help` shows, so that help loads none of them.
+COMMANDS = {
+    "init": ("advisor.cli.admin_init", "Make the spool folder, the corpus and the models folder."),
+    "ingest": ("advisor.cli.admin_ingest", "Read new traces and Slurm's accounting into the corpus."),
+    "retrain": ("advisor.cli.admin_retrain", "Fit a new model from the prior's data and the corpus."),
+    "calibrate": ("advisor.cli.admin_calibrate", "Show how far off predictions were, per GPU and partition."),
+    "models": ("advisor.cli.admin_models", "List, show, promote and roll back models."),
+    "corpus": ("advisor.cli.admin_corpus", "Look into the corpus: statistics, runs, rejected files, export, check."),
+    "doctor": ("advisor.cli.admin_doctor", "Check settings, Slurm, sensors, folders, corpus and model."),
+}
+
+# \b keeps click from filling the lines.
+EXAMPLES = """\b
+Once:          gsadmin init && gsadmin doctor
+From cron:     gsadmin ingest
+Now and then:  gsadmin retrain --promote
+"""
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands are imported when they are called: cron and tab completion pay for one only."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature, as below)
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_module, summary) in COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(advisor.__version__, prog_name="gsadmin")
+def gsadmin() -> None:
+    """Set up and look after gsbatch on a cluster."""
+
+
+def main() -> None:
+    """Entry point."""
+    handle_errors(gsadmin, prog_name="gsadmin")

@@ -1,0 +1,133 @@
+"""Files of the spool folder as believed traces and tickets: one rule for ingest and for gseff."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from advisor.corpus.accounting import AccountedJob
+from advisor.corpus.plausibility import (
+    check_against_accounting,
+    check_summary,
+    check_ticket,
+    check_trace,
+    is_local,
+)
+from advisor.corpus.spool import SpoolFile, read_spool_file
+from advisor.errors import TelemetryError
+from advisor.submission.ticket import Ticket, ticket_from_json, ticket_name
+from advisor.telemetry.reading import Summary, parse_trace, summarise
+from advisor.telemetry.trace import Trace, TraceHeader
+
+# slurmctld dates the start of a job, the node the start of its recorder: their clocks may differ by so much.
+_CLOCK_SKEW_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeTrace:
+    """One believed trace, what it measured, the file it came from, and the attempt it is of (None for local runs)."""
+
+    trace: Trace
+    summary: Summary
+    file: SpoolFile
+    job: AccountedJob | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobTicket:
+    """One believed ticket with the file it came from."""
+
+    ticket: Ticket
+    file: SpoolFile
+
+
+def believed_trace(path: Path, accounted: Iterable[AccountedJob], *, uid: int, now_s: float) -> NodeTrace:
+    """Read a trace whole and doubt it.
+
+    Args:
+        path: the file.
+        accounted: the attempts of the trace's job, as accounting knows them.
+        uid: of the reader; local runs are believed of this user only, because no accounting vouches for them.
+        now_s: the time, in seconds since the epoch.
+
+    Raises:
+        TelemetryError: it is not believed, with the reason.
+    """
+    file = read_spool_file(path)
+    trace = parsed_trace(file.text)
+    check_trace(trace, file.owner_uid, now_s)
+    summary = summarise(trace)
+    check_summary(trace, summary)
+    if is_local(trace.header):
+        if file.owner_uid != uid:
+            raise TelemetryError("it is of a local run of another user, for which no accounting vouches")
+        return NodeTrace(trace=trace, summary=summary, file=file, job=None)
+    job = matching_attempt(trace.header, accounted)
+    if job is None:
+        raise TelemetryError(f"accounting knows no started job {trace.header.job_id} on {trace.header.cluster}")
+    check_against_accounting(trace, job, file.owner_uid)
+    return NodeTrace(trace=trace, summary=summary, file=file, job=job)
+
+
+def parsed_trace(text: str) -> Trace:
+    """Read a trace that anyone may have written.
+
+    Raises:
+        TelemetryError: its first line is not a header, or a number is too large for any machine's.
+    """
+    try:
+        return parse_trace(text)
+    except OverflowError as exc:
+        raise TelemetryError("a number in it is absurd") from exc
+
+
+def matching_attempt(header: TraceHeader, accounted: Iterable[AccountedJob]) -> AccountedJob | None:
+    """The attempt of a requeued job in which a trace was written: the last that had started by then.
+
+    Restarts are not counted instead, because accounting purges old attempts and Slurm 22.05 does not number them.
+    """
+    started = [
+        (job.started_at, job)
+        for job in accounted
+        if job.cluster == header.cluster and job.job_id == header.job_id and job.started_at is not None
+    ]
+    before = [item for item in started if item[0] <= header.started_at + _CLOCK_SKEW_S]
+    if before:
+        return max(before, key=lambda item: item[0])[1]
+    return min(started, key=lambda item: item[0])[1] if started else None
+
+
+def believed_ticket(spool: Path, *, cluster: str, job_id: str, owner_uid: int) -> JobTicket | None:
+    """Read the ticket of a job; None where it has none.
+
+    Args:
+        spool: the folder in which tickets lie.
+        cluster: the job's cluster.
+        job_id: the job's id, or its array's: one ticket serves all tasks.
+        owner_uid: the job's user.
+
+    Raises:
+        TelemetryError: it is not believed: of another owner or job, or no ticket; the message names the file.
+    """
+    path = spool / ticket_name(cluster, job_id)
+    if not path.exists() and not path.is_symlink():
+        return None
+    try:
+        file = read_spool_file(path)
+        ticket = ticket_from_json(file.text)
+        check_ticket(ticket, cluster=cluster, job_id=job_id)
+        check_owner(file, owner_uid)
+    except TelemetryError as exc:
+        raise TelemetryError(f"{path.name}: {exc}") from exc
+    return JobTicket(ticket=ticket, file=file)
+
+
+def check_owner(file: SpoolFile, owner_uid: int) -> None:
+    """Refuse a file that is not the job's user's.
+
+    Raises:
+        TelemetryError: it belongs to another.
+    """
+    if file.owner_uid != owner_uid:
+        raise TelemetryError(f"it belongs to uid {file.owner_uid}, the job to uid {owner_uid}")

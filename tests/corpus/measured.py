@@ -1,0 +1,152 @@
+"""Made-up traces and accounting for the corpus's tests: one GPU at a constant power, epochs of equal length."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from advisor.corpus.accounting import AccountedJob
+from advisor.telemetry.lines import line_of
+from advisor.telemetry.trace import (
+    TRACE_SUFFIX,
+    Epoch,
+    GpuSample,
+    HostSample,
+    Sample,
+    Trace,
+    TracedGpu,
+    TraceFooter,
+    TraceHeader,
+)
+from advisor.units import GIB
+
+NOW_S = 1_700_100_000.0
+START_S = 1_700_000_000.0
+POWER_W = 200.0
+EPOCH_S = 10.0
+UID = os.getuid()
+
+HEADER = TraceHeader(
+    schema=1,
+    cluster="mini",
+    job_id="7",
+    array_job_id=None,
+    array_task=None,
+    restart=0,
+    node="n1",
+    node_rank=0,
+    nodes=1,
+    uid=UID,
+    user="alice",
+    started_at=START_S,
+    command=("python", "train.py"),
+    ticket_id=None,
+    interval_s=1.0,
+    gpus=(TracedGpu(uuid="GPU-1", name="NVIDIA A100-SXM4-80GB", has_energy_counter=True, memory_bytes=80 * GIB),),
+    gpu_note=None,
+    host_note=None,
+    partition="ampere",
+    recorder_version="0.1.0",
+)
+JOB = AccountedJob(
+    cluster="mini",
+    job_id="7",
+    shown_id="7",
+    user="alice",
+    uid=UID,
+    account="bigml",
+    partition="ampere",
+    state="COMPLETED",
+    exit_status=0,
+    elapsed_s=55.0,
+    submitted_at=START_S - 60,
+    started_at=START_S - 2,
+    ended_at=START_S + 53,
+    nodes=1,
+    node_list="n1",
+    cpus=4,
+    memory_bytes=16 * GIB,
+    gpus=1,
+    max_rss_bytes=3 * GIB,
+    consumed_energy_j=None,
+)
+
+
+def made_trace(header: TraceHeader = HEADER, *, epochs: int = 5, exit_status: int | None = 0) -> Trace:
+    """A trace of ``epochs`` epochs at 200 W a GPU; without a footer where ``exit_status`` is None."""
+    duration_s = epochs * EPOCH_S
+    gpus = len(header.gpus)
+    samples = tuple(_sample(header, second) for second in range(int(duration_s) + 1))
+    marks = tuple(_epoch(header, index) for index in range(epochs))
+    footer = TraceFooter(
+        ended_at=header.started_at + duration_s,
+        exit_status=exit_status or 0,
+        reason="exit",
+        energy_source="nvml_counter" if gpus else "none",
+        gpu_energy_counter_j=gpus * POWER_W * duration_s if gpus else None,
+        gpu_energy_integral_j=gpus * POWER_W * duration_s if gpus else None,
+        host_energy_j=None,
+        host_energy_source="none",
+        samples=len(samples),
+        epochs=epochs,
+    )
+    return Trace(
+        header=header,
+        samples=samples,
+        epochs=marks,
+        projections=(),
+        footer=None if exit_status is None else footer,
+    )
+
+
+def _sample(header: TraceHeader, second: int) -> Sample:
+    gpu = GpuSample(
+        power_w=POWER_W,
+        energy_counter_j=1e6 + POWER_W * second,
+        utilisation=0.8,
+        memory_used_bytes=10 * GIB,
+        temperature_c=60.0,
+    )
+    host = HostSample(cpu_time_s=float(second), memory_bytes=2 * GIB)
+    return Sample(time_s=header.started_at + second, gpus=(gpu,) * len(header.gpus), host=host)
+
+
+def _epoch(header: TraceHeader, index: int) -> Epoch:
+    started_at = header.started_at + index * EPOCH_S
+    return Epoch(
+        phase=0,
+        index=index,
+        started_at=started_at,
+        ended_at=started_at + EPOCH_S,
+        steps=100,
+        samples=3200,
+        gpu_energy_j=len(header.gpus) * POWER_W * EPOCH_S if header.gpus else None,
+        validation=True,
+    )
+
+
+def on_nodes(header: TraceHeader, names: Sequence[str]) -> list[TraceHeader]:
+    """The headers of one attempt that ran on several nodes."""
+    return [replace(header, node=name, node_rank=rank, nodes=len(names)) for rank, name in enumerate(names)]
+
+
+def no_accounting(_job_ids: object) -> Sequence[AccountedJob]:
+    """Accounting that must not be asked."""
+    raise AssertionError("accounting was asked")
+
+
+def spooled(folder: Path, trace: Trace) -> Path:
+    """Write a trace into a spool folder as the recorder would."""
+    header = trace.header
+    job = f"{header.array_job_id}_{header.array_task}" if header.array_job_id else header.job_id
+    path = folder / f"{header.cluster}-{job}-{header.restart}-{header.node}{TRACE_SUFFIX}"
+    path.write_text(trace_text(trace))
+    return path
+
+
+def trace_text(trace: Trace) -> str:
+    """The lines of a trace."""
+    records = (trace.header, *trace.samples, *trace.epochs, *trace.projections)
+    return "".join(line_of(record) for record in (*records, *((trace.footer,) if trace.footer else ())))
