@@ -1,0 +1,110 @@
+"""A fitted model: physical constants, residual processes, and how wide its intervals must be; to and from bytes."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from advisor.errors import ModelError
+from advisor.prediction import physics, process
+from advisor.prediction.features import FEATURES_VERSION, Array
+from advisor.prediction.prediction import ModelIdentity
+from advisor.registry import StoredModel
+
+# How far a row is from what was measured, nearest first; each has its own width of interval.
+SEEN, NEW_BATCH, NEW_NETWORK, NEW_MACHINE, NEW_GPU = range(5)
+NOVELTIES = ("seen setting", "seen network on this machine", "new network", "new machine", "new GPU")
+MEASURES = ("time", "power", "energy", "memory", "utilisation")
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionModel:
+    """Everything that predicts.
+
+    ``widths`` is (measures x novelties): by how many standard deviations of the process a 90% interval reaches to each
+    side, from withheld groups. ``host_memory_ratio`` scales the host memory rule to what was measured (log mean, log
+    standard deviation). ``utilisation`` holds intercept, slope and standard deviation of the utilisation's logit.
+    """
+
+    identity: ModelIdentity
+    parameters: Array
+    memory_parameters: Array
+    utilisation: Array
+    host_memory: Array
+    time: process.Fitted
+    power: process.Fitted
+    memory: process.Fitted
+    widths: Array
+
+
+_PROCESSES = ("time", "power", "memory")
+_PLAIN = ("parameters", "memory_parameters", "utilisation", "host_memory", "widths")
+
+
+def to_bytes(model: PredictionModel) -> bytes:
+    """Write a model as numpy's own archive of arrays: no objects, no pickle."""
+    arrays: dict[str, NDArray[Any]] = {
+        "features_version": np.array([FEATURES_VERSION, len(physics.NAMES), len(process.COMPONENTS)])
+    }
+    for name in _PLAIN:
+        arrays[name] = getattr(model, name)
+    for name in _PROCESSES:
+        fitted: process.Fitted = getattr(model, name)
+        for field in fields(process.Rows):
+            arrays[f"{name}.{field.name}"] = getattr(fitted.rows, field.name)
+        for key in ("hyper", "residuals", "runs"):
+            arrays[f"{name}.{key}"] = getattr(fitted, key)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def from_bytes(content: bytes, identity: ModelIdentity) -> PredictionModel:
+    """Read what ``to_bytes`` wrote.
+
+    Raises:
+        ModelError: it is not a model, or one of another version.
+    """
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        versions = arrays["features_version"].tolist()
+        if versions != [FEATURES_VERSION, len(physics.NAMES), len(process.COMPONENTS)]:
+            raise ModelError(
+                f"Model {identity.version} has features of version {versions[0]}; this program has {FEATURES_VERSION}.",
+                hint="Retrain with this version of gsbatch.",
+            )
+        fitted = {}
+        for name in _PROCESSES:
+            rows = process.Rows(*(arrays[f"{name}.{field.name}"] for field in fields(process.Rows)))
+            fitted[name] = process.condition(
+                arrays[f"{name}.hyper"], rows, arrays[f"{name}.residuals"], arrays[f"{name}.runs"]
+            )
+        plain = {name: arrays[name] for name in _PLAIN}
+        return PredictionModel(
+            identity=identity, time=fitted["time"], power=fitted["power"], memory=fitted["memory"], **plain
+        )
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, np.linalg.LinAlgError) as problem:
+        raise ModelError(
+            f"Model {identity.version} cannot be read: {problem}.", hint="Roll back or retrain."
+        ) from problem
+
+
+def load_model(stored: StoredModel) -> PredictionModel:
+    """Load a stored model for prediction.
+
+    Raises:
+        ModelError: it was altered or is of another version.
+    """
+    identity = ModelIdentity(
+        name=stored.name,
+        version=stored.version,
+        trained_on_runs=stored.trained_on_runs,
+        promoted_at=stored.promoted_at or "",
+    )
+    return from_bytes(stored.arrays(), identity)

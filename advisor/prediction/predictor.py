@@ -1,0 +1,203 @@
+"""Predicts: a workload and its placements in, one ``Prediction`` for each placement out, all of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from advisor.inspection.workload import Workload
+from advisor.placement.placement import Placement
+from advisor.prediction import physics, process
+from advisor.prediction.features import Array, Setting, Table, setting_of, tabulate
+from advisor.prediction.memory import host_memory_bytes, log_gpu_memory
+from advisor.prediction.model import MEASURES, NEW_GPU, NEW_MACHINE, NEW_NETWORK, NOVELTIES, SEEN, PredictionModel
+from advisor.prediction.prediction import Estimate, Prediction
+
+METHOD = "physical mean with learned residuals"
+POWER_CEILING = 1.1  # of the board's limit; what a mean over seconds was ever seen to reach
+_GAP_STD = 0.25  # an unknown fact adds this to the logarithm's standard deviation
+_WIDE, _VERY_WIDE = 0.25, 0.6  # half-widths of log energy at which confidence falls
+_Z90 = 1.645
+
+
+def power_logit(power_w: Array, tdp_w: Array) -> Array:
+    """Power on the scale the process works in: a mean power cannot leave 0 to a little above the limit."""
+    share = np.clip(power_w / tdp_w, 1e-3, POWER_CEILING - 0.02)
+    return np.asarray(np.log(share / (POWER_CEILING - share)))
+
+
+def power_from_logit(logit: Array, tdp_w: Array) -> Array:
+    """The inverse of ``power_logit``."""
+    return np.asarray(POWER_CEILING * tdp_w / (1 + np.exp(-logit)))
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What the model says of every row, before it is put in words. Logarithms; power as logit, of one GPU."""
+
+    log_step_s: Array
+    log_epoch_s: Array
+    time_std: Array
+    power_logit: Array
+    power_std: Array
+    log_memory: Array
+    memory_std: Array
+    utilisation_logit: Array
+    novelty: Array
+    table: Table
+
+    @property
+    def power_w(self) -> Array:
+        """Mean power of one GPU."""
+        return power_from_logit(self.power_logit, self.table.tdp_w)
+
+    @property
+    def log_power_std(self) -> Array:
+        """The standard deviation of log power: the logit's, less where the limit is near."""
+        return self.power_std * (1 - self.power_w / (POWER_CEILING * self.table.tdp_w))
+
+
+def forecast(model: PredictionModel, settings: Sequence[Setting]) -> Forecast:
+    """Run the model over settings."""
+    table = tabulate(settings)
+    mean = physics.evaluate(model.parameters, table)
+    rows = process.rows_of(table, mean)
+    time_shift, time_std = model.time.predict(rows)
+    power_shift, power_std = model.power.predict(rows)
+    memory_shift, memory_std = model.memory.predict(rows)
+    gaps = _GAP_STD**2 * table.unknown_facts
+    intercept, slope, _ = model.utilisation
+    busy = np.clip(mean.busy, 0.01, 0.99)
+    return Forecast(
+        log_step_s=mean.log_step_s + time_shift,
+        log_epoch_s=mean.log_epoch_s + time_shift,
+        time_std=np.sqrt(time_std**2 + gaps),
+        power_logit=power_logit(np.exp(mean.log_power_w), table.tdp_w) + power_shift,
+        power_std=np.sqrt(power_std**2 + gaps),
+        log_memory=log_gpu_memory(model.memory_parameters, table) + memory_shift,
+        memory_std=np.sqrt(memory_std**2 + gaps),
+        utilisation_logit=intercept + slope * np.log(busy / (1 - busy)),
+        novelty=novelty(model.time.rows, rows),
+        table=table,
+    )
+
+
+def novelty(known: process.Rows, rows: process.Rows) -> Array:
+    """How far each row is from the rows a process knows: an index into ``NOVELTIES``."""
+    site_seen = np.isin(rows.site, known.site)
+    found = np.where(np.isin(rows.gpu, known.gpu), NEW_MACHINE, NEW_GPU)
+    pairs = np.char.add(np.char.add(rows.site, "|"), rows.network)
+    known_pairs = np.char.add(np.char.add(known.site, "|"), known.network)
+    found = np.where(site_seen, np.where(np.isin(pairs, known_pairs), 1, NEW_NETWORK), found)
+    return np.where(np.isin(rows.setting, known.setting), SEEN, found)
+
+
+def predict(workload: Workload, placements: Sequence[Placement], model: PredictionModel) -> list[Prediction]:
+    """Predict every placement of a workload, in the placements' order.
+
+    Duration is epochs times epoch duration and energy is mean power times duration, so that power times duration and
+    epoch energy times epochs are the same number. The RAM allocation changes nothing but is carried in the placement.
+
+    Raises:
+        ImplausibleWorkload: a fact of the workload is absurd.
+    """
+    if not placements:
+        return []
+    settings = [setting_of(workload, placement, site=site_of(placement)) for placement in placements]
+    # Placements that differ only in RAM, CPUs or an unknown partition are one row to the model: computed once.
+    known = frozenset(model.time.rows.site.tolist()) | frozenset(model.power.rows.site.tolist())
+    rows: dict[Setting, int] = {}
+    places = []
+    for setting in settings:
+        site = setting.site if setting.site in known else ""
+        places.append(rows.setdefault(replace(setting, allocated_memory_bytes=0.0, site=site), len(rows)))
+    seen = forecast(model, tuple(rows))
+    epochs = workload.epochs.value
+    answers = [_prediction(seen, i, placements[places.index(i)], model, epochs) for i in range(len(rows))]
+    return [replace(answers[place], placement=placements[i]) for i, place in enumerate(places)]
+
+
+def site_of(placement: Placement) -> str:
+    """The name under which runs of one partition and GPU model share what is particular to them."""
+    return site_name(placement.partition, placement.gpu.name)
+
+
+def site_name(partition: str, gpu_model: str) -> str:
+    """As ``site_of``, for a run of which only the names are known."""
+    return f"{partition}/{gpu_model}"
+
+
+def _around(log_value: float, half_width: float, factor: float = 1.0) -> Estimate:
+    value = float(np.exp(log_value)) * factor
+    spread = float(np.exp(min(half_width, 7.0)))
+    return Estimate(value, value / spread, value * spread)
+
+
+def _prediction(seen: Forecast, i: int, placement: Placement, model: PredictionModel, epochs: int | None) -> Prediction:
+    widths = dict(zip(MEASURES, model.widths[:, int(seen.novelty[i])], strict=True))
+    tdp_w, gpus = float(seen.table.tdp_w[i]), placement.gpus
+    power_w = float(seen.power_w[i])
+    half = widths["power"] * float(seen.power_std[i])
+    low, high = (float(power_from_logit(seen.power_logit[i] + sign * half, np.float64(tdp_w))) for sign in (-1, 1))
+    power = Estimate(power_w * gpus, low * gpus, high * gpus)
+    time_half = widths["time"] * float(seen.time_std[i])
+    epoch_s = _around(float(seen.log_epoch_s[i]), time_half)
+    energy_half = widths["energy"] * float(np.hypot(seen.time_std[i], seen.log_power_std[i]))
+    epoch_j = _around(float(seen.log_epoch_s[i]), energy_half, power.value)
+    duration_s = epoch_s.scaled(epochs) if epochs else None
+    energy_j = epoch_j.scaled(epochs) if epochs else None
+    ratio, ratio_std = model.host_memory
+    host = _around(float(np.log(host_memory_bytes(seen.table)[i]) + ratio), _Z90 * float(ratio_std))
+    confidence, reason = _confidence(energy_half, NOVELTIES[int(seen.novelty[i])], seen.table.settings[i])
+    return Prediction(
+        placement=placement,
+        mean_power_w=power,
+        epoch_energy_j=epoch_j,
+        epoch_duration_s=epoch_s,
+        energy_j=energy_j,
+        duration_s=duration_s,
+        gpu_memory_bytes=_around(float(seen.log_memory[i]), widths["memory"] * float(seen.memory_std[i])),
+        host_memory_bytes=host,
+        gpu_utilisation=_utilisation(float(seen.utilisation_logit[i]), float(model.utilisation[2])),
+        method=METHOD,
+        confidence=confidence,
+        reason=reason,
+    )
+
+
+def _utilisation(logit: float, std: float) -> Estimate:
+    value, low, high = (float(1 / (1 + np.exp(-(logit + sign * _Z90 * std)))) for sign in (0, -1, 1))
+    return Estimate(value, low, high)
+
+
+def _confidence(energy_half_width: float, novelty_name: str, setting: Setting) -> tuple[str, str]:
+    word = "high" if energy_half_width < _WIDE else "medium" if energy_half_width < _VERY_WIDE else "low"
+    reason = f"{novelty_name}; energy within a factor of {np.exp(min(energy_half_width, 7.0)):.2g} (90%)"
+    if setting.unknown:
+        reason += f"; not known: {', '.join(setting.unknown)}"
+    return word, reason
+
+
+def with_runs(
+    model: PredictionModel, settings: Sequence[Setting], log_time_s: Array, power_w: Array, runs: Array
+) -> PredictionModel:
+    """The model with measured runs added to what its processes know, nothing refitted: calibration from few runs.
+
+    ``log_time_s`` is the logarithm of the epoch duration, ``power_w`` the mean power of one GPU; NaN: not measured.
+    """
+    table = tabulate(settings)
+    mean = physics.evaluate(model.parameters, table)
+    rows = process.rows_of(table, mean)
+    time_left = log_time_s - mean.log_epoch_s
+    power_left = power_logit(np.where(np.isfinite(power_w), power_w, 1.0), table.tdp_w) - power_logit(
+        np.exp(mean.log_power_w), table.tdp_w
+    )
+    timed = np.flatnonzero(np.isfinite(time_left))
+    powered = np.flatnonzero(np.isfinite(power_w))
+    return replace(
+        model,
+        time=model.time.extended(rows.take(timed), time_left[timed], runs[timed]),
+        power=model.power.extended(rows.take(powered), power_left[powered], runs[powered]),
+    )

@@ -1,0 +1,215 @@
+"""The learned part: a Gaussian process on what the physical mean leaves over.
+
+Its kernel is a sum of effects: of the study or machine (its host, its meter), of the GPU model, of the network, of the
+regime the step runs in, each alone and in product with others. What a new row shares with rows that were measured is
+carried over as far as the data says that it carries; what it does not share stays uncertain and widens the interval.
+That makes calibration from one to three runs of a new partition the same arithmetic as everything else: more rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from advisor.prediction.features import Array, Setting, Table
+from advisor.prediction.physics import Physics
+
+Labels = NDArray[np.str_]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What the kernel compares: labels of groups, and positions in the spaces of regimes, networks and GPUs."""
+
+    study: Labels
+    site: Labels
+    gpu: Labels
+    network: Labels
+    framework: Labels
+    setting: Labels
+    regime: Array
+    shape: Array
+    board: Array
+
+    def __len__(self) -> int:
+        return len(self.study)
+
+    def take(self, which: NDArray[np.int64]) -> Rows:
+        """The rows at these positions."""
+        return Rows(*(getattr(self, name)[which] for name in self.__slots__))
+
+    def joined(self, others: Rows) -> Rows:
+        """These rows, then the others."""
+        return Rows(*(np.concatenate([getattr(self, name), getattr(others, name)]) for name in self.__slots__))
+
+
+def rows_of(table: Table, physics: Physics) -> Rows:
+    """The kernel's view of a table."""
+    settings = table.settings
+    shape = np.stack(
+        [
+            np.log(table.forward_flops),
+            np.log(table.activation_elements),
+            np.log(table.parameters),
+            np.log(table.layers),
+            np.log(table.batch_size),
+            2.0 * (table.trainable_share > 0.5),  # noqa: PLR2004
+            np.log(table.gpus),
+        ],
+        axis=1,
+    )
+    board = np.stack(
+        [np.log(table.fp32), np.log(table.bandwidth), np.log(table.tdp_w), np.log(table.peak / table.fp32)], axis=1
+    )
+    return Rows(
+        study=_labels([s.study for s in settings]),
+        site=_labels([s.site for s in settings]),
+        gpu=_labels([s.gpu.name for s in settings]),
+        network=_labels([s.network for s in settings]),
+        framework=_labels([s.framework for s in settings]),
+        setting=_labels([_setting_label(s) for s in settings]),
+        regime=physics.regime,
+        shape=shape,
+        board=board,
+    )
+
+
+def _labels(names: Sequence[str]) -> Labels:
+    # An unknown name is no group at all: it must not be shared, so each gets a label of its own.
+    return np.array([name or f"\x00{i}" for i, name in enumerate(names)], dtype=np.str_)
+
+
+def _setting_label(s: Setting) -> str:
+    return (
+        f"{s.site}|{s.network}|{s.gpus}|{s.precision}|{s.batch_size:g}|{s.input_elements:.3g}"
+        f"|{s.forward_flops:.2g}|{s.train_samples:.2g}"
+    )
+
+
+# The components of the kernel: which labels must agree, and in which space nearness counts.
+COMPONENTS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
+    ("study", ("study",), ()),
+    ("site", ("site",), ()),
+    ("gpu", ("gpu",), ()),
+    ("network", ("network",), ()),
+    ("network_framework", ("network", "framework"), ("regime",)),
+    ("regime", (), ("regime",)),
+    ("regime_framework", ("framework",), ("regime",)),
+    ("shape", (), ("shape",)),
+    ("regime_shape", (), ("regime", "shape")),
+    ("board", (), ("board", "regime")),
+    ("study_shape", ("study",), ("regime", "shape")),
+    ("site_regime", ("site",), ("regime",)),
+    ("site_shape", ("site",), ("regime", "shape")),
+    ("setting", ("setting",), ()),
+)
+SPACES = ("regime", "shape", "board")
+# log standard deviation of each component, log length of each space, log noise of one run
+INITIAL = np.log(
+    np.array([0.15, 0.15, 0.1, 0.1, 0.05, 0.15, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.03, 1.0, 2.0, 0.7, 0.03])
+)
+INITIAL_STD = np.full(len(INITIAL), 1.0)
+
+
+_RUNS_THAT_TELL = 20.0  # more repeats than this share too much to add anything
+
+
+def _same(a: Labels, b: Labels) -> NDArray[np.bool_]:
+    _, codes = np.unique(np.concatenate([a, b]), return_inverse=True)
+    return np.asarray(codes[: len(a), None] == codes[None, len(a) :])
+
+
+def _distance(a: Array, b: Array) -> Array:
+    squared = (a**2).sum(1)[:, None] + (b**2).sum(1)[None, :] - 2 * a @ b.T
+    return np.asarray(np.maximum(squared, 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """What two sets of rows share; computed once, used for every trial of the hyper-parameters."""
+
+    same: dict[str, NDArray[np.bool_]]
+    distance: dict[str, Array]
+
+
+def pairs_of(a: Rows, b: Rows) -> Pairs:
+    """Compare every row of a with every row of b."""
+    labels = sorted({label for _, names, _ in COMPONENTS for label in names})
+    return Pairs(
+        same={name: _same(getattr(a, name), getattr(b, name)) for name in labels},
+        distance={name: _distance(getattr(a, name), getattr(b, name)) for name in SPACES},
+    )
+
+
+def parts(hyper: Array, pairs: Pairs) -> tuple[list[Array], dict[str, Array]]:
+    """The covariance of each component, and the nearness in each space, that make the kernel."""
+    count = len(COMPONENTS)
+    near = {name: np.exp(-0.5 * pairs.distance[name] / np.exp(2 * hyper[count + i])) for i, name in enumerate(SPACES)}
+    first = next(iter(near.values()))
+    found = []
+    for i, (_, names, spaces) in enumerate(COMPONENTS):
+        part = np.full_like(first, np.exp(2 * hyper[i]))
+        for name in names:
+            part = part * pairs.same[name]
+        for name in spaces:
+            part = part * near[name]
+        found.append(part)
+    return found, near
+
+
+def kernel(hyper: Array, pairs: Pairs) -> Array:
+    """The covariance of the residuals of two sets of rows."""
+    return np.asarray(np.sum(parts(hyper, pairs)[0], axis=0))
+
+
+def prior_variance(hyper: Array) -> float:
+    """The variance of a residual of which nothing is known."""
+    return float(np.exp(2 * hyper[: len(COMPONENTS)]).sum())
+
+
+def noise_variance(hyper: Array, runs: Array) -> Array:
+    """The variance that the mean of so many repeated runs keeps. Repeats share half of what they differ by."""
+    return np.asarray(np.exp(2 * hyper[-1]) / np.minimum(runs, _RUNS_THAT_TELL))
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A Gaussian process conditioned on residuals."""
+
+    hyper: Array
+    rows: Rows
+    residuals: Array
+    runs: Array
+    weights: Array
+    inverse_factor: Array
+
+    def predict(self, rows: Rows) -> tuple[Array, Array]:
+        """Mean and standard deviation of the residual of each row, a new run's own noise included."""
+        cross = kernel(self.hyper, pairs_of(rows, self.rows))
+        mean = cross @ self.weights
+        explained = ((cross @ self.inverse_factor.T) ** 2).sum(1)
+        variance = np.maximum(prior_variance(self.hyper) - explained, 0.0) + np.exp(2 * self.hyper[-1])
+        return mean, np.sqrt(variance)
+
+    def extended(self, rows: Rows, residuals: Array, runs: Array) -> Fitted:
+        """The process conditioned on more rows as well."""
+        if not len(rows):
+            return self
+        return condition(
+            self.hyper,
+            self.rows.joined(rows),
+            np.concatenate([self.residuals, residuals]),
+            np.concatenate([self.runs, runs]),
+        )
+
+
+def condition(hyper: Array, rows: Rows, residuals: Array, runs: Array) -> Fitted:
+    """Condition the process on measured residuals; ``runs`` says how many runs each one is the mean of."""
+    covariance = kernel(hyper, pairs_of(rows, rows))
+    covariance[np.diag_indices_from(covariance)] += noise_variance(hyper, runs) + 1e-8
+    factor = np.linalg.cholesky(covariance)
+    inverse_factor = np.linalg.inv(factor)
+    return Fitted(hyper, rows, residuals, runs, inverse_factor.T @ (inverse_factor @ residuals), inverse_factor)

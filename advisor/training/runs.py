@@ -1,0 +1,106 @@
+"""What training learns from: one measured run, whatever it came from, and runs of one setting taken together."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from advisor.prediction.features import Setting
+
+# One user or one script may weigh no more than this many runs of one setting, and this share of all settings.
+RUNS_PER_USER_AND_SETTING = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRun:
+    """One measured run. Power and energy are of one GPU; a value that was not measured is None.
+
+    ``setting.site`` names the machine kind that the run shares its host with. ``runs`` is how many measured runs this
+    one stands for, ``spread_*`` the standard deviation of the logarithm over them.
+    """
+
+    setting: Setting
+    mean_power_w: float | None = None
+    epoch_duration_s: float | None = None
+    step_duration_s: float | None = None
+    stable_epoch_energy_j: float | None = None
+    gpu_utilisation: float | None = None
+    gpu_memory_bytes: float | None = None
+    host_memory_bytes: float | None = None
+    user: str = ""
+    script_hash: str = ""
+    runs: int = 1
+
+    @property
+    def epoch_energy_j(self) -> float | None:
+        """Energy of one epoch on one GPU: mean power times duration."""
+        if self.mean_power_w is None or self.epoch_duration_s is None:
+            return None
+        return self.mean_power_w * self.epoch_duration_s
+
+
+MEASURES = (
+    "mean_power_w",
+    "epoch_duration_s",
+    "step_duration_s",
+    "stable_epoch_energy_j",
+    "gpu_utilisation",
+    "gpu_memory_bytes",
+    "host_memory_bytes",
+)
+
+
+def usable(run: TrainingRun) -> bool:
+    """Whether every measured value is finite and positive, at least one is there, and the power can be this GPU's."""
+    values = [value for name in MEASURES if (value := getattr(run, name)) is not None]
+    if not values or not all(math.isfinite(v) and v > 0 for v in values):
+        return False
+    setting = run.setting
+    numbers = (setting.forward_flops, setting.batch_size, setting.train_samples, setting.parameters, setting.layers)
+    if not all(math.isfinite(v) and v > 0 for v in numbers):
+        return False
+    # A board cannot draw a third above its limit, averaged over a run; such a record is of something else.
+    return run.mean_power_w is None or run.mean_power_w <= 1.3 * setting.gpu.tdp_w
+
+
+def setting_key(setting: Setting) -> tuple[object, ...]:
+    """What makes two runs repeats of one setting. The RAM allocation is not in it: it does not change the training."""
+    return (
+        setting.study, setting.site, setting.gpu.name, setting.gpus, setting.nodes, setting.framework, setting.network,
+        _digits(setting.forward_flops), setting.parameters, setting.layers, setting.precision, setting.batch_size,
+        setting.input_elements, _digits(setting.train_samples), _digits(setting.validation_samples),
+    )  # fmt: skip
+
+
+def _digits(value: float) -> float:
+    """The value to two significant digits: 3059 and 3060 samples are one setting."""
+    return float(f"{value:.2g}")
+
+
+def aggregate(runs: Iterable[TrainingRun]) -> list[TrainingRun]:
+    """One run for each setting: medians over its usable runs, no user and script counting beyond a cap.
+
+    Medians, and a cap for each user, so that a faulty meter or one user's thousand runs cannot carry a setting.
+    """
+    groups: dict[tuple[object, ...], dict[tuple[str, str], list[TrainingRun]]] = defaultdict(lambda: defaultdict(list))
+    for run in runs:
+        if usable(run):
+            mine = groups[setting_key(run.setting)][run.user, run.script_hash]
+            if len(mine) < RUNS_PER_USER_AND_SETTING:
+                mine.append(run)
+    return [_median_run([run for runs in by_user.values() for run in runs]) for by_user in groups.values()]
+
+
+def _median_run(runs: Sequence[TrainingRun]) -> TrainingRun:
+    if len(runs) == 1:
+        return runs[0]
+    medians: dict[str, Any] = {}
+    for name in MEASURES:
+        values = [value for run in runs if (value := getattr(run, name)) is not None]
+        medians[name] = float(np.median(values)) if values else None
+    return replace(runs[0], **medians, runs=sum(run.runs for run in runs))
