@@ -1,0 +1,103 @@
+"""Energy from samples: the card's own counter where it has one, and beside it the integral of sampled power."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from advisor.telemetry.trace import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Energy of all GPUs since the first sample, J.
+
+    ``counter_j`` is None where a card has no counter, ``integral_j`` where none reports power.
+    """
+
+    time_s: float
+    counter_j: float | None
+    integral_j: float | None
+
+
+class EnergyMeter:
+    """Running totals over the GPUs of one node; keeps two readings, however long the run."""
+
+    def __init__(self) -> None:
+        self._first: Sample | None = None
+        self._last: Sample | None = None
+        self._before: Reading | None = None
+        self._now: Reading | None = None
+
+    def add(self, sample: Sample) -> None:
+        """Take the next sample; one without GPUs leaves nothing to count."""
+        if self._first is None or self._last is None:
+            self._first = self._last = sample
+            has_power = any(gpu.power_w is not None for gpu in sample.gpus)
+            has_counter = bool(sample.gpus) and all(gpu.energy_counter_j is not None for gpu in sample.gpus)
+            self._now = Reading(sample.time_s, 0.0 if has_counter else None, 0.0 if has_power else None)
+            return
+        self._before = self._now
+        self._now = Reading(sample.time_s, self._counter_j(sample), self._integral_j(sample))
+        self._last = sample
+
+    def at(self, time_s: float) -> Reading | None:
+        """The totals at an instant between the last two samples, by interpolation; None before the first sample."""
+        if self._now is None or self._before is None or time_s >= self._now.time_s:
+            return self._now
+        span_s = self._now.time_s - self._before.time_s
+        share = min(max((time_s - self._before.time_s) / span_s, 0.0), 1.0) if span_s > 0 else 1.0
+        return Reading(
+            time_s,
+            _between(self._before.counter_j, self._now.counter_j, share),
+            _between(self._before.integral_j, self._now.integral_j, share),
+        )
+
+    def counted(self) -> tuple[float | None, str]:
+        """The energy that counts so far, and which of the two it is: the counter wherever every card has one."""
+        if self._now is not None and self._now.counter_j is not None:
+            return self._now.counter_j, "nvml_counter"
+        if self._now is not None and self._now.integral_j is not None:
+            return self._now.integral_j, "nvml_integral"
+        return None, "none"
+
+    @property
+    def totals(self) -> Reading | None:
+        """Both energies so far."""
+        return self._now
+
+    def _counter_j(self, sample: Sample) -> float | None:
+        """The counters' advance; a counter that ran backwards (a driver reset) makes the integral count instead."""
+        if self._first is None or self._now is None or self._now.counter_j is None:
+            return None
+        total_j = 0.0
+        for first, gpu in zip(self._first.gpus, sample.gpus, strict=True):
+            if first.energy_counter_j is None or gpu.energy_counter_j is None:
+                return None
+            total_j += gpu.energy_counter_j - first.energy_counter_j
+        return total_j if total_j >= self._now.counter_j else None
+
+    def _integral_j(self, sample: Sample) -> float | None:
+        if self._last is None or self._now is None or self._now.integral_j is None:
+            return None
+        span_s = max(sample.time_s - self._last.time_s, 0.0)
+        total_j = self._now.integral_j
+        for before, gpu in zip(self._last.gpus, sample.gpus, strict=True):
+            powers = [power for power in (before.power_w, gpu.power_w) if power is not None]
+            if powers:  # one missed reading is bridged by its neighbour
+                total_j += span_s * sum(powers) / len(powers)
+        return total_j
+
+
+def energy_between(begin: Reading | None, end: Reading | None) -> float | None:
+    """J between two readings, by the counter where both have it and else by the integral."""
+    if begin is None or end is None:
+        return None
+    if begin.counter_j is not None and end.counter_j is not None:
+        return end.counter_j - begin.counter_j
+    if begin.integral_j is not None and end.integral_j is not None:
+        return end.integral_j - begin.integral_j
+    return None
+
+
+def _between(low: float | None, high: float | None, share: float) -> float | None:
+    return None if low is None or high is None else low + (high - low) * share

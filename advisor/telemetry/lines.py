@@ -1,0 +1,99 @@
+"""Trace records as lines of JSON and back.
+
+Every line is an object with ``kind``. Header, epochs, projections and footer bear the names of their dataclasses'
+fields; samples, of which there are a day's 86,400, are arrays in the order of the fields of ``GpuSample`` and
+``HostSample``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import astuple, fields
+from typing import Any
+
+from advisor.errors import TelemetryError
+from advisor.submission.plain_data import from_plain, to_plain
+from advisor.telemetry.trace import (
+    Epoch,
+    GpuSample,
+    HostSample,
+    Projection,
+    Sample,
+    TraceFooter,
+    TraceHeader,
+)
+
+Record = TraceHeader | Sample | Epoch | Projection | TraceFooter
+
+_KINDS: dict[str, type] = {"header": TraceHeader, "epoch": Epoch, "projection": Projection, "footer": TraceFooter}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+_GPU_WIDTH = len(fields(GpuSample))
+_HOST_WIDTH = len(fields(HostSample))
+_WHOLE_GPU_FIELDS = frozenset({3, 5, 6})  # memory, clock and throttle reasons are counts
+_WHOLE_HOST_FIELDS = frozenset({1})
+
+
+def line_of(record: Record) -> str:
+    """One record as one line, its end included."""
+    if isinstance(record, Sample):
+        plain: dict[str, Any] = {
+            "kind": "sample",
+            "time_s": round(record.time_s, 3),
+            "gpus": [astuple(gpu) for gpu in record.gpus],
+            "host": astuple(record.host),
+        }
+    else:
+        plain = {"kind": _NAMES[type(record)], **to_plain(record)}
+    return json.dumps(plain, separators=(",", ":"), allow_nan=False) + "\n"
+
+
+def record_of(line: str) -> Record:
+    """Read one line.
+
+    Raises:
+        TelemetryError: it is not a record.
+    """
+    try:
+        plain = json.loads(line)
+    except (ValueError, RecursionError) as exc:
+        raise TelemetryError("a line is not JSON") from exc
+    if not isinstance(plain, dict):
+        raise TelemetryError("a line is no object")
+    kind = plain.pop("kind", None)
+    if kind == "sample":
+        return _sample(plain)
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise TelemetryError("a line is of no known kind")
+    record: Record = from_plain(_KINDS[kind], plain, where=kind)
+    return record
+
+
+def _sample(plain: dict[str, Any]) -> Sample:
+    gpus = plain.get("gpus")
+    if not isinstance(gpus, list):
+        raise TelemetryError("a sample has no GPUs")
+    return Sample(
+        time_s=_number(plain.get("time_s"), whole=False, optional=False),
+        gpus=tuple(GpuSample(**_named(GpuSample, gpu, _GPU_WIDTH, _WHOLE_GPU_FIELDS)) for gpu in gpus),
+        host=HostSample(**_named(HostSample, plain.get("host"), _HOST_WIDTH, _WHOLE_HOST_FIELDS)),
+    )
+
+
+def _named(kind: type[GpuSample | HostSample], values: object, width: int, whole: frozenset[int]) -> dict[str, Any]:
+    if not isinstance(values, list) or len(values) != width:
+        raise TelemetryError("a sample has another number of readings")
+    return {
+        item.name: _number(value, whole=index in whole, optional=True)
+        for index, (item, value) in enumerate(zip(fields(kind), values, strict=True))
+    }
+
+
+def _number(value: object, *, whole: bool, optional: bool) -> Any:
+    if value is None and optional:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise TelemetryError("a reading is no number")
+    if whole and not isinstance(value, int):
+        raise TelemetryError("a count is not whole")
+    return value if whole else float(value)

@@ -1,0 +1,222 @@
+"""Run a command with its energy recorded: ``python -I -m advisor.telemetry.recorder --spool DIR [...] -- COMMAND``.
+
+The command is this process's child. It keeps stdin, stdout, stderr, the terminal and the process group, gets every
+signal once, and its exit status is ours (128+n for a signal). The standard library suffices here, so that starting
+costs little and nothing that measures can harm what runs: sensors are read by the sampler, a process of its own, and
+whatever of ours fails costs the record, not the command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+from advisor.telemetry.signals import WITNESSED, exit_status_of
+
+INJECTED_FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "injected")
+# How long a signal may take from us to the sampler, if it was sent to both.
+_WITNESS_S = 0.1
+# How long a trace may take to be closed after the command has ended, on a slow shared file system.
+_CLOSING_S = 20.0
+_SI_KERNEL = 128
+_NOT_FOUND, _NOT_EXECUTABLE = 127, 126
+
+
+class _Witness:
+    """The sampler's word on which signals reached it as well."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._heard: list[tuple[int, float]] = []
+        self._rest = b""
+
+    def has_seen(self, number: int, since: float) -> bool:
+        """Whether ``number`` reached the sampler at about the same time; waits a moment for the answer."""
+        until = time.monotonic() + _WITNESS_S
+        while True:
+            if any(heard == number and at >= since - _WITNESS_S for heard, at in self._heard):
+                self._heard = [item for item in self._heard if item[0] != number]
+                return True
+            left_s = until - time.monotonic()
+            if left_s <= 0 or not select.select([self._descriptor], [], [], left_s)[0]:
+                return False
+            piece = os.read(self._descriptor, 4096)
+            if not piece:  # the sampler is gone: nobody can say, and a lost signal is worse than a second one
+                return False
+            *lines, self._rest = (self._rest + piece).split(b"\n")
+            for line in lines:
+                heard, at = line.split()
+                self._heard.append((int(heard), float(at)))
+
+
+def main() -> None:
+    """Run the command, recorded; exit with its status."""
+    options = _options(sys.argv[1:])
+    unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {*WITNESSED, signal.SIGCHLD})
+    marks, marks_path = _marks_socket()
+    training = _start(options.command, _environment(os.environ, marks_path), unblocked)
+    sampler, control, witness = _start_sampler(options, training, marks)
+    if marks is not None:
+        marks.close()
+    status, reason = _wait(training, witness)
+    if sampler is not None:
+        _close_trace(sampler, control, status, reason)
+    _remove(marks_path)
+    os._exit(status)
+
+
+def _wait(training: int, witness: _Witness | None) -> tuple[int, str]:
+    """Hand on signals until the training has ended."""
+    while True:
+        caught = signal.sigwaitinfo({*WITNESSED, signal.SIGCHLD})
+        if caught.si_signo == signal.SIGCHLD:
+            pid, wait_status = os.waitpid(training, os.WNOHANG)
+            if pid == training:
+                return exit_status_of(wait_status)
+            continue
+        # The terminal signals the whole process group, Slurm often every process of a step: then the training has it.
+        if caught.si_code == _SI_KERNEL:
+            continue
+        if witness is not None and witness.has_seen(caught.si_signo, time.monotonic()):
+            continue
+        try:
+            os.kill(training, caught.si_signo)
+        except ProcessLookupError:
+            continue
+
+
+def _start(command: Sequence[str], environment: Mapping[str, str], unblocked: set[int | signal.Signals]) -> int:
+    """Start the training as the shell would; Python's own changes to signals are undone."""
+    try:
+        return os.posix_spawnp(
+            command[0],
+            list(command),
+            environment,
+            setsigmask=unblocked,
+            setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
+        )
+    except OSError as exc:
+        _warn(f"{command[0]}: {exc.strerror}")
+        os._exit(_NOT_FOUND if exc.errno == errno.ENOENT else _NOT_EXECUTABLE)
+
+
+def _start_sampler(
+    options: argparse.Namespace, training: int, marks: socket.socket | None
+) -> tuple[int | None, int, _Witness | None]:
+    """Start the sampler with the signals still blocked: it unblocks them when it can witness them."""
+    try:
+        if marks is None:  # a socket that nobody writes to
+            marks = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        control_read, control_write = os.pipe()
+        witness_read, witness_write = os.pipe()
+        descriptors = (control_read, witness_write, marks.fileno())
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, True)
+        # fmt: off
+        words = [
+            sys.executable, "-I", "-m", "advisor.telemetry.sampler",
+            "--control", str(control_read), "--witness", str(witness_write), "--marks", str(marks.fileno()),
+            "--training-pid", str(training), "--spool", options.spool, "--fallback", os.getcwd(),
+            "--interval", str(options.interval),
+        ]
+        # fmt: on
+        for name in ("ticket", "gpu_readings", "energy_budget"):
+            if getattr(options, name) is not None:
+                words += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
+        sampler = os.posix_spawn(
+            sys.executable,
+            [*words, "--", *options.command],
+            os.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+            ],
+        )
+    except OSError as exc:
+        _warn(f"the job is not recorded: {exc}")
+        return None, -1, None
+    os.close(control_read)
+    os.close(witness_write)
+    return sampler, control_write, _Witness(witness_read)
+
+
+def _close_trace(sampler: int, control: int, status: int, reason: str) -> None:
+    """Tell the sampler how the training ended and give it time to write that down."""
+    try:
+        os.write(control, json.dumps({"exit_status": status, "reason": reason}).encode())
+    except OSError:  # it was killed; the trace ends where it did
+        return
+    os.close(control)
+    until = time.monotonic() + _CLOSING_S
+    while time.monotonic() < until:
+        try:
+            if os.waitpid(sampler, os.WNOHANG)[0] == sampler:
+                return
+        except ChildProcessError:
+            return
+        signal.sigtimedwait({signal.SIGCHLD}, 0.05)
+    _warn("the trace could not be closed in time")
+
+
+def _marks_socket() -> tuple[socket.socket | None, str | None]:
+    """A datagram socket in a folder of the user's own: writing to it never blocks and never signals the training."""
+    folder = os.path.join(os.environ.get("TMPDIR") or "/tmp", f"gsbatch-{os.getpid()}-{os.urandom(4).hex()}")  # noqa: S108 (made 0700 below)
+    path = os.path.join(folder, "marks")
+    marks = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        os.mkdir(folder, 0o700)
+        marks.bind(path)
+    except OSError:  # no space, or a path too long for a socket: the run counts as one epoch
+        marks.close()
+        return None, path
+    return marks, path
+
+
+def _environment(environment: Mapping[str, str], marks_path: str | None) -> dict[str, str]:
+    """The training's environment: its own, and what lets the hook start in Python."""
+    changed = dict(environment)
+    if marks_path is not None:
+        own = environment.get("PYTHONPATH")
+        changed["PYTHONPATH"] = INJECTED_FOLDER + (os.pathsep + own if own else "")
+        changed["GSBATCH_MARKS"] = marks_path
+    return changed
+
+
+def _remove(marks_path: str | None) -> None:
+    if marks_path is None:
+        return
+    for remove, path in ((os.unlink, marks_path), (os.rmdir, os.path.dirname(marks_path))):
+        try:
+            remove(path)
+        except OSError:
+            continue
+
+
+def _warn(message: str) -> None:
+    try:
+        os.write(2, f"gsbatch: {message}\n".encode(errors="replace"))
+    except OSError:
+        return
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="gsbatch-recorder", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--spool", required=True, help="folder for the trace")
+    parser.add_argument("--ticket", help="id of the submission's ticket, kept in the trace")
+    parser.add_argument("--interval", type=float, default=1.0, help="seconds between samples (default 1)")
+    parser.add_argument("--gpu-readings", help="recorded GPU readings to replay in place of NVML")
+    parser.add_argument("--energy-budget", type=float, help="J; one warning when spent or projected energy passes it")
+    parser.add_argument("command", nargs="+", help="the training, after --")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main()

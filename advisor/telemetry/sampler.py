@@ -1,0 +1,271 @@
+"""The sampler: a process beside the training that reads the sensors and writes the trace.
+
+Started by the recorder with three descriptors: ``--control`` (end of file when the recorder is gone), ``--witness``
+(told of every signal that reaches this process) and ``--marks`` (a datagram socket on which the hook marks epochs).
+It ignores the signals that end jobs, because it is the recorder that ends it, after the training's last second has
+been measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import pwd
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from advisor import __version__
+from advisor.errors import TelemetryError
+from advisor.telemetry.energy import EnergyMeter
+from advisor.telemetry.epochs import MAX_MARK_BYTES, EpochLog, Mark, read_mark
+from advisor.telemetry.gpu import GpuSensor, NvmlGpus, ReplayedGpus
+from advisor.telemetry.host import HostSensor
+from advisor.telemetry.projection import Projector
+from advisor.telemetry.signals import WITNESSED
+from advisor.telemetry.trace import SCHEMA_VERSION, Sample, TraceFooter, TraceHeader
+from advisor.telemetry.trace_file import TraceFile
+
+
+class Sampler:
+    """Sensors in, trace out; no processes, signals or descriptors here."""
+
+    def __init__(self, gpus: GpuSensor, host: HostSensor, trace: TraceFile, *, budget_j: float | None) -> None:
+        self._gpus = gpus
+        self._host = host
+        self._trace = trace
+        self._budget_j = budget_j
+        self._meter = EnergyMeter()
+        self._epoch_log = EpochLog(self._meter)
+        self._projector = Projector()
+        self._samples = 0
+        self._epochs = 0
+        self._rapl_j: float | None = None
+
+    def sample(self) -> None:
+        """Read every sensor once."""
+        sample = Sample(time_s=time.time(), gpus=self._gpus.read(), host=self._host.read())
+        self._meter.add(sample)
+        host = sample.host
+        if host.rapl_package_j is not None:
+            self._rapl_j = host.rapl_package_j + (host.rapl_dram_j or 0.0)
+        self._samples += 1
+        self._trace.add(sample)
+        spent_j, _source = self._meter.counted()
+        self._mind_budget(spent_j, "has used")
+
+    def mark(self, mark: Mark) -> None:
+        """Take a mark of the hook; ``sample`` has been called just before."""
+        epoch = self._epoch_log.add(mark)
+        if epoch is None:
+            return
+        self._epochs += 1
+        for projection in self._projector.add(epoch, self._epoch_log.total_epochs):
+            self._trace.add(projection)
+            self._mind_budget(projection.energy_j, "is projected to use")
+        self._trace.add(epoch, flush=True)
+
+    def flush(self) -> None:
+        """Write what is kept."""
+        self._trace.flush()
+
+    def close(self, ending: Mapping[str, object] | None) -> None:
+        """Close the trace; with the recorder's word on how the training ended, or without it no footer."""
+        if ending is not None:
+            _energy_j, source = self._meter.counted()
+            totals = self._meter.totals
+            self._trace.add(
+                TraceFooter(
+                    ended_at=time.time(),
+                    exit_status=int(str(ending["exit_status"])),
+                    reason=str(ending["reason"]),
+                    energy_source=source,
+                    gpu_energy_counter_j=totals.counter_j if totals else None,
+                    gpu_energy_integral_j=totals.integral_j if totals else None,
+                    host_energy_j=self._rapl_j,
+                    host_energy_source="none" if self._rapl_j is None else "rapl",
+                    samples=self._samples,
+                    epochs=self._epochs,
+                )
+            )
+        self._trace.close()
+
+    def _mind_budget(self, energy_j: float | None, words: str) -> None:
+        if self._budget_j is not None and energy_j is not None and energy_j > self._budget_j:
+            warn(f"this job {words} {energy_j:.0f} J, more than its budget of {self._budget_j:.0f} J")
+            self._budget_j = None
+
+
+def header_of(
+    environment: Mapping[str, str],
+    *,
+    ticket_id: str | None,
+    command: Sequence[str],
+    interval_s: float,
+    gpus: GpuSensor,
+    host: HostSensor,
+) -> TraceHeader:
+    """The header of this attempt on this node, from Slurm's variables."""
+    uid = os.getuid()
+    try:
+        user = pwd.getpwuid(uid).pw_name
+    except KeyError:  # a container without the site's user database
+        user = environment.get("SLURM_JOB_USER", str(uid))
+    return TraceHeader(
+        schema=SCHEMA_VERSION,
+        cluster=environment.get("SLURM_CLUSTER_NAME", "local"),
+        job_id=environment.get("SLURM_JOB_ID", f"local-{int(time.time())}-{os.getppid()}"),
+        array_job_id=environment.get("SLURM_ARRAY_JOB_ID"),
+        array_task=environment.get("SLURM_ARRAY_TASK_ID"),
+        restart=_count(environment, "SLURM_RESTART_COUNT", 0),
+        node=environment.get("SLURMD_NODENAME") or socket.gethostname(),
+        node_rank=_count(environment, "SLURM_NODEID", 0),
+        nodes=_count(environment, "SLURM_JOB_NUM_NODES", 1),
+        uid=uid,
+        user=user,
+        started_at=time.time(),
+        command=tuple(word.encode(errors="replace").decode() for word in command),
+        ticket_id=ticket_id,
+        interval_s=interval_s,
+        gpus=gpus.gpus,
+        gpu_note=gpus.note,
+        host_note=host.note,
+        partition=environment.get("SLURM_JOB_PARTITION"),
+        recorder_version=__version__,
+    )
+
+
+def warn(message: str) -> None:
+    """One line on the job's stderr, which may be gone."""
+    with contextlib.suppress(OSError, ValueError):
+        print(f"gsbatch: {message}", file=sys.stderr, flush=True)  # noqa: T201 (the job's own log is its only screen)
+
+
+def main() -> None:
+    """Sample until the recorder says how the training ended, or until both are gone."""
+    options = _options()
+    # The training's stdin, stdout and terminal are not ours to hold open or to write to.
+    os.chdir("/")
+    flush_asked: list[int] = []
+    _witness_signals(options.witness, flush_asked)
+    try:
+        gpus: GpuSensor = ReplayedGpus(options.gpu_readings) if options.gpu_readings else NvmlGpus(os.environ)
+    except TelemetryError as exc:
+        warn(f"{exc}; GPUs are not recorded")
+        sys.exit(exc.exit_status)
+    host = HostSensor(options.training_pid)
+    header = header_of(
+        os.environ,
+        ticket_id=options.ticket,
+        command=options.command,
+        interval_s=options.interval,
+        gpus=gpus,
+        host=host,
+    )
+    with contextlib.suppress(OSError):  # the trace file says what failed, and goes on elsewhere
+        options.spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+    trace = TraceFile([options.spool, options.fallback], header, warn=warn)
+    sampler = Sampler(gpus, host, trace, budget_j=options.energy_budget)
+    sampler.sample()
+    sampler.flush()
+    ending = _sample_until_the_end(sampler, options, flush_asked)
+    sampler.sample()
+    sampler.close(ending)
+
+
+def _sample_until_the_end(
+    sampler: Sampler, options: argparse.Namespace, flush_asked: list[int]
+) -> Mapping[str, object] | None:
+    marks = socket.socket(fileno=options.marks)
+    marks.setblocking(False)
+    watched: list[int] = [options.control, marks.fileno()]
+    told = b""
+    next_at = time.monotonic() + options.interval
+    while True:
+        ready, _, _ = select.select(watched, [], [], max(next_at - time.monotonic(), 0.0))
+        if flush_asked:
+            flush_asked.clear()
+            sampler.flush()
+        if marks.fileno() in ready:
+            _take_marks(sampler, marks)
+        if options.control in ready:
+            piece = os.read(options.control, 4096)
+            told += piece
+            if not piece and told:
+                _take_marks(sampler, marks)
+                return dict(json.loads(told))
+            if not piece:
+                watched.remove(options.control)  # the recorder was killed; the training may go on
+        if options.control not in watched and not _is_alive(options.training_pid):
+            return None
+        if time.monotonic() >= next_at:
+            sampler.sample()
+            next_at = max(next_at + options.interval, time.monotonic())
+
+
+def _take_marks(sampler: Sampler, marks: socket.socket) -> None:
+    """Sample once, at the marks, so that an epoch shorter than the interval has its own readings."""
+    received = []
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            received.append(marks.recv(MAX_MARK_BYTES))
+    found = [mark for mark in map(read_mark, received) if mark is not None]
+    if found:
+        sampler.sample()
+    for mark in found:
+        sampler.mark(mark)
+
+
+def _witness_signals(witness: int, flush_asked: list[int]) -> None:
+    """Tell the recorder of every signal that came here too, and when; the recorder started us with them blocked."""
+
+    def tell(number: int, _frame: object) -> None:
+        flush_asked.append(number)
+        with contextlib.suppress(OSError):
+            os.write(witness, f"{number} {time.monotonic()}\n".encode())
+
+    os.set_blocking(witness, False)
+    for number in WITNESSED:
+        signal.signal(number, tell)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, WITNESSED)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # the pid is another's by now
+        return False
+    return True
+
+
+def _count(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name, "")
+    return int(text) if text.isdecimal() else default
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="gsbatch-sampler", description="Started by the recorder, not by hand.")
+    parser.add_argument("--control", type=int, required=True)
+    parser.add_argument("--witness", type=int, required=True)
+    parser.add_argument("--marks", type=int, required=True)
+    parser.add_argument("--training-pid", type=int, required=True)
+    parser.add_argument("--spool", type=Path, required=True)
+    parser.add_argument("--fallback", type=Path, required=True)
+    parser.add_argument("--ticket")
+    parser.add_argument("--interval", type=float, required=True)
+    parser.add_argument("--gpu-readings", type=Path)
+    parser.add_argument("--energy-budget", type=float)
+    parser.add_argument("command", nargs="+")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""Writing a trace: complete lines only, and somewhere else when a disk fails, never an error into the job."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from advisor.telemetry.lines import Record, line_of
+from advisor.telemetry.trace import TRACE_SUFFIX, TraceHeader
+
+FLUSH_EVERY_S = 30.0
+_UNSAFE = re.compile(r"[^\w.+-]", re.ASCII)
+
+
+def trace_name(header: TraceHeader) -> str:
+    """``cluster-jobid[_task]-restart-node.trace.jsonl``; what could leave the folder becomes ``_``."""
+    task = f"_{header.array_task}" if header.array_task is not None else ""
+    job = header.array_job_id if header.array_task is not None and header.array_job_id else header.job_id
+    parts = (header.cluster, f"{job}{task}", str(header.restart), header.node)
+    return "-".join(_UNSAFE.sub("_", part)[:100] for part in parts) + TRACE_SUFFIX
+
+
+class TraceFile:
+    """Lines are kept until they are written whole; a folder that fails gives way to the next.
+
+    Args:
+        folders: where the trace may lie, best first.
+        header: the first line, wherever it is written.
+        warn: told once, in one line, when the best folder could not be used.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        header: TraceHeader,
+        *,
+        warn: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._folders = list(folders)
+        self._header = header
+        self._warn = warn
+        self._warned = False
+        self._clock = clock
+        self._descriptor: int | None = None
+        self._size = 0
+        self._pending: list[str] = []
+        self._flushed_at = clock()
+        self.path: Path | None = None
+        self._open_next("")
+
+    def add(self, record: Record, *, flush: bool = False) -> None:
+        """Keep a record, and write all that is kept where asked or when 30 s have passed."""
+        self._pending.append(line_of(record))
+        if flush or self._clock() - self._flushed_at >= FLUSH_EVERY_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write all kept lines; on a failing disk go on in the next folder."""
+        self._flushed_at = self._clock()
+        while self._descriptor is not None and self._pending:
+            data = "".join(self._pending).encode()
+            try:
+                _write_whole(self._descriptor, data, self._size)
+            except OSError as exc:
+                self._abandon()
+                self._open_next(exc.strerror or "error")
+                continue
+            self._size += len(data)
+            self._pending.clear()
+        if self._descriptor is None and len(self._pending) > 1:
+            # Nowhere to write: what a person could still be shown is the newest, and memory must not grow.
+            del self._pending[:-1]
+
+    def close(self) -> None:
+        """Write what is left and make it last."""
+        self.flush()
+        if self._descriptor is not None:
+            try:
+                os.fsync(self._descriptor)
+            except OSError as exc:
+                self._tell(f"the trace may be incomplete: {exc.strerror}")
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _open_next(self, why: str) -> None:
+        while self._folders:
+            folder = self._folders.pop(0)
+            path = folder / trace_name(self._header)
+            try:
+                # A name that exists is somebody's: an older trace, or a trap in a folder that others can write to.
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+                descriptor = os.open(path, flags, stat.S_IRUSR | stat.S_IWUSR)
+                self._size = _write_whole(descriptor, line_of(self._header).encode(), 0)
+            except OSError as exc:
+                why = why or exc.strerror or "error"
+                continue
+            self._descriptor, self.path = descriptor, path
+            if why:
+                self._tell(f"the spool folder failed ({why}); the trace is {path}")
+            return
+        self._tell(f"the trace is not kept: {why or 'there is no folder for it'}")
+
+    def _abandon(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+        self._descriptor, self.path = None, None
+
+    def _tell(self, message: str) -> None:
+        if not self._warned:
+            self._warned = True
+            self._warn(message)
+
+
+def _write_whole(descriptor: int, data: bytes, size: int) -> int:
+    """Append all of ``data`` to a file of ``size`` bytes, or leave it as it was; returns the bytes written.
+
+    Raises:
+        OSError: the disk is full or gone.
+    """
+    written = 0
+    try:
+        while written < len(data):
+            written += os.write(descriptor, data[written:])
+    except OSError:
+        os.ftruncate(descriptor, size)
+        raise
+    return written
