@@ -12,10 +12,9 @@ import click
 
 from advisor.cli.errors import handle_errors
 from advisor.inventory.backend import BACKENDS
-from advisor.inventory.catalogue import load_catalogue
 from advisor.inventory.model import GpuModel, Gres, Inventory, Node, Partition
 from advisor.inventory.read import DEFAULT_MAX_AGE_S, default_cache_dir, read_inventory
-from advisor.inventory.site_gpus import read_site_gpus
+from advisor.inventory.site_gpus import catalogue_with
 from advisor.settings import load_settings
 from advisor.units import human_duration, human_memory
 
@@ -55,14 +54,11 @@ def command(inventory: str | None, backend: str | None, *, fresh: bool, show_all
     """
     given = {"inventory": inventory, "backend": backend}
     settings = load_settings(command_line={name: value for name, value in given.items() if value is not None})
-    catalogue = load_catalogue()
-    if settings.gpu_catalogue is not None:
-        catalogue = read_site_gpus(settings.gpu_catalogue, catalogue)
     cluster = read_inventory(
         described=settings.inventory,
         backend=settings.backend,
         user=getpass.getuser(),
-        catalogue=catalogue,
+        catalogue=catalogue_with(settings.gpu_catalogue),
         cache_dir=default_cache_dir(os.environ),
         max_age_s=0.0 if fresh else DEFAULT_MAX_AGE_S,
     )

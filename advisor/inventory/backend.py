@@ -46,12 +46,11 @@ def choose_backend(
         raise UsageError(f"'{wanted}' is not a backend.", hint=f"Choose one of {', '.join(BACKENDS)}.")
     if wanted == COMMANDS:
         return BackendChoice(COMMANDS, "asked for")
-    problem = _pyslurm_problem(
-        slurm_version, pyslurm_version or installed_pyslurm_version, imports or pyslurm_import_problem
-    )
+    installed = (pyslurm_version or installed_pyslurm_version)()
+    problem = _pyslurm_problem(slurm_version, installed, imports or pyslurm_import_problem)
     if problem is None:
-        how = "asked for, and it" if wanted == PYSLURM else "pyslurm"
-        return BackendChoice(PYSLURM, f"{how} matches the running Slurm {slurm_version}")
+        what = "asked for;" if wanted == PYSLURM else "pyslurm"
+        return BackendChoice(PYSLURM, f"{what} {installed} matches the running Slurm {slurm_version}")
     if wanted == PYSLURM:
         raise UsageError(f"The pyslurm backend cannot be used: {problem}.", hint="Use --backend commands or auto.")
     return BackendChoice(COMMANDS, problem)
@@ -76,10 +75,7 @@ def pyslurm_import_problem() -> str | None:
     return None
 
 
-def _pyslurm_problem(
-    slurm_version: str | None, pyslurm_version: Callable[[], str | None], imports: Callable[[], str | None]
-) -> str | None:
-    installed = pyslurm_version()
+def _pyslurm_problem(slurm_version: str | None, installed: str | None, imports: Callable[[], str | None]) -> str | None:
     if installed is None:
         return "pyslurm is not installed"
     if slurm_version is None:

@@ -104,14 +104,15 @@ class Catalogue:
 
     def _slice(self, written: str, name: GpuName, mig: MigProfile, features: tuple[str, ...]) -> GpuModel:
         candidates = [e for e in self.entries if _natural_profile(e, mig) and name.model in {"", *model_keys(e.model)}]
-        candidates = _narrow(candidates, name.traits)
-        if not name.model:
-            named = {key for word in features for key in (parse_gpu_name(word).model,) if key}
+        if not name.model:  # the node's other GPUs and features tell what a bare profile is cut from
+            named = {parse_gpu_name(word).model for word in features} - {""}
             candidates = [e for e in candidates if named & set(model_keys(e.model))] or candidates
-        if all("custom" in e.traits for e in candidates):
-            return GpuModel(name=written, known=False, memory_bytes=mig.memory_gb * GIB)
-        candidates = [e for e in candidates if "custom" not in e.traits]
-        whole = _decide(written, candidates, name, features)
+            models = {entry.model for entry in candidates}
+            name = GpuName(models.pop() if len(models) == 1 else "", name.traits)
+        candidates = _narrow(candidates, name.traits)
+        candidates = [e for e in candidates if "custom" not in e.traits] or candidates
+        driver_named = [e for e in candidates if e.own_name == GpuName(name.model, name.traits)]
+        whole = _decide(written, driver_named or candidates, name, features)
         if whole is None:
             return GpuModel(name=written, known=False, memory_bytes=mig.memory_gb * GIB)
         return slice_of(whole, mig)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from advisor.inventory.catalogue import GIGA, TERA, Catalogue, with_site_gpus
+from advisor.inventory.catalogue import GIGA, TERA, Catalogue, load_catalogue, with_site_gpus
 from advisor.inventory.model import GpuModel
 from advisor.inventory.toml_table import Table, read_table
 
@@ -24,6 +24,15 @@ _FIELDS = (
 )  # fmt: skip
 # A new GPU cannot be predicted for without these.
 _NEEDED = ("cuda_cores", "memory", "bandwidth_gb_s", "tdp", "fp32_tflops")
+
+
+def catalogue_with(site_file: Path | None) -> Catalogue:
+    """The shipped catalogue, with the site's GPUs where the setting ``gpu_catalogue`` names a file.
+
+    Raises:
+        ConfigurationError: the file cannot be read or has a mistake.
+    """
+    return load_catalogue() if site_file is None else read_site_gpus(site_file, load_catalogue())
 
 
 def read_site_gpus(path: Path, catalogue: Catalogue) -> Catalogue:

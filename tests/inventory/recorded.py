@@ -29,7 +29,8 @@ class RecordedSlurm:
         self.associations = associations or {}
         self.asked: list[tuple[str, ...]] = []
 
-    def __call__(self, *argv: str, timeout_s: float = 15.0) -> str:
+    def __call__(self, *argv: str, timeout_s: float = 15.0) -> str:  # noqa: ARG002
+        """Answer one query; the time that it may take is not looked at."""
         self.asked.append(argv)
         if argv[0] == "scontrol":
             return answer(self.version, argv[-1])

@@ -36,7 +36,6 @@ BIGML = AssociationRecord(cluster="c", account="bigml", qos=("normal", "long"), 
 )
 def test_each_rule_bars_with_its_reason(partition: PartitionRecord, expected: str | None) -> None:
     """States, root, reservations, groups, accounts and QOS each bar; an allow list of accounts voids the deny list."""
-
     assert expected == barred_reason(partition, user="bob", groups=("staff",), associations=(SMALL,))
 
 
@@ -72,7 +71,6 @@ def test_a_subaccount_is_let_in_with_the_account_above_it() -> None:
 
 def test_qos_are_narrowed_to_those_that_the_partition_takes() -> None:
     """None means that any will do, or that the user's are not known."""
-
     assert ("long",) == allowed_qos(replace(OPEN, allow_qos=("long", "huge")), (BIGML,))
     assert ("long",) == allowed_qos(replace(OPEN, deny_qos=("normal",)), (BIGML,))
     assert allowed_qos(OPEN, (BIGML,)) is None

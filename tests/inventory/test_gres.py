@@ -33,5 +33,4 @@ from advisor.inventory.gres import parse_gres
 )
 def test_every_way_slurm_writes_gpus_is_read(text: str, expected: tuple[tuple[str | None, int], ...]) -> None:
     """Sockets and indexes are dropped, a missing count is 1, a missing type is None, other GRES are not GPUs."""
-
     assert expected == parse_gres(text)

@@ -31,7 +31,6 @@ def test_associations_hold_the_default_account_qos_and_limits() -> None:
 
 def test_qos_limits_a_single_job() -> None:
     """MaxWall and the GPUs of MaxTRES are read; a QOS without limits has none."""
-
     assert (
         QosRecord(name="normal"),
         QosRecord(name="short", max_time_s=600.0, max_gpus_per_job=2),
@@ -40,5 +39,4 @@ def test_qos_limits_a_single_job() -> None:
 
 def test_a_user_without_associations_has_none() -> None:
     """An empty answer is no association, and lines that are not rows are passed over."""
-
     assert () == parse_associations("\n") == parse_associations("sacctmgr: note\n")

@@ -78,8 +78,9 @@ def test_recorded_partitions_are_read_whole(version: str) -> None:
 def test_rare_partition_fields_are_read() -> None:
     """Deny lists, groups, QOS, node counts and a partition's own QOS, as 26.05 writes them too."""
     (partition,) = parse_partitions(
-        "PartitionName=p AllowGroups=ml,vision DenyAccounts=guests,test DenyQos=long QoS=gpu_limits MinNodes=2 MaxNodes=4 "
-        "MaxCPUsPerNode=16 RootOnly=YES ReqResv=YES State=INACTIVE JobDefaults=DefCpuPerGPU=6,DefMemPerGPU=4000 "
+        "PartitionName=p AllowGroups=ml,vision DenyAccounts=guests,test DenyQos=long QoS=gpu_limits MinNodes=2 "
+        "MaxNodes=4 MaxCPUsPerNode=16 RootOnly=YES ReqResv=YES State=INACTIVE "
+        "JobDefaults=DefCpuPerGPU=6,DefMemPerGPU=4000 "
         "DefaultTime=01:00:00 MaxMemPerCPU=4000"
     )
 
@@ -112,7 +113,6 @@ def test_the_configuration_tells_cluster_version_and_accounting(version: str) ->
 
 def test_memory_weights_are_per_gib_whatever_the_suffix() -> None:
     """Slurm bills MiB where a Mem weight has no suffix; 0.25G and 0.000244140625 are the same price."""
-
     assert (("mem", 0.25),) == billing_weights("Mem=0.25G") == billing_weights("Mem=0.000244140625")
 
 
