@@ -55,7 +55,7 @@ class Daemons:
         self._pid_file(name).unlink(missing_ok=True)
 
     def stop_all(self) -> None:
-        """End every process of the cluster, jobs and their children included; nothing of it is worth a slow farewell."""
+        """End every process of the cluster, jobs and their children included, at once: nothing is kept."""
         for _ in range(5):
             processes = processes_of(self._folder)
             if not processes:

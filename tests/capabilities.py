@@ -1,0 +1,37 @@
+"""What this machine can do, asked of the machine; a test that needs more is skipped with the reason from here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+
+SLURM_PROGRAMS = (
+    "munged",
+    "mariadbd",
+    "mariadb-install-db",
+    "slurmctld",
+    "slurmdbd",
+    "slurmd",
+    "sbatch",
+    "sacctmgr",
+    "useradd",
+)
+_DAEMON_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
+
+
+def why_no_real_slurm() -> str | None:
+    """One line that says why the test cluster cannot run here, or None when it can."""
+    missing = [name for name in SLURM_PROGRAMS if shutil.which(name, path=_DAEMON_PATH) is None]
+    if missing:
+        return f"no Slurm test cluster: {missing[0]} is not installed (tests/real_slurm/install_slurm.sh installs it)"
+    if os.geteuid() != 0:
+        return "no Slurm test cluster: starting Slurm's daemons needs root"
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            os.mknod(Path(folder) / "device", 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+        except OSError as error:
+            return f"no Slurm test cluster: device files for GPUs cannot be made here ({error.strerror})"
+    return None

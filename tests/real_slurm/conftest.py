@@ -1,0 +1,54 @@
+"""One test cluster for the whole session, and its logs beside the failure when a test on it fails."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.capabilities import why_no_real_slurm
+from tests.real_slurm.cluster import Cluster
+
+_CLUSTER = pytest.StashKey[Cluster]()
+
+
+@pytest.fixture(scope="session")
+def real_slurm() -> None:
+    """Skip where the cluster cannot run; under CI=true that is a failure, so that it is never skipped unseen."""
+    reason = why_no_real_slurm()
+    if reason is None:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def cluster(real_slurm: None, request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """The session's cluster, running. A test that changes its state puts it back."""
+    folder = Path(tempfile.mkdtemp(prefix="gsbatch-slurm-"))
+    running = Cluster(folder)
+    try:
+        running.start()
+        request.config.stash[_CLUSTER] = running
+        yield running
+    finally:
+        if (folder / "pids").exists():
+            running.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Put the cluster's logs into the report of a failed test."""
+    report = yield
+    running = item.config.stash.get(_CLUSTER, None)
+    if report.failed and running is not None and "cluster" in getattr(item, "fixturenames", ()):
+        report.sections.append(("Slurm's logs", running.logs()))
+    return report
