@@ -33,7 +33,7 @@ DAEMON_PATH = f"/usr/local/sbin:/usr/sbin:/sbin:{USER_PATH}"
 FINAL_STATES = frozenset(
     ["BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "TIMEOUT"]
 )
-# Harmless: Debian's Slurm lists plugins whose libraries it only suggests, and the nodes claim more than the machine has.
+# Harmless: Slurm lists plugins whose libraries Debian only suggests, and the nodes claim more than the machine has.
 _LOG_NOISE = re.compile(r"pmix|Database settings not recommended|differs from hardware|CPU frequency setting")
 _LOG_TAIL_LINES = 15
 
