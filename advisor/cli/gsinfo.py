@@ -7,9 +7,11 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import click
 
+from advisor import slurm
 from advisor.cli.errors import handle_errors
 from advisor.inventory.backend import BACKENDS
 from advisor.inventory.model import GpuModel, Gres, Inventory, Node, Partition
@@ -61,6 +63,7 @@ def command(inventory: str | None, backend: str | None, *, fresh: bool, show_all
         catalogue=catalogue_with(settings.gpu_catalogue),
         cache_dir=default_cache_dir(os.environ),
         max_age_s=0.0 if fresh else DEFAULT_MAX_AGE_S,
+        run=partial(slurm.run, timeout_s=settings.slurm_timeout_s),
     )
     rows = [row for row in gpu_rows(cluster) if show_all or row.reason is None]
     if as_json:

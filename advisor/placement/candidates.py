@@ -15,6 +15,7 @@ from advisor.units import GIB, human_duration, human_memory
 
 MEMORY_STEPS_BYTES = tuple(step * GIB for step in (8, 16, 32, 64, 128))
 MEMORY_STEP_ABOVE_BYTES = 64 * GIB
+SAME_MEMORY_SHARE = 0.05
 # More CPUs a GPU than this feed no training faster; fewer than the node's share of a GPU would be wasted beside it.
 MAX_CPUS_PER_GPU = 8
 _PLAIN_CONSTRAINT = re.compile(r"[\w.\-]+([&,|][\w.\-]+)*")
@@ -234,8 +235,9 @@ def _memory_choices(request: Request, default: int | None, need: int, limit: int
             raise _Unfit(f"{human_memory(request.memory_bytes)} of RAM asked, a node gives {human_memory(limit)}")
         return [request.memory_bytes]
     choices = {min(step, limit) for step in MEMORY_STEPS_BYTES}
-    if default is not None:
-        choices.add(min(default, limit))
+    if default is not None:  # 8000M and 8G need not both be looked at
+        default = min(default, limit)
+        choices = {step for step in choices if abs(step - default) > SAME_MEMORY_SHARE * default} | {default}
     if need > max(choices):
         choices.add(min(-(-need // MEMORY_STEP_ABOVE_BYTES) * MEMORY_STEP_ABOVE_BYTES, limit))
     fitting = sorted(choice for choice in choices if choice >= need)
