@@ -35,7 +35,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--corpus", metavar="FILE", help="The corpus; the setting corpus where it is not given.")
 @click.pass_context
 def command(context: click.Context, corpus: str | None) -> None:
-    """Look into the corpus: statistics, runs, rejected files, export, check.
+    """Look into the corpus: runs, rejected files, export, check.
 
     The corpus is one SQLite file; any SQLite tool can read it too, also while gsadmin ingest writes.
     """

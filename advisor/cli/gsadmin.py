@@ -11,12 +11,15 @@ from advisor.cli.errors import handle_errors
 
 # Name of the command: its module and the line that `gsadmin --help` shows, so that help loads none of them.
 COMMANDS = {
-    "init": ("advisor.cli.admin_init", "Make the spool folder, the corpus and the models folder."),
+    "init": (
+        "advisor.cli.admin_init",
+        "Make the spool folder, the corpus and the models folder, where they are not yet.",
+    ),
     "ingest": ("advisor.cli.admin_ingest", "Read new traces and Slurm's accounting into the corpus."),
-    "retrain": ("advisor.cli.admin_retrain", "Fit a new model from the prior's data and the corpus."),
+    "retrain": ("advisor.cli.admin_retrain", "Fit a new model from the prior and the corpus."),
     "calibrate": ("advisor.cli.admin_calibrate", "Show how far off predictions were, per GPU and partition."),
     "models": ("advisor.cli.admin_models", "List, show, promote and roll back models."),
-    "corpus": ("advisor.cli.admin_corpus", "Look into the corpus: statistics, runs, rejected files, export, check."),
+    "corpus": ("advisor.cli.admin_corpus", "Look into the corpus: runs, rejected files, export, check."),
     "doctor": ("advisor.cli.admin_doctor", "Check settings, Slurm, sensors, folders, corpus and model."),
 }
 
@@ -24,7 +27,7 @@ COMMANDS = {
 EXAMPLES = """\b
 Once:          gsadmin init && gsadmin doctor
 From cron:     gsadmin ingest
-Now and then:  gsadmin retrain --promote
+Now and then:  gsadmin retrain
 """
 
 

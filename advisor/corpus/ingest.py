@@ -166,7 +166,7 @@ def _by_attempt(state: _Ingest, entries: Sequence[SpoolEntry]) -> dict[_Key, lis
     for entry in entries:
         try:
             key = _Key.of(parsed_trace(read_first_line(entry.path)).header)
-        except TelemetryError as exc:  # noqa: PERF203 (one file's fault is not the others')
+        except TelemetryError as exc:
             state.reject(entry, str(exc))
         else:
             if key.local or is_job_id(key.job_id):
@@ -193,7 +193,7 @@ def _ingest_attempt(
             state.read += 1
             _check_place(node, key, nodes)
             nodes[node.trace.header.node] = node
-        except TelemetryError as exc:  # noqa: PERF203 (one file's fault is not the others')
+        except TelemetryError as exc:
             state.reject(entry, str(exc))
     if not nodes:
         return

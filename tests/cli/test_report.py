@@ -10,36 +10,12 @@ import pytest
 from advisor.cli.report import comparisons, printable, report_object, report_text, shown_job_id
 from advisor.corpus.run import Run
 from advisor.inspection.workload import Fact, Source, Workload
-from advisor.inventory.model import GpuModel
-from advisor.placement.placement import Placement
-from advisor.prediction.prediction import Estimate, ModelIdentity, Prediction
+from advisor.prediction.prediction import ModelIdentity
 from advisor.recommendation.ranking import Rates
 from advisor.telemetry.trace import Projection
 from advisor.units import GIB
+from tests.corpus.measured import PREDICTION
 
-PREDICTION = Prediction(
-    placement=Placement(
-        partition="ampere",
-        gres_type="a100",
-        gpu=GpuModel(name="NVIDIA A100"),
-        gpus=1,
-        nodes=1,
-        memory_bytes=16 * GIB,
-        cpus=4,
-        max_time_s=None,
-    ),
-    mean_power_w=Estimate(200.0, 150.0, 250.0),
-    epoch_energy_j=Estimate(1000.0, 800.0, 1300.0),
-    epoch_duration_s=Estimate(5.0, 4.0, 6.5),
-    energy_j=Estimate(10_000.0, 8000.0, 13_000.0),
-    duration_s=Estimate(50.0, 40.0, 65.0),
-    gpu_memory_bytes=None,
-    host_memory_bytes=None,
-    gpu_utilisation=Estimate(0.6, 0.4, 0.8),
-    method="prior",
-    confidence="medium",
-    reason="seen",
-)
 RUN = Run(
     cluster="mini",
     job_id="13",

@@ -8,6 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from advisor.corpus.accounting import AccountedJob
+from advisor.inspection.workload import Fact, Source, Workload
+from advisor.inventory.model import GpuModel
+from advisor.placement.placement import Placement
+from advisor.prediction.prediction import Estimate, ModelIdentity, Prediction
+from advisor.submission.ticket import TICKET_SCHEMA_VERSION, Ticket
 from advisor.telemetry.lines import line_of
 from advisor.telemetry.trace import (
     TRACE_SUFFIX,
@@ -49,6 +54,29 @@ HEADER = TraceHeader(
     host_note=None,
     partition="ampere",
     recorder_version="0.1.0",
+)
+PREDICTION = Prediction(
+    placement=Placement(
+        partition="ampere",
+        gres_type="a100",
+        gpu=GpuModel(name="NVIDIA A100"),
+        gpus=1,
+        nodes=1,
+        memory_bytes=16 * GIB,
+        cpus=4,
+        max_time_s=None,
+    ),
+    mean_power_w=Estimate(200.0, 150.0, 250.0),
+    epoch_energy_j=Estimate(1000.0, 800.0, 1300.0),
+    epoch_duration_s=Estimate(5.0, 4.0, 6.5),
+    energy_j=Estimate(10_000.0, 8000.0, 13_000.0),
+    duration_s=Estimate(50.0, 40.0, 65.0),
+    gpu_memory_bytes=None,
+    host_memory_bytes=None,
+    gpu_utilisation=Estimate(0.6, 0.4, 0.8),
+    method="prior",
+    confidence="medium",
+    reason="seen",
 )
 JOB = AccountedJob(
     cluster="mini",
@@ -132,9 +160,24 @@ def on_nodes(header: TraceHeader, names: Sequence[str]) -> list[TraceHeader]:
     return [replace(header, node=name, node_rank=rank, nodes=len(names)) for rank, name in enumerate(names)]
 
 
-def no_accounting(_job_ids: object) -> Sequence[AccountedJob]:
-    """Accounting that must not be asked."""
-    raise AssertionError("accounting was asked")
+def made_ticket(header: TraceHeader = HEADER) -> Ticket:
+    """The ticket of a job, which predicted ``PREDICTION``."""
+    return Ticket(
+        schema=TICKET_SCHEMA_VERSION,
+        ticket_id="t1",
+        cluster=header.cluster,
+        job_id=header.array_job_id or header.job_id,
+        submitted_at="2026-11-21T06:00:00+00:00",
+        user=header.user,
+        script_path="/home/alice/train.py",
+        script_sha256="ab" * 32,
+        arguments=("--epochs", "5"),
+        workload=Workload(epochs=Fact(5, Source.OPTION), model_name=Fact("resnet50", Source.PROBE)),
+        prediction=PREDICTION,
+        model=ModelIdentity(name="prior", version="1", trained_on_runs=857, promoted_at="2026-11-01"),
+        objective="energy",
+        followed=True,
+    )
 
 
 def spooled(folder: Path, trace: Trace) -> Path:

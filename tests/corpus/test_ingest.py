@@ -17,25 +17,27 @@ from advisor.corpus.accounting import AccountedJob
 from advisor.corpus.ingest import IngestSummary, ingest
 from advisor.corpus.run import Run
 from advisor.errors import SlurmError
-from advisor.inspection.workload import Fact, Source, Workload
-from advisor.prediction.prediction import ModelIdentity
-from advisor.submission.ticket import TICKET_SCHEMA_VERSION, Ticket, ticket_name, ticket_to_json
-from advisor.telemetry.trace import Trace, TraceHeader
+from advisor.inspection.workload import Fact, Source
+from advisor.submission.ticket import ticket_name, ticket_to_json
+from advisor.telemetry.trace import Trace
 from advisor.units import GIB
-from tests.cli.test_report import PREDICTION
 from tests.corpus.measured import (
     HEADER,
     JOB,
     NOW_S,
     POWER_W,
+    PREDICTION,
     START_S,
     UID,
+    made_ticket,
     made_trace,
     on_nodes,
     spooled,
     trace_text,
 )
 
+# Typed as any, so that it can stand in a tuple that is compared.
+about: Callable[[float], Any] = pytest.approx
 Ingest = Callable[..., IngestSummary]
 
 
@@ -62,26 +64,6 @@ def run_ingest(db: Database, spool: Path) -> Ingest:
         return ingest(db, spool, lambda _ids: accounted, uid=uid, now_s=now_s)
 
     return run
-
-
-def ticket(header: TraceHeader = HEADER) -> Ticket:
-    """The ticket of a job."""
-    return Ticket(
-        schema=TICKET_SCHEMA_VERSION,
-        ticket_id="t1",
-        cluster=header.cluster,
-        job_id=header.array_job_id or header.job_id,
-        submitted_at="2026-11-21T06:00:00+00:00",
-        user=header.user,
-        script_path="/home/alice/train.py",
-        script_sha256="ab" * 32,
-        arguments=("--epochs", "5"),
-        workload=Workload(epochs=Fact(5, Source.OPTION), model_name=Fact("resnet50", Source.PROBE)),
-        prediction=PREDICTION,
-        model=ModelIdentity(name="prior", version="1", trained_on_runs=857, promoted_at="2026-11-01"),
-        objective="energy",
-        followed=True,
-    )
 
 
 def reasons(summary: IngestSummary) -> list[str]:
@@ -116,9 +98,9 @@ def test_a_trace_becomes_a_run(db: Database, spool: Path, run_ingest: Ingest) ->
         run.partition,
         run.local,
     )
-    assert (pytest.approx(POWER_W * 50), pytest.approx(POWER_W)) == (run.energy_j, run.mean_power_w)
+    assert (about(POWER_W * 50), about(POWER_W)) == (run.energy_j, run.mean_power_w)
     assert ("nvml_counter", "complete") == (run.energy_source, run.quality)
-    assert (5, pytest.approx(2000.0), pytest.approx(10.0)) == (run.epochs, run.epoch_energy_j, run.epoch_duration_s)
+    assert (5, about(2000.0), about(10.0)) == (run.epochs, run.epoch_energy_j, run.epoch_duration_s)
     assert (1, 1, "NVIDIA A100-SXM4-80GB", 16 * GIB, 4) == (
         run.nodes,
         run.gpus,
@@ -126,7 +108,7 @@ def test_a_trace_becomes_a_run(db: Database, spool: Path, run_ingest: Ingest) ->
         run.memory_bytes,
         run.cpus,
     )
-    assert (10 * GIB, 3 * GIB, pytest.approx(0.8)) == (run.gpu_memory_bytes, run.host_memory_bytes, run.gpu_utilisation)
+    assert (10 * GIB, 3 * GIB, about(0.8)) == (run.gpu_memory_bytes, run.host_memory_bytes, run.gpu_utilisation)
 
 
 def test_epochs_are_kept_one_by_one(db: Database, spool: Path, run_ingest: Ingest) -> None:
@@ -142,7 +124,7 @@ def test_epochs_are_kept_one_by_one(db: Database, spool: Path, run_ingest: Inges
 def test_ticket_brings_facts_and_prediction(db: Database, spool: Path, run_ingest: Ingest) -> None:
     """What was advised is stored beside what happened, as it was written."""
     spooled(spool, made_trace())
-    (spool / ticket_name("mini", "7")).write_text(ticket_to_json(ticket()))
+    (spool / ticket_name("mini", "7")).write_text(ticket_to_json(made_ticket()))
     run_ingest(JOB)
     run = only_run(db)
 
@@ -183,7 +165,7 @@ def test_grown_trace_updates_its_run(db: Database, spool: Path, run_ingest: Inge
 
     assert ("RUNNING", "cut", 2) == (while_running.state, while_running.quality, while_running.epochs)
     assert (0, 1) == (summary.runs_added, summary.runs_updated)
-    assert ("COMPLETED", "complete", 5, pytest.approx(POWER_W * 50)) == (
+    assert ("COMPLETED", "complete", 5, about(POWER_W * 50)) == (
         run.state,
         run.quality,
         run.epochs,
@@ -209,8 +191,8 @@ def test_nodes_of_one_attempt_become_one_run(db: Database, spool: Path, run_inge
 
     assert (2, 1) == (summary.traces_read, summary.runs_added)
     assert (2, 2, 5, "complete") == (run.nodes, run.gpus, run.epochs, run.quality)
-    assert (pytest.approx(2 * POWER_W * 50), pytest.approx(2 * POWER_W)) == (run.energy_j, run.mean_power_w)
-    assert pytest.approx(4000.0) == run.epoch_energy_j
+    assert (about(2 * POWER_W * 50), about(2 * POWER_W)) == (run.energy_j, run.mean_power_w)
+    assert about(4000.0) == run.epoch_energy_j
     assert (16 * GIB, 4) == (run.memory_bytes, run.cpus)
 
 
@@ -226,7 +208,7 @@ def test_late_node_joins_its_run(db: Database, spool: Path, run_ingest: Ingest) 
     both = only_run(db)
 
     assert ("cut", "complete") == (alone.quality, both.quality)
-    assert pytest.approx(2 * POWER_W * 50) == both.energy_j
+    assert about(2 * POWER_W * 50) == both.energy_j
 
 
 def test_attempts_of_a_requeued_job_are_runs_of_their_own(db: Database, spool: Path, run_ingest: Ingest) -> None:
@@ -249,7 +231,7 @@ def test_array_tasks_share_a_ticket(db: Database, spool: Path, run_ingest: Inges
         header = replace(HEADER, job_id=raw, array_job_id="5", array_task=task)
         spooled(spool, made_trace(header))
         jobs.append(replace(JOB, job_id=raw, shown_id=f"5_{task}"))
-    (spool / ticket_name("mini", "5")).write_text(ticket_to_json(ticket(header)))
+    (spool / ticket_name("mini", "5")).write_text(ticket_to_json(made_ticket(header)))
     run_ingest(*jobs)
     found = list(rows.runs(db, job_id="5"))
 
@@ -267,7 +249,7 @@ def test_cut_trace_keeps_what_was_measured(db: Database, spool: Path, run_ingest
     run = only_run(db)
 
     assert () == summary.rejected
-    assert ("NODE_FAIL", "cut", 0, pytest.approx(POWER_W * 50)) == (run.state, run.quality, run.epochs, run.energy_j)
+    assert ("NODE_FAIL", "cut", 0, about(POWER_W * 50)) == (run.state, run.quality, run.epochs, run.energy_j)
 
 
 def test_altered_line_marks_the_run_damaged(db: Database, spool: Path, run_ingest: Ingest) -> None:
@@ -292,7 +274,7 @@ def test_power_without_counter_is_an_integral(db: Database, spool: Path, run_ing
     run_ingest(JOB)
     run = only_run(db)
 
-    assert ("nvml_integral", pytest.approx(POWER_W * 50)) == (run.energy_source, run.energy_j)
+    assert ("nvml_integral", about(POWER_W * 50)) == (run.energy_source, run.energy_j)
 
 
 def test_without_gpu_the_energy_is_not_the_gpus(db: Database, spool: Path, run_ingest: Ingest) -> None:
@@ -546,7 +528,7 @@ def test_two_files_of_one_node(db: Database, spool: Path, run_ingest: Ingest) ->
     summary = run_ingest(JOB)
 
     assert ["mini-7-0-n1.trace.jsonl is of the same node and attempt"] == reasons(summary)
-    assert pytest.approx(POWER_W * 50) == only_run(db).energy_j
+    assert about(POWER_W * 50) == only_run(db).energy_j
 
 
 @pytest.mark.parametrize(
@@ -556,7 +538,7 @@ def test_two_files_of_one_node(db: Database, spool: Path, run_ingest: Ingest) ->
         ({"cluster": "other"}, "it is of job 7 on other"),
         ({"submitted_at": 5}, "submitted_at"),
         ({"schema": 99}, "schema"),
-        ({"prediction": ticket().prediction and {"method": "x"}}, "placement"),
+        ({"prediction": {"method": "x"}}, "placement"),
     ],
 )
 def test_ticket_that_cannot_be_true(
@@ -564,7 +546,7 @@ def test_ticket_that_cannot_be_true(
 ) -> None:
     """A run whose ticket is wrong is stored without it, and the ticket is listed with the reason."""
     spooled(spool, made_trace())
-    (spool / ticket_name("mini", "7")).write_text(json.dumps(json.loads(ticket_to_json(ticket())) | changes))
+    (spool / ticket_name("mini", "7")).write_text(json.dumps(json.loads(ticket_to_json(made_ticket())) | changes))
     summary = run_ingest(JOB)
 
     assert (1, 0) == (summary.runs_added, db.table("tickets").count)
@@ -574,7 +556,7 @@ def test_ticket_that_cannot_be_true(
 def test_ticket_with_nan_is_refused(db: Database, spool: Path, run_ingest: Ingest) -> None:
     """JSON readers take NaN; reports and regressors must not meet it."""
     spooled(spool, made_trace())
-    text = ticket_to_json(ticket()).replace("10000.0", "NaN")
+    text = ticket_to_json(made_ticket()).replace("10000.0", "NaN")
     (spool / ticket_name("mini", "7")).write_text(text)
 
     assert "not finite" in reasons(run_ingest(JOB))[0]
