@@ -70,7 +70,7 @@ def _rows(x):
 
 
 def _optimizer_steps(model):
-    """How many steps the optimizer has taken, None where it does not say. Asked once an epoch: it may wait for a GPU."""
+    """How many steps the optimizer has taken, None where it does not say. Asked once an epoch: it can sync a GPU."""
     iterations = getattr(getattr(model, "optimizer", None), "iterations", None)
     try:
         return int(iterations.numpy() if hasattr(iterations, "numpy") else iterations)
