@@ -8,15 +8,21 @@ from advisor.units import human_duration, human_memory
 _OBJECTIVE_WORDS = {"energy": "energy", "carbon": "energy", "time": "time", "edp": "energy x time", "cost": "cost"}
 
 
-def explain(prediction: Prediction, best: Prediction, objective: str, *, is_first_choice: bool) -> str:
-    """Why a placement stands where it stands: its energy and time beside the best one's, its fit, its RAM."""
+def explain(prediction: Prediction, best: Prediction, first_choice: Prediction, objective: str) -> str:
+    """Why a placement stands where it stands: its energy and time beside the best one's, its fit, its RAM.
+
+    ``first_choice`` is the same placement with the RAM that is advised for it.
+    """
     parts = [f"least {_OBJECTIVE_WORDS[objective]}"] if prediction is best else [_beside(prediction, best)]
     utilisation = prediction.gpu_utilisation
     if utilisation is not None:
         parts.append(f"GPU about {utilisation.value:.0%} used")
     need = prediction.host_memory_bytes
-    if not is_first_choice:
-        parts.append("other RAM: buys nothing")
+    surplus_bytes = prediction.placement.memory_bytes - first_choice.placement.memory_bytes
+    if surplus_bytes > 0:
+        parts.append("more RAM buys nothing")
+    elif surplus_bytes < 0:
+        parts.append("less RAM than is safe")
     elif need is not None:
         parts.append(f"RAM for the {human_memory(need.value)} that it needs")
     return "; ".join(parts)

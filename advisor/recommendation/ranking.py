@@ -65,9 +65,7 @@ def rank(
             placement = variants[0].placement
             refused.append(Rejection(partition=placement.partition, gpu_model=placement.gpu.name, reason=reason))
     groups.sort(key=lambda group: score(group[0]))
-    ordered = [prediction for group in groups for prediction in group]
-    best = ordered[0] if ordered else None
-    first_choices = {id(group[0]) for group in groups}
+    ordered = [(prediction, group[0]) for group in groups for prediction in group]
     ranked = tuple(
         RankedPlacement(
             rank=position,
@@ -75,9 +73,9 @@ def rank(
             match=match_word(prediction.gpu_utilisation),
             carbon_g=_carbon_g(prediction, rates),
             cost=_cost(prediction, rates),
-            reason=explain(prediction, best or prediction, objective, is_first_choice=id(prediction) in first_choices),
+            reason=explain(prediction, ordered[0][0], first_choice, objective),
         )
-        for position, prediction in enumerate(ordered, 1)
+        for position, (prediction, first_choice) in enumerate(ordered, 1)
     )
     return Recommendation(
         workload=workload,

@@ -107,8 +107,9 @@ def test_the_smallest_ram_with_a_margin_comes_first_and_the_rest_stays_beside_it
     found = _rank(*variants, other)
 
     assert [16, 32, 64, 9, 16] == [item.prediction.placement.memory_bytes // GIB for item in found.ranked]
-    assert "buys nothing" in found.ranked[1].reason
-    assert "buys nothing" not in found.ranked[0].reason
+    assert "more RAM buys nothing" in found.ranked[1].reason
+    assert "less RAM than is safe" in found.ranked[3].reason
+    assert "RAM for the 8 GiB that it needs" in found.ranked[0].reason
     assert () == found.rejections
 
 

@@ -1,0 +1,167 @@
+"""The steps in their order: script and cluster in, recommendation and picks out."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+from advisor import slurm
+from advisor.cli.job import Job
+from advisor.errors import InspectionError
+from advisor.inspection.inspect import inspect_job
+from advisor.inspection.workload import Source, Workload
+from advisor.inventory.catalogue import Catalogue, load_catalogue
+from advisor.inventory.commands import ask_config
+from advisor.inventory.described import BACKEND as DESCRIBED
+from advisor.inventory.model import Inventory
+from advisor.inventory.read import default_cache_dir, read_inventory
+from advisor.inventory.site_gpus import read_site_gpus
+from advisor.placement.candidates import candidate_placements
+from advisor.prediction.model import load_model
+from advisor.prediction.prediction import Prediction
+from advisor.prediction.predictor import predict
+from advisor.recommendation.ranking import Rates, rank
+from advisor.recommendation.recommendation import Recommendation
+from advisor.registry import Registry
+from advisor.rendering.picks import Pick, choose_picks
+from advisor.settings import Settings, data_path
+
+# Any one of these says that the script trains something; without one, nothing is picked for it.
+_SIGNS_OF_TRAINING = ("framework", "model_name", "parameters", "forward_flops_per_sample", "training_flops_per_sample")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """The recommendation, what of it goes into the header, and the cluster it speaks of."""
+
+    recommendation: Recommendation
+    picks: tuple[Pick, ...]
+    inventory: Inventory
+
+    def show(self, job: Job, *, all_placements: bool) -> None:
+        """Print it for a person, on stderr, unless sbatch's --quiet was given."""
+        if job.line.has("quiet") and not all_placements:
+            return
+        from advisor.cli.advice_table import print_advice  # noqa: PLC0415 (rich is slow to load and not always needed)
+
+        print_advice(
+            self.recommendation, self.picks, file=sys.stderr, currency=job.settings.currency, show_all=all_placements
+        )
+
+    def cluster_name(self) -> str:
+        """The name of the Slurm cluster that jobs go to, which a described one need not bear.
+
+        Raises:
+            SlurmError: Slurm cannot be asked.
+        """
+        if self.inventory.backend != DESCRIBED:
+            return self.inventory.cluster_name
+        return ask_config(slurm.run).cluster_name
+
+    def submitted_prediction(self, job: Job, *, accepted: bool) -> Prediction | None:
+        """The prediction of the placement that the job was submitted to; None where Slurm may choose another.
+
+        ``accepted`` is whether sbatch took the picks.
+        """
+        best = self.recommendation.recommended
+        if best is None or job.asked.tied_by is not None or (self.picks and not accepted):
+            return None
+        placement = best.prediction.placement
+        picked = {pick.name for pick in self.picks}
+        if "partition" not in picked and job.asked.request.partitions != (placement.partition,):
+            return None
+        if "gres" not in picked and job.asked.request.gpu_type is None and len(self._gpus_of(placement.partition)) > 1:
+            return None
+        return best.prediction
+
+    def _gpus_of(self, partition: str) -> set[str]:
+        return {
+            gres.gpu.name
+            for found in self.inventory.partitions
+            if found.name == partition
+            for node in found.nodes
+            for gres in node.gres
+        }
+
+
+def advise(job: Job) -> Advice:
+    """Inspect, read the cluster, place, predict, rank.
+
+    Raises:
+        AdvisorError: a step could not be done.
+    """
+    settings = job.settings
+    workload = inspect_job(job)
+    if not is_training(workload):
+        raise InspectionError(
+            f"nothing is known of what {job.script.name} trains, so nothing is advised.",
+            hint="Say what is known, for example: --set framework=torch --set parameters=25e6 --set batch_size=64",
+        )
+    inventory = read_cluster(job)
+    candidates = candidate_placements(workload, inventory, job.asked.request)
+    model = load_model(site_registry(settings).promoted())
+    recommendation = rank(
+        workload,
+        predict(workload, candidates.placements, model),
+        candidates.rejections,
+        objective=settings.objective,
+        model=model.identity,
+        rates=site_rates(settings),
+        time_limit_s=job.asked.request.time_s,
+    )
+    return Advice(recommendation=recommendation, picks=_picks(job, recommendation, inventory), inventory=inventory)
+
+
+def read_cluster(job: Job) -> Inventory:
+    """The described cluster or Slurm's; a test submission leaves no copy of Slurm's answers behind.
+
+    Raises:
+        AdvisorError: see ``read_inventory``.
+    """
+    return read_inventory(
+        described=job.settings.inventory,
+        backend=job.settings.backend,
+        user=job.user,
+        catalogue=site_catalogue(job.settings),
+        cache_dir=None if job.is_test else default_cache_dir(job.environment),
+    )
+
+
+def site_catalogue(settings: Settings) -> Catalogue:
+    """The GPUs that ship, with the site's own.
+
+    Raises:
+        ConfigurationError: the site's file has a mistake.
+    """
+    catalogue = load_catalogue()
+    return catalogue if settings.gpu_catalogue is None else read_site_gpus(settings.gpu_catalogue, catalogue)
+
+
+def site_registry(settings: Settings) -> Registry:
+    """The site's models, and the prior that ships."""
+    return Registry(root=settings.models_dir, shipped=data_path("models") / "prior")
+
+
+def site_rates(settings: Settings) -> Rates:
+    """What the site's energy and GPU time cost."""
+    return Rates(
+        carbon_intensity_g_per_kwh=settings.carbon_intensity_g_per_kwh,
+        price_per_kwh=settings.price_per_kwh,
+        price_per_gpu_hour=settings.price_per_gpu_hour,
+        pue=settings.pue,
+    )
+
+
+def is_training(workload: Workload) -> bool:
+    """Whether anything says that the script trains a network."""
+    known = {name for name, fact in workload.facts() if fact.source is not Source.UNKNOWN}
+    return not known.isdisjoint(_SIGNS_OF_TRAINING)
+
+
+def _picks(job: Job, recommendation: Recommendation, inventory: Inventory) -> tuple[Pick, ...]:
+    best = recommendation.recommended
+    if best is None:
+        return ()
+    name = best.prediction.placement.partition
+    default_time_s = next(found.default_time_s for found in inventory.partitions if found.name == name)
+    return choose_picks(best, job.asked, default_time_s=default_time_s)

@@ -1,0 +1,174 @@
+"""gsbatch's command line: our options set aside, sbatch's left as they were typed."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from advisor.errors import UsageError
+from advisor.rendering.sbatch_options import Option, split_options
+
+OWN_FLAGS = frozenset({"advise", "json", "print-script", "local", "no-probe", "no-record"})
+OWN_WITH_VALUE = frozenset({"objective", "set", "inventory", "energy-budget"})
+# What may stand on a #GSBATCH line: what to do with the script is the command line's alone.
+DIRECTIVE_FLAGS = frozenset({"no-probe", "no-record"})
+DIRECTIVE_WITH_VALUE = frozenset({"objective", "set", "energy-budget"})
+
+HELP = """\
+Usage: gsbatch [sbatch options] [gsbatch options] SCRIPT [script arguments]
+       gsbatch [sbatch options] [gsbatch options] --wrap COMMAND
+       gsbatch [sbatch options] [gsbatch options] < SCRIPT
+
+Submit a training with sbatch, on the placement that costs least, and measure it while it runs.
+SCRIPT is a Python file, or a batch script with its own #SBATCH lines. Every sbatch option works as before; what you
+set (command line, SBATCH_* variables, #SBATCH lines) stands, and advice fills only what you left open.
+
+gsbatch options (before SCRIPT):
+  --advise               print the recommendation, submit nothing
+  --json                 print the recommendation as JSON on stdout, submit nothing
+  --print-script         print the batch script on stdout, submit nothing
+  --local                run the written script on this machine, without Slurm: record, ingest, report
+  --objective WHAT       rank by energy, time, edp, carbon or cost (energy)
+  --set NAME=VALUE       a fact about the training, such as epochs=50; repeatable, wins over everything found
+  --inventory FILE       a described cluster (TOML) in place of Slurm's answers
+  --energy-budget ENERGY warn in the job beyond this energy, such as 2MJ or 0.5kWh
+  --no-probe             do not dry-run the script; its source and --set have to do
+  --no-record            do not measure the job
+  -h, --help             this text; sbatch's own options: sbatch --help
+
+#GSBATCH --set epochs=50 lines in a script are read like #SBATCH lines. Settings come from the command line, GSBATCH_*
+variables, #GSBATCH lines, ~/.config/gsbatch/config.toml and /etc/gsbatch/config.toml; see: gsadmin doctor
+
+Examples:
+  gsbatch train.py --epochs 50                      advise, write, submit
+  gsbatch --advise --set batch_size=64 train.py     advise only
+  gsbatch -p ampere --mem=32G --time=4:00:00 job.sh what you say stands
+  gsbatch --inventory cluster.toml --local train.py no Slurm needed
+
+stdout and exit status are sbatch's; advice goes to stderr. When nothing was submitted, exit status is 2 for a wrong
+command line, script or setting, 3 where Slurm cannot be asked, 4 for an inventory without a usable GPU, 5 to 9 for
+other failures (docs/cli.md). When advice fails, the job is submitted as sbatch would have, and one line says so.
+"""
+
+
+class Mode(enum.Enum):
+    """What to do with the script."""
+
+    SUBMIT = "submit"
+    ADVISE = "advise"
+    JSON = "json"
+    PRINT_SCRIPT = "print-script"
+    LOCAL = "local"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandLine:
+    """What was typed.
+
+    ``options`` are sbatch's, ``words`` the same as typed, both without ours. ``own`` are ours as typed. ``script`` is
+    None for standard input and ``--wrap``. ``is_heterogeneous`` marks components separated by ``:``.
+    """
+
+    mode: Mode
+    own: tuple[Option, ...]
+    options: tuple[Option, ...]
+    script: str | None
+    arguments: tuple[str, ...]
+    is_heterogeneous: bool
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The options of sbatch as they were typed."""
+        return tuple(word for option in self.options for word in option.words)
+
+    @property
+    def all_words(self) -> tuple[str, ...]:
+        """The whole command line without our options; ``--`` keeps a script's name from being read as an option."""
+        if self.script is None:
+            return self.words
+        guard = ("--",) if self.script.startswith("-") and self.script != "-" else ()
+        return (*self.words, *guard, self.script, *self.arguments)
+
+    def value(self, name: str) -> str | None:
+        """The last value of an sbatch option."""
+        return next((option.value for option in reversed(self.options) if option.name == name), None)
+
+    def has(self, *names: str) -> bool:
+        """Whether any of these sbatch options was given."""
+        return any(option.name in names for option in self.options)
+
+
+def parse_command_line(words: Sequence[str], *, unknown_takes_value: Callable[[str], bool]) -> CommandLine:
+    """Read the words after ``gsbatch``.
+
+    Raises:
+        UsageError: one of our own options is wrong; sbatch's are sbatch's to judge.
+    """
+    found = split_options(words, own=OWN_FLAGS, own_with_value=OWN_WITH_VALUE, unknown_takes_value=unknown_takes_value)
+    script, *arguments = found.rest or (None,)
+    return CommandLine(
+        mode=_mode({option.name for option in found.own}),
+        own=found.own,
+        options=found.options,
+        script=script,
+        arguments=tuple(word for word in arguments if word is not None),
+        is_heterogeneous=":" in found.rest,
+    )
+
+
+def _mode(names: set[str]) -> Mode:
+    exclusive = [mode for mode in (Mode.LOCAL, Mode.PRINT_SCRIPT, Mode.JSON) if mode.value in names]
+    if len(exclusive) > 1 or ("local" in names and "advise" in names):
+        given = ", ".join(f"--{name}" for name in sorted(names & {mode.value for mode in Mode}))
+        raise UsageError(f"Only one of {given} can be done at a time.")
+    if exclusive:
+        return exclusive[0]
+    return Mode.ADVISE if "advise" in names else Mode.SUBMIT
+
+
+def setting_texts(options: Iterable[Option]) -> dict[str, str]:
+    """Our options as settings: name to text.
+
+    Raises:
+        UsageError: an option has two different values.
+    """
+    texts: dict[str, str] = {}
+    for option in options:
+        if option.name in {"no-probe", "no-record"}:
+            name, text = option.name.removeprefix("no-"), "off"
+        elif option.name in {"objective", "inventory", "energy-budget"}:
+            name, text = option.name.replace("-", "_"), option.value or ""
+        else:
+            continue
+        if texts.setdefault(name, text) != text:
+            raise UsageError(f"--{option.name} has two values, '{texts[name]}' and '{text}'.", hint="Give one.")
+    return texts
+
+
+def facts(options: Iterable[Option]) -> dict[str, str]:
+    """The workload facts of ``--set NAME=VALUE``: name to text.
+
+    Raises:
+        UsageError: one has no ``=``, or two values.
+    """
+    found: dict[str, str] = {}
+    for option in options:
+        if option.name != "set":
+            continue
+        name, equals, text = (option.value or "").partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or not name or not text.strip():
+            raise UsageError(f"--set takes NAME=VALUE, not '{option.value}'.", hint="For example: --set epochs=50")
+        if found.setdefault(name, text.strip()) != text.strip():
+            raise UsageError(f"--set {name} has two values, '{found[name]}' and '{text.strip()}'.", hint="Give one.")
+    return found
+
+
+def environment_facts(environment: Mapping[str, str]) -> dict[str, str]:
+    """The facts of ``GSBATCH_SET``, separated by blanks.
+
+    Raises:
+        UsageError: one has no ``=``, or two values.
+    """
+    return facts(Option("set", word) for word in environment.get("GSBATCH_SET", "").split())

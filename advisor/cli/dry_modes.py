@@ -1,0 +1,76 @@
+"""``--advise``, ``--json``, ``--print-script`` and ``--local``: everything but a submission.
+
+Errors are errors here: nothing is submitted that could fail open.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import uuid
+from collections.abc import Mapping
+
+from advisor.cli.advice import Advice, advise
+from advisor.cli.advice_json import advice_object
+from advisor.cli.command_line import CommandLine, Mode
+from advisor.cli.job import Job, load_script, read_job
+from advisor.cli.submitting import render_job, say
+from advisor.cli.time_limit import OutOfTime, time_limit
+from advisor.errors import AdvisorError, InspectionError, ScriptError
+from advisor.rendering.script import ScriptKind, python_words
+
+
+def run_dry_mode(line: CommandLine, environment: Mapping[str, str]) -> int:
+    """Do what the mode says; the exit status, which for ``--local`` is the training's.
+
+    Raises:
+        AdvisorError: it cannot be done.
+    """
+    if line.is_heterogeneous:
+        raise ScriptError("A heterogeneous job is submitted as it is; there is nothing to advise.")
+    from_stdin = line.script is None and line.value("wrap") is None
+    script = load_script(line, environment, sys.stdin.buffer.read() if from_stdin else None)
+    job = read_job(line, script, environment)
+    if line.mode is Mode.JSON:
+        sys.stdout.write(json.dumps(advice_object(_advice(job).recommendation)) + "\n")
+        return 0
+    if line.mode is Mode.ADVISE:
+        advice = _advice(job)
+        advice.show(job, all_placements=True)
+        return 0
+    if script.kind is ScriptKind.UNTOUCHED:
+        raise ScriptError(f"{script.name} is submitted as it is: {script.note}.")
+    return _with_script(job)
+
+
+def _with_script(job: Job) -> int:
+    """The modes in which the script is what counts: it is written although advice may fail, as in a submission."""
+    advice = None
+    try:
+        advice = _advice(job)
+        advice.show(job, all_placements=False)
+    except AdvisorError as exc:
+        say(job.line, f"no advice: {exc}" + (f" {exc.hint}" if exc.hint else ""))
+    python: tuple[str, ...] = ()
+    if job.script.kind is ScriptKind.PYTHON:
+        python = python_words(job.script, environment=job.environment, chosen=job.settings.python)
+    ticket_id = uuid.uuid4().hex
+    text = render_job(job, advice.picks if advice else (), ticket_id=ticket_id, python=python)
+    if job.line.mode is Mode.PRINT_SCRIPT:
+        sys.stdout.write(text)
+        return 0
+    from advisor.cli.local_run import run_locally  # noqa: PLC0415 (the corpus is slow to load and not always needed)
+
+    return run_locally(job, text, advice, ticket_id=ticket_id)
+
+
+def _advice(job: Job) -> Advice:
+    limit_s = job.settings.advice_timeout_s
+    try:
+        with time_limit(limit_s):
+            return advise(job)
+    except OutOfTime:
+        raise InspectionError(
+            f"Advice took longer than {limit_s:g} s.",
+            hint="Give facts with --set and --no-probe, or set GSBATCH_ADVICE_TIMEOUT_S.",
+        ) from None

@@ -1,0 +1,63 @@
+"""``gsbatch``: sbatch that knows what a training will cost.
+
+This module decides which mode runs; heavy modules load only where they are needed, so that ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from advisor.cli.command_line import HELP, CommandLine, Mode, facts, parse_command_line, setting_texts
+from advisor.cli.errors import INTERRUPTED, report_error
+from advisor.errors import AdvisorError
+
+PROG_NAME = "gsbatch"
+
+
+def main() -> None:
+    """Entry point."""
+    try:
+        sys.exit(gsbatch(sys.argv[1:], dict(os.environ)))
+    except AdvisorError as exc:
+        sys.exit(report_error(exc, PROG_NAME))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def gsbatch(words: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Do what the words ask for; the exit status.
+
+    Raises:
+        AdvisorError: nothing was submitted, and why.
+    """
+    line = parse_command_line(words, unknown_takes_value=_plugin_option_takes_value)
+    if line.has("help"):
+        sys.stdout.write(HELP)
+        return 0
+    _check_own_words(line)
+    if line.mode is Mode.SUBMIT:
+        from advisor.cli.submitting import submit_job  # noqa: PLC0415 (keeps --help quick)
+
+        return submit_job(line, environment)
+    from advisor.cli.dry_modes import run_dry_mode  # noqa: PLC0415 (as above)
+
+    return run_dry_mode(line, environment)
+
+
+def _check_own_words(line: CommandLine) -> None:
+    """A mistake in our own options is refused as sbatch refuses one in its own; anything later fails open."""
+    from advisor.settings import check_texts  # noqa: PLC0415 (as above)
+
+    check_texts(setting_texts(line.own))
+    facts(line.own)
+
+
+def _plugin_option_takes_value(name: str) -> bool:
+    from advisor.submission.submit import plugin_option_takes_value  # noqa: PLC0415 (as above)
+
+    return plugin_option_takes_value(name)

@@ -1,0 +1,88 @@
+"""A submission as the user asked for it: script, settings, facts and the user's own words for sbatch, read once."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from advisor.cli.command_line import (
+    DIRECTIVE_FLAGS,
+    DIRECTIVE_WITH_VALUE,
+    CommandLine,
+    environment_facts,
+    facts,
+    setting_texts,
+)
+from advisor.errors import UsageError
+from advisor.rendering.asked import Asked, read_asked
+from advisor.rendering.directives import own_directives
+from advisor.rendering.script import Script, find_script, read_script, stdin_script, wrapped_script
+from advisor.settings import Settings, load_settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What all modes start from. ``option_facts`` win over ``directive_facts``; both are name to text."""
+
+    line: CommandLine
+    environment: Mapping[str, str]
+    script: Script
+    settings: Settings
+    asked: Asked
+    option_facts: Mapping[str, str]
+    directive_facts: Mapping[str, str]
+
+    @property
+    def user(self) -> str:
+        """Whose job it is."""
+        return getpass.getuser()
+
+    @property
+    def is_test(self) -> bool:
+        """``--test-only``: nothing is submitted and nothing is written."""
+        return self.line.has("test-only")
+
+
+def read_job(line: CommandLine, script: Script, environment: Mapping[str, str]) -> Job:
+    """Merge what command line, environment, directives and settings files say.
+
+    Raises:
+        UsageError: a ``#GSBATCH`` line, a variable or a settings file has a mistake, or an sbatch option that bears
+            on the placement cannot be read.
+    """
+    directives = own_directives(script.header, own=DIRECTIVE_FLAGS, own_with_value=DIRECTIVE_WITH_VALUE)
+    settings = load_settings(
+        command_line=setting_texts(line.own), directives=setting_texts(directives), environment=environment
+    )
+    return Job(
+        line=line,
+        environment=environment,
+        script=script,
+        settings=settings,
+        asked=read_asked(line.options, environment, script.header.options),
+        option_facts={**environment_facts(environment), **facts(line.own)},
+        directive_facts=facts(directives),
+    )
+
+
+def load_script(line: CommandLine, environment: Mapping[str, str], stdin_data: bytes | None) -> Script:
+    """The script that the command line names, wherever it comes from.
+
+    Raises:
+        ScriptError: it is missing, cannot be read or is no script.
+        UsageError: there is a script beside ``--wrap``.
+    """
+    command = line.value("wrap")
+    if command is not None:
+        if line.script is not None:
+            raise UsageError("--wrap and a script exclude each other.", hint="Script arguments do not go with --wrap.")
+        return wrapped_script(command)
+    if line.script is not None:
+        folder = Path(line.value("chdir") or os.curdir)
+        return read_script(
+            find_script(line.script, folder=folder, search_path=environment.get("PATH", "")), line.arguments
+        )
+    return stdin_script(stdin_data or b"")

@@ -1,0 +1,40 @@
+"""What is remembered of a submission, made of what its steps know."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timezone
+
+from advisor.cli.advice import Advice
+from advisor.cli.job import Job
+from advisor.prediction.prediction import Prediction
+from advisor.submission.ticket import TICKET_SCHEMA_VERSION, Ticket
+
+
+def new_ticket(
+    job: Job,
+    advice: Advice,
+    *,
+    ticket_id: str,
+    cluster: str,
+    job_id: str,
+    prediction: Prediction | None,
+    followed: bool,
+) -> Ticket:
+    """The ticket of a job that was submitted a moment ago."""
+    return Ticket(
+        schema=TICKET_SCHEMA_VERSION,
+        ticket_id=ticket_id,
+        cluster=cluster,
+        job_id=job_id,
+        submitted_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        user=job.user,
+        script_path=str(job.script.path or job.script.name),
+        script_sha256=hashlib.sha256(job.script.text.encode()).hexdigest(),
+        arguments=job.script.arguments,
+        workload=advice.recommendation.workload,
+        prediction=prediction,
+        model=advice.recommendation.model,
+        objective=advice.recommendation.objective,
+        followed=followed,
+    )

@@ -1,0 +1,204 @@
+"""``gsbatch`` proper: advise, write, submit, keep a ticket; and submit all the same when any of ours fails."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import advisor.slurm
+from advisor.cli.advice import Advice, advise
+from advisor.cli.command_line import CommandLine
+from advisor.cli.job import Job, load_script, read_job
+from advisor.cli.new_ticket import new_ticket
+from advisor.cli.time_limit import OutOfTime, time_limit
+from advisor.errors import AdvisorError, SlurmNotFound
+from advisor.rendering.picks import Pick
+from advisor.rendering.recorder_command import recorder_command
+from advisor.rendering.render import plain_python_script, render
+from advisor.rendering.script import Script, ScriptKind, python_words
+from advisor.submission.environment import submission_environment
+from advisor.submission.submit import BatchScript, Outputs, Submission, run_sbatch, submit
+from advisor.submission.ticket import write_ticket
+
+_NO_SLURM_HINT = "Without Slurm: --advise, --print-script or --local, with --inventory FILE."
+# sbatch options with which it submits nothing that is ours to shape.
+_SBATCH_ALONE = ("version", "usage", "autocomplete", "external")
+
+
+def submit_job(line: CommandLine, environment: Mapping[str, str]) -> int:
+    """Submit with advice where there is any; sbatch's exit status.
+
+    Raises:
+        SlurmNotFound: there is no sbatch to submit with.
+    """
+    if not advisor.slurm.is_installed():
+        missing = SlurmNotFound("sbatch")
+        missing.hint = _NO_SLURM_HINT
+        raise missing
+    if line.has(*_SBATCH_ALONE) or line.is_heterogeneous:
+        if line.is_heterogeneous:
+            say(line, "a heterogeneous job goes to sbatch as it is, without advice")
+        return _plain(line, environment, None).returncode
+    from_stdin = line.script is None and line.value("wrap") is None
+    stdin_data = sys.stdin.buffer.read() if from_stdin else None
+    try:
+        script = load_script(line, environment, stdin_data)
+    except AdvisorError as exc:
+        say(line, f"{exc} sbatch decides.")
+        return _plain(line, environment, stdin_data).returncode
+    if script.kind is ScriptKind.UNTOUCHED:
+        say(line, f"submitted as it is, without advice or record: {script.note}")
+        return _plain(line, environment, stdin_data).returncode
+    if script.note:
+        say(line, script.note)
+    return _submit_script(line, script, environment, stdin_data)
+
+
+def say(line: CommandLine, text: str) -> None:
+    """One line on stderr; sbatch's --quiet is for us too."""
+    if not line.has("quiet"):
+        sys.stderr.write(f"gsbatch: {text}\n")
+        sys.stderr.flush()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prepared:
+    """What could be found out before the submission; None where it could not."""
+
+    job: Job | None
+    advice: Advice | None
+    ticket_id: str
+
+
+def _submit_script(line: CommandLine, script: Script, environment: Mapping[str, str], stdin_data: bytes | None) -> int:
+    prepared = _prepare(line, script, environment)
+    picks = prepared.advice.picks if prepared.advice else ()
+    text = _rendered(line, script, environment, prepared, picks)
+    if text is None:
+        return _plain(line, environment, stdin_data).returncode
+    # With --quiet --wait a failed job cannot be told from a refused one, so nothing is tried twice.
+    can_retry = bool(picks) and not (line.has("quiet") and (line.has("wait") or "SBATCH_WAIT" in environment))
+    answer = _submit_text(line, script, text, environment, hold_refusal=can_retry)
+    followed = bool(picks)
+    if answer.returncode != 0 and answer.job_id is None and can_retry:
+        reason = answer.held_stderr.decode("utf-8", "replace").strip().splitlines()
+        say(
+            line, f"sbatch refused what advice added, so it is left out ({reason[-1] if reason else 'no reason given'})"
+        )
+        followed = False
+        text = _rendered(line, script, environment, prepared, ())
+        answer = (
+            _plain(line, environment, stdin_data) if text is None else _submit_text(line, script, text, environment)
+        )
+    if answer.job_id is not None and not line.has("test-only"):
+        _keep_ticket(line, prepared, answer, followed=followed)
+    return answer.returncode
+
+
+def _prepare(line: CommandLine, script: Script, environment: Mapping[str, str]) -> _Prepared:
+    """Read settings and ask for advice; whatever fails is said in one line and left out."""
+    job = advice = None
+    try:
+        job = read_job(line, script, environment)
+        with time_limit(job.settings.advice_timeout_s):
+            advice = advise(job)
+        advice.show(job, all_placements=False)
+    except AdvisorError as exc:
+        say(line, f"no advice: {exc}" + (f" {exc.hint}" if exc.hint else ""))
+    except OutOfTime:
+        limit_s = job.settings.advice_timeout_s if job else 0.0
+        say(line, f"no advice: it took longer than {limit_s:g} s (advice_timeout_s)")
+    except Exception as exc:  # noqa: BLE001 (a bug of ours must not cost the user a job; the line below reports it)
+        say(line, f"no advice: internal error, {type(exc).__name__}: {exc}")
+    return _Prepared(job=job, advice=advice, ticket_id=uuid.uuid4().hex)
+
+
+def _rendered(
+    line: CommandLine, script: Script, environment: Mapping[str, str], prepared: _Prepared, picks: tuple[Pick, ...]
+) -> str | None:
+    """The batch script; the least that runs where the template fails; None where sbatch needs none of ours."""
+    job = prepared.job
+    python: tuple[str, ...] = ()
+    try:
+        if script.kind is ScriptKind.PYTHON:
+            python = python_words(script, environment=environment, chosen=job.settings.python if job else None)
+        if job is not None:
+            return render_job(job, picks, ticket_id=prepared.ticket_id, python=python)
+    except AdvisorError as exc:
+        say(line, f"submitted without record: {exc}" + (f" {exc.hint}" if exc.hint else ""))
+    except Exception as exc:  # noqa: BLE001 (as above)
+        say(line, f"submitted without record: internal error, {type(exc).__name__}: {exc}")
+    return plain_python_script(script, python) if python else None
+
+
+def render_job(job: Job, picks: tuple[Pick, ...], *, ticket_id: str, python: tuple[str, ...]) -> str:
+    """The batch script of a job, with its recorder unless the user or the site does without.
+
+    Raises:
+        RenderingError: see ``render``.
+    """
+    settings = job.settings
+    recorder = None
+    if settings.record:
+        recorder = recorder_command(settings.spool_dir, ticket_id=ticket_id, energy_budget_j=settings.energy_budget)
+    return render(job.script, picks, template_dir=settings.template_dir, recorder=recorder, python=python)
+
+
+def _outputs() -> Outputs:
+    def to_stdout(data: bytes) -> None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+    def to_stderr(data: bytes) -> None:
+        sys.stderr.buffer.write(data)
+        sys.stderr.buffer.flush()
+
+    return Outputs(to_stdout, to_stderr)
+
+
+def _plain(line: CommandLine, environment: Mapping[str, str], stdin_data: bytes | None) -> Submission:
+    """Call sbatch with the user's own words."""
+    return run_sbatch(
+        line.all_words,
+        environment=submission_environment(environment),
+        outputs=_outputs(),
+        stdin_text=None if stdin_data is None else stdin_data.decode("utf-8", "surrogateescape"),
+    )
+
+
+def _submit_text(
+    line: CommandLine, script: Script, text: str, environment: Mapping[str, str], *, hold_refusal: bool = False
+) -> Submission:
+    """Submit generated text: as a file that gives the job its name, or on standard input where none may be written."""
+    on_stdin = script.from_stdin or line.has("test-only")
+    batch = BatchScript(
+        options=tuple(word for option in line.options if option.name != "wrap" for word in option.words),
+        text=text,
+        name=None if on_stdin else script.name,
+        arguments=script.arguments if script.kind is not ScriptKind.PYTHON else (),
+    )
+    return submit(batch, environment=submission_environment(environment), outputs=_outputs(), hold_refusal=hold_refusal)
+
+
+def _keep_ticket(line: CommandLine, prepared: _Prepared, answer: Submission, *, followed: bool) -> None:
+    """Write the ticket; without one the job is still measured, only not held against a prediction."""
+    job, advice = prepared.job, prepared.advice
+    if job is None or advice is None or answer.job_id is None:
+        return
+    try:
+        ticket = new_ticket(
+            job,
+            advice,
+            ticket_id=prepared.ticket_id,
+            cluster=answer.cluster or advice.cluster_name(),
+            job_id=answer.job_id,
+            prediction=advice.submitted_prediction(job, accepted=followed),
+            followed=followed,
+        )
+        write_ticket(ticket, job.settings.spool_dir)
+    except AdvisorError as exc:
+        say(line, f"the prediction is not kept: {exc}")
+    except Exception as exc:  # noqa: BLE001 (the job is submitted; nothing of ours may change its exit status now)
+        say(line, f"the prediction is not kept: internal error, {type(exc).__name__}: {exc}")
