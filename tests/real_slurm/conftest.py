@@ -12,6 +12,7 @@ import pytest
 
 from tests.capabilities import why_no_real_slurm
 from tests.real_slurm.cluster import Cluster
+from tests.real_slurm.site import install_site
 
 _CLUSTER = pytest.StashKey[Cluster]()
 
@@ -40,6 +41,14 @@ def cluster(real_slurm: None, request: pytest.FixtureRequest) -> Iterator[Cluste
         if (folder / "pids").exists():
             running.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def site(cluster: Cluster) -> Path:
+    """The ``bin`` folder of a gsbatch that the cluster's users can run: the built wheel, installed as an admin would."""
+    folder = cluster.folder / "site"
+    folder.mkdir()
+    return install_site(folder)
 
 
 @pytest.hookimpl(wrapper=True)
