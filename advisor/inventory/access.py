@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from advisor.inventory.records import AssociationRecord, ClusterRecords, PartitionRecord, QosRecord
 
 ROOT = "root"
+_STATE_WORDS = {"DRAIN": "drained"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,24 +25,31 @@ def barred_reason(
     user: str,
     groups: Collection[str],
     associations: Sequence[AssociationRecord] | None,
+    account_needed: bool = False,
 ) -> str | None:
     """Say why this user cannot submit to a partition, or why the job would never start; None where they may.
 
     An account rule cannot be judged without the accounting database, and does not bar then: sbatch has the last word.
+    ``account_needed`` says that Slurm enforces associations.
     """
-    if partition.state != "UP":
-        return {"DOWN": "partition is down", "DRAIN": "partition is drained", "INACTIVE": "partition is inactive"}.get(
-            partition.state, f"partition is {partition.state.lower()}"
-        )
-    if partition.root_only and user != ROOT:
-        return "only root may submit to it"
-    if partition.needs_reservation:
-        return "it takes only jobs of a reservation"
+    closed = _closed_reason(partition, user)
+    if closed is not None:
+        return closed
     if partition.allow_groups is not None and user != ROOT and not set(partition.allow_groups) & set(groups):
         return f"only for group {' or '.join(partition.allow_groups)}"
+    if account_needed and associations == () and user != ROOT:
+        return f"Slurm knows no account of {user}"
     if associations:
         return _account_reason(partition, associations) or _qos_reason(partition, associations)
     return None
+
+
+def _closed_reason(partition: PartitionRecord, user: str) -> str | None:
+    if partition.state != "UP":
+        return f"partition is {_STATE_WORDS.get(partition.state, partition.state.lower())}"
+    if partition.root_only and user != ROOT:
+        return "only root may submit to it"
+    return "it takes only jobs of a reservation" if partition.needs_reservation else None
 
 
 def allowed_accounts(partition: PartitionRecord, associations: Sequence[AssociationRecord]) -> tuple[str, ...] | None:
@@ -52,20 +60,24 @@ def allowed_accounts(partition: PartitionRecord, associations: Sequence[Associat
     return tuple(dict.fromkeys(a.account for a in associations if _account_allowed(partition, a)))
 
 
-def limits(partition: PartitionRecord, records: ClusterRecords) -> Limits:
+def limits(
+    partition: PartitionRecord, records: ClusterRecords, *, account: str | None = None, qos: str | None = None
+) -> Limits:
     """The limits that bind the user's job here, by Slurm's order: the partition's QOS, the job's QOS, the association.
 
     The first of them that sets a limit counts; the partition's own time limit stands above all (slurm.conf's resource
-    limits page). They bind only where ``AccountingStorageEnforce`` says so.
+    limits page). They bind only where ``AccountingStorageEnforce`` says so. ``account`` and ``qos`` are those that the
+    job names, None for the user's defaults.
     """
     sources: list[QosRecord | AssociationRecord] = []
-    by_name = {qos.name: qos for qos in records.qos or ()}
-    default = default_association(records.associations or ())
+    by_name = {record.name: record for record in records.qos or ()}
+    associations = records.associations or ()
+    association = next((a for a in associations if a.account == account), default_association(associations))
     if {"qos", "limits", "safe", "all"} & set(records.config.enforce):
-        names = [partition.qos, default_qos(records.associations or ())]
+        names = [partition.qos, qos or default_qos(associations)]
         sources += [by_name[name] for name in names if name in by_name]
-    if {"limits", "safe", "all"} & set(records.config.enforce) and default is not None:
-        sources.append(default)
+    if {"limits", "safe", "all"} & set(records.config.enforce) and association is not None:
+        sources.append(association)
     times = [source.max_time_s for source in sources if source.max_time_s is not None][:1]
     gpus = [source.max_gpus_per_job for source in sources if source.max_gpus_per_job is not None][:1]
     if partition.max_time_s is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from advisor.inventory.access import (
     allowed_accounts,
@@ -19,7 +19,17 @@ from advisor.inventory.node_state import unavailable_reason
 from advisor.inventory.records import AssociationRecord, ClusterRecords, ConfigRecord, NodeRecord, PartitionRecord
 
 
-def assemble(records: ClusterRecords, catalogue: Catalogue, *, user: str, groups: Collection[str]) -> Inventory:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Who:
+    """Whose rights count. ``account`` and ``qos`` are those that the job names, None for the user's defaults."""
+
+    user: str
+    groups: Collection[str] = ()
+    account: str | None = None
+    qos: str | None = None
+
+
+def assemble(records: ClusterRecords, catalogue: Catalogue, who: Who) -> Inventory:
     """Make the Inventory that this user can use from what Slurm said."""
     records = replace(records, associations=_associations_here(records))
     nodes = {record.name: _node(record, catalogue) for record in records.nodes}
@@ -33,11 +43,10 @@ def assemble(records: ClusterRecords, catalogue: Catalogue, *, user: str, groups
         cluster_name=records.config.cluster_name,
         backend=records.backend,
         partitions=tuple(
-            _partition(partition, members.get(partition.name, ()), records, user=user, groups=groups)
-            for partition in records.partitions
+            _partition(partition, members.get(partition.name, ()), records, who) for partition in records.partitions
         ),
         slurm_version=records.config.slurm_version or max(versions, default=None),
-        user=user,
+        user=who.user,
         account=None if default is None else default.account,
         qos=default_qos(records.associations or ()),
     )
@@ -74,16 +83,9 @@ def _idle(record: NodeRecord, gres_type: str | None, count: int) -> int | None:
     return max(0, count - used.get(gres_type, 0))
 
 
-def _partition(
-    record: PartitionRecord,
-    nodes: Sequence[Node],
-    records: ClusterRecords,
-    *,
-    user: str,
-    groups: Collection[str],
-) -> Partition:
+def _partition(record: PartitionRecord, nodes: Sequence[Node], records: ClusterRecords, who: Who) -> Partition:
     associations = records.associations
-    bounds = limits(record, records)
+    bounds = limits(record, records, account=who.account, qos=who.qos)
     memory_set = (record.default_memory_per_node_bytes, record.default_memory_per_cpu_bytes)
     config = records.config if memory_set == (None, None) else ConfigRecord(cluster_name="")
     return Partition(
@@ -98,7 +100,13 @@ def _partition(
         default_memory_per_cpu_bytes=record.default_memory_per_cpu_bytes or config.default_memory_per_cpu_bytes,
         default_memory_per_gpu_bytes=record.default_memory_per_gpu_bytes,
         billing_weights=record.billing_weights,
-        barred_reason=barred_reason(record, user=user, groups=groups, associations=associations),
+        barred_reason=barred_reason(
+            record,
+            user=who.user,
+            groups=who.groups,
+            associations=associations,
+            account_needed=bool(records.config.enforce),
+        ),
         min_nodes=record.min_nodes,
         max_cpus_per_node=record.max_cpus_per_node,
         max_memory_per_cpu_bytes=_smaller(record.max_memory_per_cpu_bytes, records.config.max_memory_per_cpu_bytes),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from advisor.errors import SlurmCommandFailed, SlurmNotFound
 from advisor.inventory.records import AssociationRecord, ClusterRecords, ConfigRecord, QosRecord
@@ -16,10 +17,11 @@ ACCOUNTING_TIMEOUT_S = 5.0
 
 
 def read_with_commands(run: Run, *, user: str) -> ClusterRecords:
-    """Ask Slurm's commands once each: nodes, partitions, configuration, the user's associations, QOS.
+    """Ask Slurm's commands once each: configuration, nodes, partitions, the user's associations, QOS.
 
     Args:
-        run: runs a command and returns its stdout, such as ``advisor.slurm.run``.
+        run: runs a command and returns its stdout, such as ``advisor.slurm.run``; it is called from several threads,
+            for slurmdbd takes its time.
         user: whose associations to ask for.
 
     Raises:
@@ -27,13 +29,19 @@ def read_with_commands(run: Run, *, user: str) -> ClusterRecords:
         SlurmCommandFailed: the controller does not answer.
         InventoryError: an answer is not understood.
     """
-    nodes = parse_nodes(run("scontrol", "--oneliner", "--all", "show", "node"))
-    partitions = parse_partitions(run("scontrol", "--oneliner", "--all", "show", "partition"))
     config = ask_config(run)
-    associations, qos = ask_accounting(run, config, user=user)
-    return ClusterRecords(
-        backend=BACKEND, config=config, nodes=nodes, partitions=partitions, associations=associations, qos=qos
-    )
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        nodes = pool.submit(run, "scontrol", "--oneliner", "--all", "show", "node")
+        partitions = pool.submit(run, "scontrol", "--oneliner", "--all", "show", "partition")
+        associations, qos = ask_accounting(run, config, user=user)
+        return ClusterRecords(
+            backend=BACKEND,
+            config=config,
+            nodes=parse_nodes(nodes.result()),
+            partitions=parse_partitions(partitions.result()),
+            associations=associations,
+            qos=qos,
+        )
 
 
 def ask_config(run: Run) -> ConfigRecord:
@@ -51,16 +59,12 @@ def ask_accounting(
     if not config.has_accounting:
         return None, None
     quiet = ("sacctmgr", "--noheader", "--parsable2", "--readonly", "show")
-    try:
-        answer = run(
-            *quiet, "user", "where", f"name={user}", "withassoc", f"format={','.join(ASSOCIATION_COLUMNS)}",
-            timeout_s=ACCOUNTING_TIMEOUT_S,
-        )  # fmt: skip
-        associations = parse_associations(answer)
-        if not config.enforce:
-            return associations, None
-        return associations, parse_qos(
-            run(*quiet, "qos", f"format={','.join(QOS_COLUMNS)}", timeout_s=ACCOUNTING_TIMEOUT_S)
-        )
-    except (SlurmNotFound, SlurmCommandFailed):
-        return None, None
+    own = ("user", "where", f"name={user}", "withassoc", f"format={','.join(ASSOCIATION_COLUMNS)}")
+    every = ("qos", f"format={','.join(QOS_COLUMNS)}")
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        limits = pool.submit(run, *quiet, *every, timeout_s=ACCOUNTING_TIMEOUT_S) if config.enforce else None
+        try:
+            associations = parse_associations(run(*quiet, *own, timeout_s=ACCOUNTING_TIMEOUT_S))
+            return associations, None if limits is None else parse_qos(limits.result())
+        except (SlurmNotFound, SlurmCommandFailed):
+            return None, None

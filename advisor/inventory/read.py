@@ -12,7 +12,7 @@ from pathlib import Path
 
 from advisor import slurm
 from advisor.inventory import cache
-from advisor.inventory.assemble import assemble
+from advisor.inventory.assemble import Who, assemble
 from advisor.inventory.backend import AUTO, COMMANDS, BackendChoice, choose_backend, installed_pyslurm_version
 from advisor.inventory.catalogue import Catalogue
 from advisor.inventory.commands import Run, ask_config, read_with_commands
@@ -32,6 +32,8 @@ def read_inventory(
     catalogue: Catalogue,
     cache_dir: Path | None,
     max_age_s: float = DEFAULT_MAX_AGE_S,
+    account: str | None = None,
+    qos: str | None = None,
     run: Run = slurm.run,
     clock: Callable[[], float] = time.time,
 ) -> Inventory:
@@ -44,6 +46,8 @@ def read_inventory(
         catalogue: the GPUs known here.
         cache_dir: where short-lived copies lie; None for no copies.
         max_age_s: how old a copy may be; 0 asks Slurm anew.
+        account: the account that the job names, whose limits count; None for the user's default.
+        qos: the QOS that the job names, likewise.
         run: runs a Slurm command and returns its stdout.
         clock: tells the time in seconds since 1970.
 
@@ -54,16 +58,17 @@ def read_inventory(
     """
     if described is not None:
         return read_described(described, catalogue)
+    who = Who(user=user, groups=groups_of(user), account=account, qos=qos)
     copy = None
     if cache_dir is not None:
         copy = cache.cache_file(cache_dir, backend=backend, user=user, environment=os.environ)
         kept = cache.load(copy, max_age_s=max_age_s, now_s=clock()) if max_age_s > 0 else None
         if kept is not None:
-            return assemble(kept, catalogue, user=user, groups=groups_of(user))
+            return assemble(kept, catalogue, who)
     records = _ask(backend, user, run)
     if copy is not None:
         cache.save(copy, records, now_s=clock())
-    return assemble(records, catalogue, user=user, groups=groups_of(user))
+    return assemble(records, catalogue, who)
 
 
 def backend_in_use(backend: str = AUTO, run: Run = slurm.run) -> BackendChoice:

@@ -21,7 +21,7 @@ for last; do :; done
 exec cat "{DATA}/scontrol_show_$last.txt"
 """
 SACCTMGR = """#!/bin/sh
-echo "mini25|small||small|normal|||"
+echo "mini25|small||small|normal||||"
 """
 
 

@@ -107,3 +107,23 @@ def test_limits_bind_in_slurms_order_and_only_where_enforced(
     found = limits(replace(OPEN, qos=qos, max_time_s=max_time_s), _records(enforce))
 
     assert expected == (found.max_time_s, found.max_gpus_per_job)
+
+
+def test_the_jobs_own_account_and_qos_bring_their_limits() -> None:
+    """--account and --qos choose whose limits bind."""
+    records = _records(("limits", "qos"))
+    other = replace(SMALL, account="big", is_default=False, max_gpus_per_job=16)
+    records = replace(records, associations=(*(records.associations or ()), other))
+
+    found = limits(OPEN, records, account="big", qos="part")
+
+    assert (1800.0, 8) == (found.max_time_s, found.max_gpus_per_job)
+    assert 16 == limits(OPEN, records, account="big").max_gpus_per_job
+
+
+@pytest.mark.parametrize(("needed", "expected"), [(True, "Slurm knows no account of bob"), (False, None)])
+def test_a_user_without_an_account_is_barred_where_associations_are_enforced(
+    needed: bool, expected: str | None
+) -> None:
+    """Slurmctld would refuse the job; where nothing is enforced it takes it."""
+    assert expected == barred_reason(OPEN, user="bob", groups=(), associations=(), account_needed=needed)

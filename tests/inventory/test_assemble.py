@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from advisor.inventory.assemble import assemble
+from advisor.inventory.assemble import Who, assemble
 from advisor.inventory.catalogue import load_catalogue
 from advisor.inventory.commands import read_with_commands
 from advisor.inventory.model import Inventory
@@ -19,11 +19,12 @@ def _inventory(version: str, user: str) -> Inventory:
     slurm = RecordedSlurm(
         version,
         {
-            "alice": f"{cluster}|bigml||small|normal|||\n{cluster}|small||small|normal|||\nother|big||small|long|||\n",
-            "bob": f"{cluster}|small||small|normal|||\n",
+            "alice": f"{cluster}|bigml||small|normal||||\n{cluster}|small||small|normal||||\n"
+            "other|big||small|long||||\n",
+            "bob": f"{cluster}|small||small|normal||||\n",
         },
     )
-    return assemble(read_with_commands(slurm, user=user), load_catalogue(), user=user, groups=())
+    return assemble(read_with_commands(slurm, user=user), load_catalogue(), Who(user=user))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -91,7 +92,7 @@ def test_the_clusters_memory_default_holds_where_the_partition_has_none() -> Non
     """DefMemPerCPU of slurm.conf counts for a partition without a default of its own, and for no other."""
     records = read_with_commands(RecordedSlurm("25.11.7"), user="bob")
     config = replace(records.config, default_memory_per_node_bytes=500 * MIB, max_memory_per_node_bytes=9000 * MIB)
-    inventory = assemble(replace(records, config=config), load_catalogue(), user="bob", groups=())
+    inventory = assemble(replace(records, config=config), load_catalogue(), Who(user="bob"))
     partitions = {partition.name: partition for partition in inventory.partitions}
 
     assert 500 * MIB == partitions["ampere"].default_memory_per_node_bytes
@@ -102,7 +103,7 @@ def test_the_clusters_memory_default_holds_where_the_partition_has_none() -> Non
 def test_without_accounting_nobody_is_barred_by_account() -> None:
     """A dead slurmdbd costs the account rules, not the inventory."""
     slurm = RecordedSlurm("25.11.7")
-    inventory = assemble(read_with_commands(slurm, user="bob"), load_catalogue(), user="bob", groups=())
+    inventory = assemble(read_with_commands(slurm, user="bob"), load_catalogue(), Who(user="bob"))
 
     assert inventory.account is None
     assert ["down"] == [partition.name for partition in inventory.partitions if partition.barred_reason]

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from advisor.inventory.records import AssociationRecord, QosRecord
 from advisor.inventory.sacctmgr import parse_associations, parse_qos
 
 ROWS = """\
-mini|bigml||small|long,normal|||gres/gpu=4,node=2
-mini|small|rtx|small|normal|normal|1-00:00:00|
+mini|bigml||small|long,normal|||gres/gpu=4,node=2|gres/gpu=16
+mini|small|rtx|small|normal|normal|1-00:00:00||
 """
+
+
+RECORDED = Path(__file__).parent.parent / "data" / "slurm" / "22.05.8"
+
+
+def test_recorded_answers_are_read() -> None:
+    """What Slurm 22.05 said of two users and of QOS with a limit."""
+    alice = parse_associations((RECORDED / "sacctmgr_show_user_alice.txt").read_text(encoding="utf-8"))
+    (bob,) = parse_associations((RECORDED / "sacctmgr_show_user_bob.txt").read_text(encoding="utf-8"))
+
+    assert [("bigml", True), ("small", False)] == sorted((a.account, a.is_default) for a in alice)
+    assert {("normal", "short")} == {a.qos for a in alice}
+    assert ("small", True, 2) == (bob.account, bob.is_default, bob.max_gpus_per_job)
+    assert (QosRecord(name="normal"), QosRecord(name="short", max_time_s=600.0, max_gpus_per_job=2)) == parse_qos(
+        (RECORDED / "sacctmgr_show_qos.txt").read_text(encoding="utf-8")
+    )
 
 
 def test_associations_hold_the_default_account_qos_and_limits() -> None:
@@ -30,11 +48,11 @@ def test_associations_hold_the_default_account_qos_and_limits() -> None:
 
 
 def test_qos_limits_a_single_job() -> None:
-    """MaxWall and the GPUs of MaxTRES are read; a QOS without limits has none."""
+    """MaxWall and the smallest GPU limit, be it a job's, a user's or the group's; without limits there is none."""
     assert (
         QosRecord(name="normal"),
         QosRecord(name="short", max_time_s=600.0, max_gpus_per_job=2),
-    ) == parse_qos("normal||\nshort|00:10:00|cpu=8,gres/gpu=2\n")
+    ) == parse_qos("normal||||\nshort|00:10:00|cpu=8|gres/gpu=2|gres/gpu=8\n")
 
 
 def test_a_user_without_associations_has_none() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from advisor.errors import InventoryError
 from advisor.inspection.workload import Fact, Source, Workload
-from advisor.inventory.assemble import assemble
+from advisor.inventory.assemble import Who, assemble
 from advisor.inventory.catalogue import load_catalogue
 from advisor.inventory.commands import read_with_commands
 from advisor.inventory.model import Inventory, Partition
@@ -24,8 +24,8 @@ TRAINING = Workload()
 @pytest.fixture(scope="module")
 def cluster() -> Inventory:
     """The recorded cluster of Slurm 25.11, as alice (accounts bigml and, by default, small) may use it."""
-    slurm = RecordedSlurm("25.11.7", {"alice": "mini25|bigml||small|normal|||\nmini25|small||small|normal|||\n"})
-    return assemble(read_with_commands(slurm, user="alice"), load_catalogue(), user="alice", groups=())
+    slurm = RecordedSlurm("25.11.7", {"alice": "mini25|bigml||small|normal||||\nmini25|small||small|normal||||\n"})
+    return assemble(read_with_commands(slurm, user="alice"), load_catalogue(), Who(user="alice"))
 
 
 def _only(cluster: Inventory, name: str, **changes: object) -> Inventory:
