@@ -56,7 +56,7 @@ def rank(
         )
     score = _score(objective, rates)
     groups: list[list[Prediction]] = []
-    refused = list(rejections)
+    refused: list[Rejection] = []
     for variants in _variants(predictions):
         fitting, reason = _fitting(variants, time_limit_s)
         if fitting:
@@ -64,6 +64,7 @@ def rank(
         else:
             placement = variants[0].placement
             refused.append(Rejection(partition=placement.partition, gpu_model=placement.gpu.name, reason=reason))
+    refused += rejections  # after those of this workload, which tell more than those of the cluster
     groups.sort(key=lambda group: score(group[0]))
     ordered = [(prediction, group[0]) for group in groups for prediction in group]
     ranked = tuple(
