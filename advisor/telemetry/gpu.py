@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from advisor.errors import TelemetryError
 from advisor.telemetry.gpu_choice import choose_gpus
+from advisor.telemetry.lines import gpu_sample_of
 from advisor.telemetry.trace import GpuSample, TracedGpu
 
 T = TypeVar("T")
@@ -115,9 +116,9 @@ class ReplayedGpus:
             lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
             self.gpus = tuple(TracedGpu(**gpu) for gpu in lines[0]["gpus"])
             self._readings = [
-                (float(line["time_s"]), tuple(GpuSample(*gpu) for gpu in line["gpus"])) for line in lines[1:]
+                (float(line["time_s"]), tuple(gpu_sample_of(gpu) for gpu in line["gpus"])) for line in lines[1:]
             ]
-        except (OSError, ValueError, TypeError, KeyError, IndexError) as exc:
+        except (OSError, ValueError, TypeError, KeyError, IndexError, TelemetryError) as exc:
             raise TelemetryError(f"{path} holds no GPU readings: {exc}") from exc
         if not self._readings or any(len(gpus) != len(self.gpus) for _time_s, gpus in self._readings):
             raise TelemetryError(f"{path} holds no readings, or not one for each GPU")

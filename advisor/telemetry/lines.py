@@ -69,13 +69,22 @@ def record_of(line: str) -> Record:
     return record
 
 
+def gpu_sample_of(values: object) -> GpuSample:
+    """Read the array of one GPU's readings.
+
+    Raises:
+        TelemetryError: it is not one.
+    """
+    return GpuSample(**_named(GpuSample, values, _GPU_WIDTH, _WHOLE_GPU_FIELDS))
+
+
 def _sample(plain: dict[str, Any]) -> Sample:
     gpus = plain.get("gpus")
     if not isinstance(gpus, list):
         raise TelemetryError("a sample has no GPUs")
     return Sample(
         time_s=_number(plain.get("time_s"), whole=False, optional=False),
-        gpus=tuple(GpuSample(**_named(GpuSample, gpu, _GPU_WIDTH, _WHOLE_GPU_FIELDS)) for gpu in gpus),
+        gpus=tuple(gpu_sample_of(gpu) for gpu in gpus),
         host=HostSample(**_named(HostSample, plain.get("host"), _HOST_WIDTH, _WHOLE_HOST_FIELDS)),
     )
 

@@ -157,7 +157,7 @@ def main() -> None:
     try:
         gpus: GpuSensor = ReplayedGpus(options.gpu_readings) if options.gpu_readings else NvmlGpus(os.environ)
     except TelemetryError as exc:
-        warn(f"{exc}; GPUs are not recorded")
+        warn(f"the job is not recorded: {exc}")
         sys.exit(exc.exit_status)
     host = HostSensor(options.training_pid)
     header = header_of(
