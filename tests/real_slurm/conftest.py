@@ -45,7 +45,7 @@ def cluster(real_slurm: None, request: pytest.FixtureRequest) -> Iterator[Cluste
 
 @pytest.fixture(scope="session")
 def site(cluster: Cluster) -> Path:
-    """The ``bin`` folder of a gsbatch that the cluster's users can run: the built wheel, installed as an admin would."""
+    """The ``bin`` folder of a gsbatch that every user can run: the built wheel, installed as an admin would."""
     folder = cluster.folder / "site"
     folder.mkdir()
     return install_site(folder)
