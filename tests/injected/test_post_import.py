@@ -1,0 +1,76 @@
+"""Calling back after an import, inside an interpreter that is not ours."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+INJECTED = Path(__file__).parents[2] / "advisor" / "injected"
+
+
+def run(code: str, folder: Path) -> str:
+    """What a fresh interpreter prints that has the hook and ``folder`` on its path."""
+    prelude = f"import sys; sys.path[:0] = [{str(folder)!r}, {str(INJECTED)!r}]\n"
+    prelude += "from gsbatch_inside.post_import import when_imported\n"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", prelude + code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert 0 == done.returncode, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A folder with a package that looks at itself while it is imported."""
+    folder = tmp_path / "pkg"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("from pkg import part\nvalue = __spec__.loader.name\n", encoding="utf-8")
+    (folder / "part.py").write_text("seen = 1\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_called_once_when_the_module_is_whole(package: Path) -> None:
+    """The callback finds what the module defines last, and a second import calls nobody."""
+    code = "when_imported('pkg', lambda m: print('called', m.value)); import pkg, importlib; importlib.import_module('pkg')"
+
+    assert "called pkg\n" == run(code, package)
+
+
+def test_called_at_once_for_what_is_imported_already(package: Path) -> None:
+    """Order does not matter."""
+    assert "called\n" == run("import pkg; when_imported('pkg', lambda m: print('called'))", package)
+
+
+def test_nothing_is_imported_by_waiting(package: Path) -> None:
+    """A framework that the script never imports is never loaded."""
+    assert "False\n" == run("when_imported('pkg', print); print('pkg' in sys.modules)", package)
+
+
+def test_failing_callback_is_nobodys_error(package: Path) -> None:
+    """The user's import goes on."""
+    assert "1\n" == run("when_imported('pkg.part', lambda m: 1 / 0); import pkg; print(pkg.part.seen)", package)
+
+
+def test_missing_module_is_missing_as_ever(package: Path) -> None:
+    """Waiting for a module does not change the error that its absence gives."""
+    code = "when_imported('no_such', print)\ntry:\n    import no_such\nexcept ModuleNotFoundError as exc:\n    print(exc.name)"
+
+    assert "no_such\n" == run(code, package)
+
+
+def test_sites_own_sitecustomize_still_runs(tmp_path: Path) -> None:
+    """Ours comes first on the path and must not hide the one that was there."""
+    (tmp_path / "sitecustomize.py").write_text("import builtins; builtins.site_was_here = 1\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", "import sitecustomize, sys; print(site_was_here, sitecustomize.__file__, sys.path[-1])"],
+        env={"PYTHONPATH": f"{INJECTED}:{tmp_path}", "GSBATCH_MARKS": "/nowhere"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert f"1 {tmp_path / 'sitecustomize.py'} {INJECTED}\n" == done.stdout
