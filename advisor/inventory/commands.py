@@ -31,7 +31,7 @@ def read_with_commands(run: Run, *, user: str) -> ClusterRecords:
     """
     config = ask_config(run)
     with ThreadPoolExecutor(max_workers=2) as pool:
-        nodes = pool.submit(run, "scontrol", "--oneliner", "--all", "show", "node")
+        nodes = pool.submit(run, "scontrol", "--details", "--oneliner", "--all", "show", "node")
         partitions = pool.submit(run, "scontrol", "--oneliner", "--all", "show", "partition")
         associations, qos = ask_accounting(run, config, user=user)
         return ClusterRecords(

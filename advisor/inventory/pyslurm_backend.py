@@ -128,7 +128,10 @@ def _used(
 def _with_use_by_type(nodes: tuple[NodeRecord, ...], run: Run) -> tuple[NodeRecord, ...]:
     if all(node.gres_used is not None for node in nodes):
         return nodes
-    asked = {node.name: node.gres_used for node in parse_nodes(run("scontrol", "--oneliner", "--all", "show", "node"))}
+    asked = {
+        node.name: node.gres_used
+        for node in parse_nodes(run("scontrol", "--details", "--oneliner", "--all", "show", "node"))
+    }
     return tuple(replace(node, gres_used=asked.get(node.name)) if node.gres_used is None else node for node in nodes)
 
 

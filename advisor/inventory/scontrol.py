@@ -22,7 +22,7 @@ _REASON_SIGNATURE = re.compile(r"\s*\[[^\]]*@[^\]]*\]\s*$")
 
 
 def parse_nodes(text: str) -> tuple[NodeRecord, ...]:
-    """Read ``scontrol --oneliner show node``.
+    """Read ``scontrol --details --oneliner show node``; without details the use of GPUs is not told.
 
     Raises:
         InventoryError: a line is not a node.
@@ -86,13 +86,14 @@ def _values_between(text: str, key_pattern: re.Pattern[str]) -> dict[str, str]:
 def _node(values: dict[str, str]) -> NodeRecord:
     name = values["NodeName"]
     cpus = _number(values.get("CPUEfctv") or values.get("CPUTot", ""), f"node {name}, CPUTot")
+    gres = parse_gres(values.get("Gres", ""))
     memory_mib = _number(values.get("RealMemory", ""), f"node {name}, RealMemory")
     return NodeRecord(
         name=name,
         cpus=cpus,
         memory_bytes=(memory_mib - int(_set(values.get("MemSpecLimit")) or 0)) * MIB,
-        gres=parse_gres(values.get("Gres", "")),
-        gres_used=parse_gres(values["GresUsed"]) if "GresUsed" in values else (),
+        gres=gres,
+        gres_used=parse_gres(values["GresUsed"]) if "GresUsed" in values else None if gres else (),
         features=_words(values.get("ActiveFeatures")) or (),
         partitions=_words(values.get("Partitions")) or (),
         state=tuple(re.split(r"[+]", values.get("State", "UNKNOWN").upper())),

@@ -49,6 +49,13 @@ def test_values_with_spaces_and_equal_signs_do_not_break_a_node() -> None:
     assert () == node.gres
 
 
+def test_without_details_the_use_of_gpus_is_not_known() -> None:
+    """GresUsed is there only with --details; its absence is no sign of idle GPUs."""
+    (node,) = parse_nodes(f"{NODE} Gres=gpu:a100:4")
+
+    assert node.gres_used is None
+
+
 def test_memory_and_cpus_kept_for_the_system_are_not_offered() -> None:
     """MemSpecLimit and the CPUs beyond CPUEfctv are not the jobs'."""
     (node,) = parse_nodes("NodeName=n1 CPUEfctv=62 CPUTot=64 RealMemory=1000 MemSpecLimit=200 State=IDLE")

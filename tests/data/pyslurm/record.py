@@ -3,7 +3,7 @@
     python tests/data/pyslurm/record.py > tests/data/pyslurm/25.11.json
 
 Only the attributes that advisor/inventory/pyslurm_backend.py reads are kept. Record
-``scontrol --oneliner --all show node`` and ``show partition`` and ``scontrol show config`` at the same moment.
+``scontrol --details --oneliner --all show node`` and ``show partition`` and ``scontrol show config`` at the same moment.
 """
 
 import json
