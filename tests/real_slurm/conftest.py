@@ -17,15 +17,23 @@ from tests.real_slurm.site import install_site
 _CLUSTER = pytest.StashKey[Cluster]()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip every test that needs the cluster where it cannot run, which the summary then says in one line a file."""
+    marked = [item for item in items if item.get_closest_marker("real_slurm")]
+    if not marked or os.environ.get("CI") == "true":
+        return
+    reason = why_no_real_slurm()
+    if reason is not None:
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
 @pytest.fixture(scope="session")
 def real_slurm() -> None:
-    """Skip where the cluster cannot run; under CI=true that is a failure, so that it is never skipped unseen."""
+    """Fail where the cluster cannot run and may not be skipped: under CI=true nothing goes unseen."""
     reason = why_no_real_slurm()
-    if reason is None:
-        return
-    if os.environ.get("CI") == "true":
+    if reason is not None:
         pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
