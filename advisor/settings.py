@@ -47,6 +47,7 @@ class Settings:
     record: bool
     energy_budget: float | None
     python: Path | None
+    gpu_readings: Path | None
     carbon_intensity_g_per_kwh: float | None
     price_per_kwh: float | None
     price_per_gpu_hour: float | None
@@ -169,6 +170,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("record", "true|false", "measure the job while it runs", _boolean, _always(True)),
     Setting("energy_budget", "energy", "warn in the job beyond this, e.g. 2MJ", energy_j_from_text, _always(None)),
     Setting("python", "file", "the interpreter that runs Python scripts in the job", _path, _always(None)),
+    Setting(
+        "gpu_readings", "file", "recorded readings in place of NVML, to try it without a GPU", _path, _always(None)
+    ),
     Setting(
         "carbon_intensity_g_per_kwh", "number", "of the site's electricity, gCO2e per kWh", _number(0.0), _always(None)
     ),

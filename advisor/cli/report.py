@@ -15,6 +15,7 @@ from advisor.telemetry.trace import Projection
 _SOURCES = {
     "nvml_counter": "the GPUs' energy counters",
     "nvml_integral": "the GPUs' power readings, integrated",
+    "replay": "recorded GPU readings, replayed: not of this run's GPUs, and nothing is learnt from it",
     "rapl": "RAPL (CPU packages and DRAM; no GPU was measured)",
     "sacct": "Slurm's accounting (whole nodes)",
     "none": "not measured",
@@ -68,7 +69,7 @@ def _compare(run: Run, name: str) -> Comparison:
 
 def _why_not_comparable(run: Run, name: str) -> str | None:
     """What is predicted is the GPUs' share of the whole run; only a run that did all of it can be held against it."""
-    if name in {"energy_j", "mean_power_w"} and not run.energy_source.startswith("nvml"):
+    if name in {"energy_j", "mean_power_w"} and run.energy_source not in {"nvml_counter", "nvml_integral", "replay"}:
         return "not of the GPUs"
     if name in {"energy_j", "duration_s"} and run.state != "COMPLETED":
         return f"so far; the job is {run.state}"

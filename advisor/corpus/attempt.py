@@ -148,6 +148,8 @@ def _energy(summaries: Sequence[Summary], job: AccountedJob | None) -> tuple[flo
     gpus_j = _total([summary.gpu_energy_j for summary in summaries])
     if gpus_j is not None:
         sources = {summary.energy_source for summary in summaries}
+        if "replay" in sources:
+            return gpus_j, "replay"
         return gpus_j, "nvml_counter" if sources == {"nvml_counter"} else "nvml_integral"
     host_j = _total([summary.host_energy_j for summary in summaries])
     if host_j is not None:

@@ -20,6 +20,9 @@ class GpuSensor(Protocol):
     """What the sampler needs of a sensor; ``note`` says why ``gpus`` is empty or what to mind."""
 
     @property
+    def sensor(self) -> str: ...  # noqa: D102
+
+    @property
     def gpus(self) -> tuple[TracedGpu, ...]: ...  # noqa: D102
 
     @property
@@ -30,6 +33,8 @@ class GpuSensor(Protocol):
 
 class NvmlGpus:
     """The job's own GPUs through pynvml. A card that does not know a reading gives None for it, for good."""
+
+    sensor = "nvml"
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.gpus: tuple[TracedGpu, ...] = ()
@@ -110,6 +115,8 @@ class ReplayedGpus:
     Raises:
         TelemetryError: the file cannot be read or is of another form.
     """
+
+    sensor = "replay"
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         try:

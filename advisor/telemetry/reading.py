@@ -15,7 +15,8 @@ from advisor.telemetry.trace import Epoch, Projection, Sample, Trace, TraceFoote
 class Summary:
     """What one trace measured. Energy and power are sums over the node's GPUs, None where no GPU was read.
 
-    ``energy_source`` is ``nvml_counter``, ``nvml_integral`` or ``none``. ``gpu_utilisation`` is the mean over GPUs and
+    ``energy_source`` is ``nvml_counter``, ``nvml_integral``, ``replay`` or ``none``.
+    ``gpu_utilisation`` is the mean over GPUs and
     time in 0..1, ``gpu_memory_bytes`` the peak of any one GPU, ``host_memory_bytes`` the peak of the job's processes.
     ``host_energy_j`` is RAPL's, None where it cannot be read.
     """
@@ -74,6 +75,8 @@ def summarise(trace: Trace) -> Summary:
     for sample in trace.samples:
         meter.add(sample)
     energy_j, source = meter.counted()
+    if source != "none" and trace.header.gpu_sensor != "nvml":
+        source = trace.header.gpu_sensor
     times = [sample.time_s for sample in trace.samples]
     sampled_s = times[-1] - times[0] if times else 0.0
     ended_at = trace.footer.ended_at if trace.footer else (times[-1] if times else trace.header.started_at)

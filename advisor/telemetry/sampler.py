@@ -79,6 +79,8 @@ class Sampler:
         """Close the trace; with the recorder's word on how the training ended, or without it no footer."""
         if ending is not None:
             _energy_j, source = self._meter.counted()
+            if source != "none" and self._gpus.sensor != "nvml":
+                source = self._gpus.sensor
             totals = self._meter.totals
             self._trace.add(
                 TraceFooter(
@@ -138,6 +140,7 @@ def header_of(
         host_note=host.note,
         partition=environment.get("SLURM_JOB_PARTITION"),
         recorder_version=__version__,
+        gpu_sensor=gpus.sensor,
     )
 
 

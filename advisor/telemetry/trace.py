@@ -17,7 +17,8 @@ class TraceHeader:
     """Who measured what, where. ``array_task`` is None outside arrays; ``restart`` is SLURM_RESTART_COUNT or 0.
 
     ``job_id`` is the id that sacct lists as JobIDRaw; ``array_job_id`` the array's id. ``gpus`` names the GPUs that
-    are sampled (UUID and name); empty with ``gpu_note`` saying why where none are.
+    are sampled (UUID and name); empty with ``gpu_note`` saying why where none are. ``gpu_sensor`` is ``nvml``, or
+    ``replay`` where recorded readings stood in for it.
     """
 
     schema: int
@@ -40,6 +41,7 @@ class TraceHeader:
     host_note: str | None
     partition: str | None
     recorder_version: str
+    gpu_sensor: str = "nvml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +121,8 @@ class Projection:
 class TraceFooter:
     """How the attempt ended. ``exit_status`` is what the job's exit status was, 128+n for signal n.
 
-    ``energy_source`` is ``nvml_counter``, ``nvml_integral`` or ``none`` and names which of the two energies counts.
+    ``energy_source`` is ``nvml_counter``, ``nvml_integral``, ``replay`` or ``none``
+    and names which of the two energies counts.
     """
 
     ended_at: float

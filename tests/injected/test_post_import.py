@@ -34,7 +34,8 @@ def package(tmp_path: Path) -> Path:
 
 def test_called_once_when_the_module_is_whole(package: Path) -> None:
     """The callback finds what the module defines last, and a second import calls nobody."""
-    code = "when_imported('pkg', lambda m: print('called', m.value)); import pkg, importlib; importlib.import_module('pkg')"
+    waiting = "when_imported('pkg', lambda m: print('called', m.value))"
+    code = f"{waiting}\nimport pkg, importlib\nimportlib.import_module('pkg')"
 
     assert "called pkg\n" == run(code, package)
 
@@ -56,9 +57,11 @@ def test_failing_callback_is_nobodys_error(package: Path) -> None:
 
 def test_missing_module_is_missing_as_ever(package: Path) -> None:
     """Waiting for a module does not change the error that its absence gives."""
-    code = "when_imported('no_such', print)\ntry:\n    import no_such\nexcept ModuleNotFoundError as exc:\n    print(exc.name)"
+    code = (
+        "when_imported('gone', print)\ntry:\n    import gone\nexcept ModuleNotFoundError as exc:\n    print(exc.name)"
+    )
 
-    assert "no_such\n" == run(code, package)
+    assert "gone\n" == run(code, package)
 
 
 def test_sites_own_sitecustomize_still_runs(tmp_path: Path) -> None:
