@@ -12,7 +12,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from importlib import resources
+from pathlib import Path
 
 from advisor.inventory.gpu_names import (
     GpuName,
@@ -135,7 +135,7 @@ class Catalogue:
 @lru_cache(maxsize=1)
 def load_catalogue() -> Catalogue:
     """Read the shipped catalogue (about 200 GPUs, a few milliseconds)."""
-    text = resources.files("advisor.inventory").joinpath("gpus.csv").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("gpus.csv").read_text(encoding="utf-8")
     return Catalogue(tuple(_entry(row) for row in csv.DictReader(text.splitlines())))
 
 

@@ -9,6 +9,8 @@ from advisor.errors import SlurmCommandFailed
 
 DATA = Path(__file__).parent.parent / "data" / "slurm"
 VERSIONS = ("22.05.8", "25.11.7")
+# Recorded from the test cluster (tests/real_slurm/record.py), where associations and limits are enforced.
+TEST_CLUSTER = ("22.05.8-enforced", "24.11.5", "26.05.5")
 CLUSTER_NAMES = {"22.05.8": "mini", "25.11.7": "mini25"}
 
 

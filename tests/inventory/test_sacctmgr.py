@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import pytest
 
 from advisor.inventory.records import AssociationRecord, QosRecord
 from advisor.inventory.sacctmgr import parse_associations, parse_qos
+from tests.inventory.recorded import DATA, TEST_CLUSTER
 
 ROWS = """\
 mini|bigml||small|long,normal|||gres/gpu=4,node=2|gres/gpu=16
@@ -13,19 +14,17 @@ mini|small|rtx|small|normal|normal|1-00:00:00||
 """
 
 
-RECORDED = Path(__file__).parent.parent / "data" / "slurm" / "22.05.8"
-
-
-def test_recorded_answers_are_read() -> None:
-    """What Slurm 22.05 said of two users and of QOS with a limit."""
-    alice = parse_associations((RECORDED / "sacctmgr_show_user_alice.txt").read_text(encoding="utf-8"))
-    (bob,) = parse_associations((RECORDED / "sacctmgr_show_user_bob.txt").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("version", TEST_CLUSTER)
+def test_recorded_answers_are_read(version: str) -> None:
+    """What each Slurm said of two users and of a QOS with limits."""
+    alice = parse_associations((DATA / version / "sacctmgr_assoc_alice.txt").read_text(encoding="utf-8"))
+    (bob,) = parse_associations((DATA / version / "sacctmgr_assoc_bob.txt").read_text(encoding="utf-8"))
 
     assert [("bigml", True), ("small", False)] == sorted((a.account, a.is_default) for a in alice)
     assert {("normal", "short")} == {a.qos for a in alice}
     assert ("small", True, 2) == (bob.account, bob.is_default, bob.max_gpus_per_job)
     assert (QosRecord(name="normal"), QosRecord(name="short", max_time_s=600.0, max_gpus_per_job=2)) == parse_qos(
-        (RECORDED / "sacctmgr_show_qos.txt").read_text(encoding="utf-8")
+        (DATA / version / "sacctmgr_qos.txt").read_text(encoding="utf-8")
     )
 
 

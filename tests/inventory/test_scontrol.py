@@ -7,7 +7,8 @@ import pytest
 from advisor.errors import InventoryError
 from advisor.inventory.scontrol import billing_weights, parse_config, parse_nodes, parse_partitions
 from advisor.units import MIB
-from tests.inventory.recorded import CLUSTER_NAMES, VERSIONS, answer
+from tests.inventory.recorded import CLUSTER_NAMES, TEST_CLUSTER, VERSIONS, answer
+from tests.real_slurm import config
 
 NODE = "NodeName=n1 CPUTot=8 RealMemory=1000 State=IDLE Partitions=p"
 
@@ -36,6 +37,31 @@ def test_a_drained_nodes_reason_is_the_administrators_words(version: str) -> Non
     (node,) = (node for node in parse_nodes(answer(version, "node")) if node.name == "r3070n2")
 
     assert (("IDLE", "DRAIN"), "fan broken") == (node.state, node.reason)
+
+
+@pytest.mark.parametrize("version", TEST_CLUSTER)
+def test_every_slurm_tells_the_same_of_the_same_cluster(version: str) -> None:
+    """24.11 and 26.05 have other fields than 22.05, and the records are what config.py configured."""
+    nodes = {node.name: node for node in parse_nodes(answer(version, "node"))}
+    partitions = {partition.name: partition for partition in parse_partitions(answer(version, "partition"))}
+    cluster = parse_config(answer(version, "config"))
+
+    assert {node.name: (node.cpus, node.memory_mib * MIB, node.gpus) for node in config.NODES} == {
+        name: (node.cpus, node.memory_bytes, node.gres) for name, node in nodes.items()
+    }
+    assert {"fan broken"} == {node.reason for node in nodes.values() if node.reason}
+    assert {"hopper": ("bigml",)} == {p.name: p.allow_accounts for p in partitions.values() if p.allow_accounts}
+    assert {"gtx": 8000 * MIB} == {
+        p.name: p.default_memory_per_gpu_bytes for p in partitions.values() if p.default_memory_per_gpu_bytes
+    }
+    assert (["hidden"], ["down"]) == (
+        [p.name for p in partitions.values() if p.hidden],
+        [p.name for p in partitions.values() if p.state != "UP"],
+    )
+    assert (("associations", "limits", "qos"), version.removesuffix("-enforced")) == (
+        cluster.enforce,
+        cluster.slurm_version,
+    )
 
 
 def test_values_with_spaces_and_equal_signs_do_not_break_a_node() -> None:
