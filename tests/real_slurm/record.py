@@ -62,7 +62,7 @@ SUBMISSIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 _ASSOCIATIONS = ("sacctmgr", "--noheader", "--parsable2", "--readonly", "show", "user", "where")
 # What is asked while jobs run. The forms are those that advisor/inventory uses, and a few for people.
 QUERIES: dict[str, tuple[str, ...]] = {
-    "scontrol_show_node": ("scontrol", "--oneliner", "--all", "show", "node"),
+    "scontrol_show_node": ("scontrol", "--oneliner", "--all", "--details", "show", "node"),
     "scontrol_show_partition": ("scontrol", "--oneliner", "--all", "show", "partition"),
     "scontrol_show_config": ("scontrol", "show", "config"),
     "scontrol_show_job": ("scontrol", "--oneliner", "show", "job"),
