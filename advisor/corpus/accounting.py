@@ -6,8 +6,10 @@ for: sacct ends with an error at a field it does not know, and ``Restarts`` came
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
+import pwd
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -110,7 +112,17 @@ def accounted_jobs(job_ids: Iterable[str], *, timeout_s: float = ACCOUNTING_TIME
     found: list[AccountedJob] = []
     for start in range(0, len(asked), JOBS_PER_QUERY):
         found += parse_sacct(_ask_sacct(asked[start : start + JOBS_PER_QUERY], timeout_s))
-    return tuple(found)
+    return tuple(_with_uid(job) for job in found)
+
+
+def _with_uid(job: AccountedJob) -> AccountedJob:
+    """The uid that this machine has for the user, where accounting lost the job's own."""
+    if job.uid is not None:
+        return job
+    try:
+        return dataclasses.replace(job, uid=pwd.getpwnam(job.user).pw_uid)
+    except KeyError:
+        return job
 
 
 def _ask_sacct(job_ids: list[str], timeout_s: float) -> str:
@@ -166,14 +178,15 @@ def _accounted_job(job: dict[str, str], steps: list[dict[str, str]]) -> Accounte
         job_id=job["JobIDRaw"],
         shown_id=job["JobID"],
         user=job["User"],
-        uid=_number(job["UID"]),
+        uid=_uid(job),
         account=job["Account"] or None,
         partition=job["Partition"] or None,
         state=state_word(job["State"]),
         exit_status=_exit_status(job["ExitCode"]),
         elapsed_s=float(_number(job["ElapsedRaw"]) or 0),
         submitted_at=_time(job["Submit"]),
-        started_at=_time(job["Start"]),
+        # slurmdbd's first record of a job has a start before slurmctld has told of one.
+        started_at=None if job["State"] == "PENDING" else _time(job["Start"]),
         ended_at=_time(job["End"]),
         nodes=_number(job["NNodes"]) or 0,
         node_list=job["NodeList"],
@@ -183,6 +196,12 @@ def _accounted_job(job: dict[str, str], steps: list[dict[str, str]]) -> Accounte
         max_rss_bytes=max(peaks, default=None),
         consumed_energy_j=sum(energies) if energies else None,
     )
+
+
+def _uid(job: dict[str, str]) -> int | None:
+    """The job's user. slurmdbd's first record of a job has uid 0, whoever submitted it, and 22.05 may leave it so."""
+    uid = _number(job["UID"])
+    return None if uid == 0 and job["User"] != "root" else uid
 
 
 def state_word(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -141,6 +142,36 @@ def test_requeued_job_has_a_value_for_each_attempt() -> None:
     assert [("REQUEUED", 10 * MIB, None), ("COMPLETED", 30 * MIB, 500.0)] == [
         (job.state, job.max_rss_bytes, job.consumed_energy_j) for job in attempts
     ]
+
+
+def test_first_record_of_a_job_is_of_nobody() -> None:
+    """As recorded from 22.05.8: for a moment slurmdbd has a start and uid 0 for a job that slurmctld just began."""
+    row = dict.fromkeys(FIELDS, "") | {
+        "JobID": "1",
+        "JobIDRaw": "1",
+        "User": "alice",
+        "UID": "0",
+        "State": "PENDING",
+        "Start": "2026-11-21T07:14:46",
+        "End": "Unknown",
+        "NNodes": "0",
+    }
+    (job,) = parse_sacct(DELIMITER.join(row[field] for field in FIELDS))
+
+    assert (None, None, False) == (job.uid, job.started_at, job.finished)
+
+
+def test_lost_uid_is_that_of_the_user(path_folder: Path) -> None:
+    """Slurm 22.05 leaves some short jobs with uid 0; their user's name, which the account gives, stands in."""
+    mine = pwd.getpwuid(65534).pw_name
+    rows = [
+        dict.fromkeys(FIELDS, "") | {"JobID": raw, "JobIDRaw": raw, "User": user, "UID": "0", "State": "COMPLETED"}
+        for raw, user in (("1", mine), ("2", "no-such-user"), ("3", "root"))
+    ]
+    (path_folder / "answer").write_text("\n".join(DELIMITER.join(row[field] for field in FIELDS) for row in rows))
+    fake_sacct(path_folder, f"cat {path_folder}/answer")
+
+    assert [65534, None, 0] == [job.uid for job in accounted_jobs(["1", "2", "3"])]
 
 
 def test_lines_of_another_shape_are_left_out() -> None:
