@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from advisor.errors import SlurmCommandFailed, SlurmNotFound
 from advisor.inventory.records import AssociationRecord, ClusterRecords, ConfigRecord, QosRecord
-from advisor.inventory.sacctmgr import ASSOCIATION_COLUMNS, QOS_COLUMNS, parse_associations, parse_qos
+from advisor.inventory.sacctmgr import QOS_COLUMNS, association_columns, parse_associations, parse_qos
 from advisor.inventory.scontrol import parse_config, parse_nodes, parse_partitions
 
 BACKEND = "commands"
@@ -59,7 +59,8 @@ def ask_accounting(
     if not config.has_accounting:
         return None, None
     quiet = ("sacctmgr", "--noheader", "--parsable2", "--readonly", "show")
-    own = ("user", "where", f"name={user}", "withassoc", f"format={','.join(ASSOCIATION_COLUMNS)}")
+    columns = ",".join(association_columns(config.slurm_version))
+    own = ("user", "where", f"name={user}", "withassoc", f"format={columns}")
     every = ("qos", f"format={','.join(QOS_COLUMNS)}")
     with ThreadPoolExecutor(max_workers=1) as pool:
         limits = pool.submit(run, *quiet, *every, timeout_s=ACCOUNTING_TIMEOUT_S) if config.enforce else None

@@ -12,14 +12,26 @@ ASSOCIATION_COLUMNS = (
     "Cluster", "Account", "Partition", "DefaultAccount", "QOS", "DefaultQOS", "MaxWall", "MaxTRES", "GrpTRES",
 )  # fmt: skip
 QOS_COLUMNS = ("Name", "MaxWall", "MaxTRES", "MaxTRESPU", "GrpTRES")
+# From this release on Slurm tells, and heeds in AllowAccounts, the accounts above an account.
+LINEAGE_COLUMN = "Lineage"
+LINEAGE_SINCE = (23, 11)
 _GPUS = re.compile(r"(?:^|,)gres/gpu=(\d+)")
 
 
+def association_columns(slurm_version: str | None) -> tuple[str, ...]:
+    """The columns to ask a Slurm of this version for; an older one would refuse the whole query for Lineage."""
+    release = re.match(r"(\d+)\.(\d+)", slurm_version or "")
+    knows_lineage = release is not None and (int(release[1]), int(release[2])) >= LINEAGE_SINCE
+    return (*ASSOCIATION_COLUMNS, LINEAGE_COLUMN) if knows_lineage else ASSOCIATION_COLUMNS
+
+
 def parse_associations(text: str) -> tuple[AssociationRecord, ...]:
-    """Read ``sacctmgr show user NAME withassoc format=`` ASSOCIATION_COLUMNS; other lines are passed over."""
+    """Read ``sacctmgr show user NAME withassoc format=`` association_columns(); other lines are passed over."""
     records = []
-    for row in _rows(text, len(ASSOCIATION_COLUMNS)):
-        cluster, account, partition, default_account, qos, default_qos, max_wall, *tres = row
+    columns = len(ASSOCIATION_COLUMNS)
+    for row in _rows(text, columns, columns + 1):
+        lineage = [name for name in "".join(row[columns:]).split("/") if name and not name.startswith("0-")]
+        cluster, account, partition, default_account, qos, default_qos, max_wall, *tres = row[:columns]
         if account:
             records.append(
                 AssociationRecord(
@@ -31,7 +43,7 @@ def parse_associations(text: str) -> tuple[AssociationRecord, ...]:
                     default_qos=default_qos or None,
                     max_time_s=_time(max_wall),
                     max_gpus_per_job=_gpus(tres),
-                    lineage=(account,),
+                    lineage=tuple(lineage) or (account,),
                 )
             )
     return tuple(records)
@@ -45,8 +57,8 @@ def parse_qos(text: str) -> tuple[QosRecord, ...]:
     )
 
 
-def _rows(text: str, columns: int) -> list[list[str]]:
-    return [row for line in text.splitlines() if len(row := line.split("|")) == columns]
+def _rows(text: str, *columns: int) -> list[list[str]]:
+    return [row for line in text.splitlines() if len(row := line.split("|")) in columns]
 
 
 def _gpus(limits: list[str]) -> int | None:

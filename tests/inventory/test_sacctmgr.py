@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from advisor.inventory.records import AssociationRecord, QosRecord
-from advisor.inventory.sacctmgr import parse_associations, parse_qos
+from advisor.inventory.sacctmgr import ASSOCIATION_COLUMNS, association_columns, parse_associations, parse_qos
 from tests.inventory.recorded import DATA, TEST_CLUSTER
 
 ROWS = """\
@@ -44,6 +44,21 @@ def test_associations_hold_the_default_account_qos_and_limits() -> None:
         small.default_qos,
         small.max_time_s,
     )
+
+
+def test_newer_slurm_tells_the_accounts_above() -> None:
+    """As Slurm 24.11 says it; a level that begins with ``0-`` is the user's own."""
+    (vision,) = parse_associations("mini|vision||small|normal|||||/bigml/vision/0-bob/\n")
+
+    assert ("bigml", "vision") == vision.lineage
+
+
+@pytest.mark.parametrize(
+    ("version", "asked"), [("22.05.8", False), ("23.02.7", False), ("23.11.0", True), ("26.05.5", True), (None, False)]
+)
+def test_lineage_is_asked_only_where_slurm_has_it(version: str | None, *, asked: bool) -> None:
+    """An unknown column makes an older sacctmgr refuse the whole query."""
+    assert asked == (association_columns(version) != ASSOCIATION_COLUMNS)
 
 
 def test_qos_limits_a_single_job() -> None:
