@@ -15,10 +15,10 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
 from advisor import errors, settings  # noqa: E402 (the checkout is what is documented)
+from advisor.cli.command_line import HELP  # noqa: E402
 from advisor.cli.gsadmin import gsadmin  # noqa: E402
-from advisor.cli.gsbatch import USAGE  # noqa: E402
 from advisor.cli.gseff import gseff  # noqa: E402
-from advisor.cli.gsinfo import gsinfo  # noqa: E402
+from advisor.cli.gsinfo import command as gsinfo  # noqa: E402
 
 PAGE = REPOSITORY / "docs" / "cli.md"
 WIDTH = 100
@@ -31,7 +31,7 @@ Written by `python docs/write_cli_reference.py` from the commands themselves; do
 
 def page() -> str:
     """The whole page."""
-    sections = [HEAD, _section(2, "gsbatch", USAGE)]
+    sections = [HEAD, _section(2, "gsbatch", HELP)]
     for command in (gsinfo, gseff, gsadmin):
         sections += _sections(command, command.name or "", level=2)
     sections += ["## Settings\n\n" + _settings(), "## Exit statuses\n\n" + _exit_statuses()]
@@ -43,7 +43,8 @@ def _section(level: int, title: str, text: str) -> str:
 
 
 def _sections(command: click.Command, path: str, level: int, parent: click.Context | None = None) -> Iterator[str]:
-    context = click.Context(command, info_name=path.rsplit(" ", 1)[-1], parent=parent, terminal_width=WIDTH)
+    name = path.rsplit(" ", 1)[-1]
+    context = click.Context(command, parent, info_name=name, terminal_width=WIDTH, **command.context_settings)
     yield _section(level, path, command.get_help(context))
     if isinstance(command, click.Group):
         for name in command.list_commands(context):

@@ -23,7 +23,7 @@ from advisor.submission.ticket import ticket_name, ticket_to_json
 from advisor.telemetry.trace import Trace
 from tests.cli.site import Outcome, Site, make_site
 from tests.cli.test_report import RUN
-from tests.corpus.measured import HEADER, JOB, made_ticket, made_trace, spooled
+from tests.corpus.measured import HEADER, JOB, USER, made_ticket, made_trace, spooled
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -176,10 +176,10 @@ def test_corpus_statistics(ingested: Site) -> None:
 
 def test_corpus_lists_runs_and_rejected_files(ingested: Site) -> None:
     """Runs and rejected files can be looked at one by one."""
-    runs = run(ingested, "corpus", "runs", "--user", "alice").stdout
+    runs = run(ingested, "corpus", "runs", "--user", USER).stdout
     rejected = run(ingested, "corpus", "rejected").stdout
 
-    assert runs.startswith("7  2023-11-14T22:13:20+00:00  alice  COMPLETED  ampere")
+    assert runs.startswith(f"7  2023-11-14T22:13:20+00:00  {USER}  COMPLETED  ampere")
     assert "" == run(ingested, "corpus", "runs", "--user", "bob").stdout
     assert "a line is not JSON" in rejected
     assert "\x1b" not in rejected

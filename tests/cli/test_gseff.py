@@ -15,7 +15,7 @@ from advisor.cli.gseff import main as gseff
 from advisor.submission.ticket import ticket_name, ticket_to_json
 from advisor.telemetry.trace import Projection
 from tests.cli.site import Site, make_site
-from tests.corpus.measured import HEADER, JOB, START_S, made_ticket, made_trace, spooled
+from tests.corpus.measured import HEADER, JOB, START_S, USER, made_ticket, made_trace, spooled
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_finished_job_from_spool_then_from_corpus(site: Site) -> None:
     after = site.run(gseff, "7")
 
     assert (0, "") == (before.status, before.stderr)
-    assert "Job 7, alice, resnet50: COMPLETED on ampere, 1 x NVIDIA A100-SXM4-80GB" in before.stdout
+    assert f"Job 7, {USER}, resnet50: COMPLETED on ampere, 1 x NVIDIA A100-SXM4-80GB" in before.stdout
     assert "energy from: the GPUs' energy counters" in before.stdout
     assert before == after
 
@@ -165,10 +165,10 @@ def test_user_narrows_what_is_shown(site: Site) -> None:
     spooled(site.spool, made_trace())
     site.accounting_says(JOB)
 
-    assert 0 == site.run(gseff, "7", "--user", "alice").status
-    outcome = site.run(gseff, "7", "--user", "root")
+    assert 0 == site.run(gseff, "7", "--user", USER).status
+    outcome = site.run(gseff, "7", "--user", "somebody")
     assert 9 == outcome.status
-    assert "Nothing is known of job 7 of user root" in outcome.stderr
+    assert "Nothing is known of job 7 of user somebody" in outcome.stderr
 
 
 def test_others_trace_is_not_believed(site: Site) -> None:

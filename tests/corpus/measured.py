@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,7 @@ START_S = 1_700_000_000.0
 POWER_W = 200.0
 EPOCH_S = 10.0
 UID = os.getuid()
+USER = pwd.getpwuid(UID).pw_name
 
 HEADER = TraceHeader(
     schema=1,
@@ -44,7 +46,7 @@ HEADER = TraceHeader(
     node_rank=0,
     nodes=1,
     uid=UID,
-    user="alice",
+    user=USER,
     started_at=START_S,
     command=("python", "train.py"),
     ticket_id=None,
@@ -82,7 +84,7 @@ JOB = AccountedJob(
     cluster="mini",
     job_id="7",
     shown_id="7",
-    user="alice",
+    user=USER,
     uid=UID,
     account="bigml",
     partition="ampere",

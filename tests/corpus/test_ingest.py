@@ -29,6 +29,7 @@ from tests.corpus.measured import (
     PREDICTION,
     START_S,
     UID,
+    USER,
     made_ticket,
     made_trace,
     on_nodes,
@@ -90,7 +91,7 @@ def test_a_trace_becomes_a_run(db: Database, spool: Path, run_ingest: Ingest) ->
         summary.traces_skipped,
         summary.rejected,
     )
-    assert ("COMPLETED", 0, "alice", "bigml", "ampere", False) == (
+    assert ("COMPLETED", 0, USER, "bigml", "ampere", False) == (
         run.state,
         run.exit_status,
         run.user,
@@ -369,7 +370,7 @@ OTHERS_JOB = replace(JOB, uid=UID + 1, user="bob")
     ("header", "job", "reason"),
     [
         ({}, OTHERS_JOB, "belongs to bob"),
-        ({}, replace(JOB, uid=None), "belongs to alice"),
+        ({}, replace(JOB, uid=None), f"belongs to {USER}"),
         ({}, replace(JOB, gpus=0), "1 GPUs are measured"),
         ({}, replace(JOB, started_at=START_S + 1000), "begins before"),
         ({}, replace(JOB, ended_at=START_S - 1000), "goes on after"),
