@@ -6,7 +6,7 @@ import json
 
 import click
 
-from advisor.cli.admin_retrain import site_registry
+from advisor.cli.advice import site_registry
 from advisor.registry import Registry, StoredModel
 from advisor.settings import load_settings
 

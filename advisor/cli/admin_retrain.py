@@ -8,12 +8,10 @@ from typing import Any
 
 import click
 
+from advisor.cli.advice import site_catalogue, site_registry
 from advisor.cli.report import printable
 from advisor.corpus import rows, store
-from advisor.inventory.catalogue import Catalogue, load_catalogue
-from advisor.inventory.site_gpus import read_site_gpus
-from advisor.registry import Registry
-from advisor.settings import Settings, data_path, load_settings
+from advisor.settings import load_settings
 from advisor.training.corpus_runs import training_runs
 from advisor.training.retrain import RetrainReport, retrain
 
@@ -51,17 +49,6 @@ def command(corpus: str | None, prior_data: str | None, *, no_promote: bool, as_
         promote=not no_promote,
     )
     click.echo(json.dumps(report_object(report, left_out)) if as_json else report_text(report, left_out))
-
-
-def site_catalogue(settings: Settings) -> Catalogue:
-    """The GPUs known here: the shipped catalogue with the site's corrections."""
-    catalogue = load_catalogue()
-    return catalogue if settings.gpu_catalogue is None else read_site_gpus(settings.gpu_catalogue, catalogue)
-
-
-def site_registry(settings: Settings) -> Registry:
-    """The models stored here, and the prior that ships."""
-    return Registry(root=settings.models_dir, shipped=data_path("models") / "prior")
 
 
 def report_object(report: RetrainReport, left_out: list[str]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import pynvml
 from advisor import slurm
 from advisor.cli.admin_corpus import problems_of
 from advisor.cli.admin_init import SHARED_SPOOL_MODE, is_shared
-from advisor.cli.admin_retrain import site_registry
+from advisor.cli.advice import site_registry
 from advisor.corpus import schema, store
 from advisor.errors import AdvisorError, SlurmError
 from advisor.inventory.read import backend_in_use

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from advisor.corpus import rows, store
+from advisor.corpus import rows
 from advisor.corpus.accounting import AccountedJob, accounted_jobs
 from advisor.corpus.attempt import build_attempt, unmeasured_run
 from advisor.corpus.belief import JobTicket, NodeTrace, believed_ticket, believed_trace, parsed_trace
@@ -123,6 +123,8 @@ class JobSearch:
     def _from_corpus(self) -> list[Run]:
         if not self.settings.corpus.exists():
             return []
+        from advisor.corpus import store  # noqa: PLC0415 (loads sqlite-utils; most users have no corpus to read)
+
         try:
             with store.reading(self.settings.corpus) as db:
                 return list(rows.runs(db, job_id=self.job_id))

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from advisor.corpus.accounting import AccountedJob, is_job_id
+from advisor.corpus.accounting import AccountedJob
 from advisor.corpus.attempt import build_attempt
 from advisor.corpus.belief import JobTicket, NodeTrace, believed_ticket, believed_trace, parsed_trace
-from advisor.corpus.plausibility import is_local
+from advisor.corpus.plausibility import check_header, is_local
 from advisor.corpus.rows import Attempt, store
 from advisor.corpus.spool import SpoolEntry, read_first_line, trace_entries
 from advisor.errors import TelemetryError
@@ -165,14 +165,12 @@ def _by_attempt(state: _Ingest, entries: Sequence[SpoolEntry]) -> dict[_Key, lis
     attempts: dict[_Key, list[SpoolEntry]] = {}
     for entry in entries:
         try:
-            key = _Key.of(parsed_trace(read_first_line(entry.path)).header)
+            header = parsed_trace(read_first_line(entry.path)).header
+            check_header(header, entry.owner_uid, state.now_s)
         except TelemetryError as exc:
             state.reject(entry, str(exc))
         else:
-            if key.local or is_job_id(key.job_id):
-                attempts.setdefault(key, []).append(entry)
-            else:
-                state.reject(entry, "its job id is neither Slurm's nor local")
+            attempts.setdefault(_Key.of(header), []).append(entry)
     return attempts
 
 

@@ -20,6 +20,8 @@ from advisor.telemetry.trace import SCHEMA_VERSION, Epoch, GpuSample, Sample, Tr
 LOCAL_PREFIX = "local-"
 # Clocks of nodes and controller differ, and slurmd starts the batch script before slurmctld hears of it.
 CLOCK_SLACK_S = 300.0
+SENSORS = frozenset({"nvml", "replay"})
+MAX_EXIT_STATUS = 255
 # Twice the 1,400 W of the largest single GPU sold (NVIDIA GB300): more is a broken sensor or an invention.
 MAX_GPU_POWER_W = 2800.0
 MAX_GPUS_PER_NODE = 64
@@ -32,6 +34,16 @@ MAX_BYTES = 1 << 50
 _NAME = re.compile(r"[\w.+-]{1,128}", re.ASCII)
 _LOCAL_ID = re.compile(r"local-[\w.-]{1,100}", re.ASCII)
 _RAW_ID = re.compile(r"\d{1,10}", re.ASCII)
+
+
+def check_header(header: TraceHeader, owner_uid: int, now_s: float) -> None:
+    """Refuse a header whose words cannot be true, before anything is looked up by them.
+
+    Raises:
+        TelemetryError: with the first reason found.
+    """
+    for reason in _header_doubts(header, owner_uid, now_s):
+        raise TelemetryError(reason)
 
 
 def check_trace(trace: Trace, owner_uid: int, now_s: float) -> None:
@@ -131,6 +143,8 @@ def _header_doubts(header: TraceHeader, owner_uid: int, now_s: float) -> Iterato
         yield "its array's job id is not Slurm's"
     if header.uid != owner_uid:
         yield f"it names uid {header.uid}, but the file belongs to uid {owner_uid}"
+    if header.gpu_sensor not in SENSORS:
+        yield "its GPU sensor is none that this program knows"
     yield from _header_number_doubts(header, now_s)
 
 
@@ -195,10 +209,12 @@ def _epoch_doubts(trace: Trace, now_s: float) -> Iterator[str]:
 
 def _epoch_is_sane(epoch: Epoch, header: TraceHeader, now_s: float) -> bool:
     first_s, last_s = header.started_at - CLOCK_SLACK_S, now_s + CLOCK_SLACK_S
-    if not (first_s <= epoch.started_at <= epoch.ended_at <= last_s and epoch.phase >= 0 and epoch.index >= 0):
+    if not (first_s <= epoch.started_at <= epoch.ended_at <= last_s):
         return False
     return (
-        _within(epoch.gpu_energy_j, _most_energy_j(header, epoch.ended_at - epoch.started_at))
+        _within(epoch.phase, MAX_EPOCHS)
+        and _within(epoch.index, MAX_EPOCHS)
+        and _within(epoch.gpu_energy_j, _most_energy_j(header, epoch.ended_at - epoch.started_at))
         and _within(epoch.steps, MAX_BYTES)
         and _within(epoch.samples, MAX_BYTES)
     )
@@ -215,6 +231,8 @@ def _footer_doubts(trace: Trace, now_s: float) -> Iterator[str]:
         yield "its GPU energy is more than its GPUs can draw in its time"
     if not _within(footer.host_energy_j, math.inf):
         yield "its host energy is impossible"
+    if not _within(footer.exit_status, MAX_EXIT_STATUS):
+        yield "its exit status is impossible"
 
 
 def _most_energy_j(header: TraceHeader, duration_s: float) -> float:
@@ -224,4 +242,4 @@ def _most_energy_j(header: TraceHeader, duration_s: float) -> float:
 
 def _within(value: float | None, most: float) -> bool:
     """Whether a reading is absent, or a number from 0 to ``most`` (NaN and infinity are not)."""
-    return value is None or (math.isfinite(value) and 0 <= value <= most)
+    return value is None or (0 <= value <= most and value != math.inf)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from sqlite_utils import Database
+from typing import TYPE_CHECKING, Any
 
 from advisor.corpus.run import Run, RunEpoch
 from advisor.corpus.spool import SpoolFile
 from advisor.errors import TelemetryError
 from advisor.inspection.workload import Workload
 from advisor.submission.ticket import Ticket, ticket_from_json
+
+if TYPE_CHECKING:  # loading sqlite-utils loads pandas, 0.4 s that a gseff without corpus need not pay
+    from sqlite_utils import Database
 
 # Columns of `jobs` and `runs` that bear the name of a field of Run and hold its value.
 _JOB_COLUMNS = ("cluster", "job_id", "array_job_id", "array_task", "user", "account", "local")

@@ -390,6 +390,8 @@ OTHERS_JOB = replace(JOB, uid=UID + 1, user="bob")
         ({"schema": 99}, JOB, "schema 99"),
         ({"gpus": HEADER.gpus * 100}, JOB, "GPUs are absurd"),
         ({"array_job_id": "5/6"}, JOB, "array"),
+        ({"gpu_sensor": "perpetuum mobile"}, JOB, "GPU sensor"),
+        ({"restart": 1 << 80}, JOB, "restart or node count"),
     ],
 )
 def test_header_that_cannot_be_true(
@@ -427,6 +429,9 @@ def _with_epoch(**changes: Any) -> Trace:
         (_with_epoch(gpu_energy_j=1e12), "epoch 0 of phase 0"),
         (_with_epoch(ended_at=START_S - 10), "epoch 0 of phase 0"),
         (_with_epoch(index=-1), "epoch -1 of phase 0"),
+        (_with_epoch(index=1 << 80), "of phase 0"),
+        (_with_epoch(steps=1 << 80), "epoch 0 of phase 0"),
+        (made_trace(epochs=1, exit_status=1 << 80), "exit status"),
         (_with_epoch(samples=-3), "epoch 0 of phase 0"),
         (replace(made_trace(epochs=1), samples=made_trace(epochs=90).samples[::-1]), "order of time"),
         (
@@ -444,6 +449,14 @@ def test_readings_that_no_machine_makes(
 
     assert reason in found
     assert 0 == db.table("runs").count
+
+
+def test_replayed_readings_say_so(db: Database, spool: Path, run_ingest: Ingest) -> None:
+    """Energy of recorded readings that stood in for a GPU is never taken for a measurement."""
+    spooled(spool, made_trace(replace(HEADER, gpu_sensor="replay")))
+    run_ingest(JOB)
+
+    assert "replay" == only_run(db).energy_source
 
 
 def test_made_up_counter_is_refused(db: Database, spool: Path, run_ingest: Ingest) -> None:
