@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -30,9 +31,14 @@ def handle_errors(command: click.Command, *, prog_name: str) -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        sys.stderr.close()
+        forget_stdout()
         sys.exit(0)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def forget_stdout() -> None:
+    """Let Python's own flush at exit go nowhere: whoever read stdout has left."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def report_error(error: AdvisorError, prog_name: str) -> int:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from advisor.cli.command_line import HELP, CommandLine, Mode, facts, parse_command_line, setting_texts
-from advisor.cli.errors import INTERRUPTED, report_error
+from advisor.cli.errors import INTERRUPTED, forget_stdout, report_error
 from advisor.errors import AdvisorError
 
 PROG_NAME = "gsbatch"
@@ -25,7 +25,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        sys.stderr.close()
+        forget_stdout()
         sys.exit(0)
 
 
@@ -41,8 +41,12 @@ def gsbatch(words: Sequence[str], environment: Mapping[str, str]) -> int:
         return 0
     _check_own_words(line)
     if line.mode is Mode.SUBMIT:
-        from advisor.cli.submitting import submit_job  # noqa: PLC0415 (keeps --help quick)
-
+        try:
+            from advisor.cli.submitting import submit_job  # noqa: PLC0415 (keeps --help quick)
+        except Exception as exc:  # noqa: BLE001 (a broken installation of ours must not cost the user a job)
+            sys.stderr.write(f"gsbatch: submitted without advice or record: {type(exc).__name__}: {exc}\n")
+            sys.stderr.flush()
+            os.execvpe("sbatch", ["sbatch", *line.all_words], dict(environment))  # noqa: S606 (no shell is wanted)
         return submit_job(line, environment)
     from advisor.cli.dry_modes import run_dry_mode  # noqa: PLC0415 (as above)
 

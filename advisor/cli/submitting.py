@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import advisor.slurm
 from advisor.cli.advice import Advice, advise
@@ -13,7 +13,7 @@ from advisor.cli.command_line import CommandLine
 from advisor.cli.job import Job, load_script, read_job
 from advisor.cli.new_ticket import new_ticket
 from advisor.cli.time_limit import OutOfTime, time_limit
-from advisor.errors import AdvisorError, SlurmNotFound
+from advisor.errors import AdvisorError, SlurmError, SlurmNotFound
 from advisor.rendering.picks import Pick
 from advisor.rendering.recorder_command import recorder_command
 from advisor.rendering.render import plain_python_script, render
@@ -45,8 +45,8 @@ def submit_job(line: CommandLine, environment: Mapping[str, str]) -> int:
     stdin_data = sys.stdin.buffer.read() if from_stdin else None
     try:
         script = load_script(line, environment, stdin_data)
-    except AdvisorError as exc:
-        say(line, f"{exc} sbatch decides.")
+    except Exception as exc:  # noqa: BLE001 (whatever the script is, sbatch has the last word on it)
+        say(line, f"{exc} It goes to sbatch as it is.")
         return _plain(line, environment, stdin_data).returncode
     if script.kind is ScriptKind.UNTOUCHED:
         say(line, f"submitted as it is, without advice or record: {script.note}")
@@ -142,7 +142,12 @@ def render_job(job: Job, picks: tuple[Pick, ...], *, ticket_id: str, python: tup
     settings = job.settings
     recorder = None
     if settings.record:
-        recorder = recorder_command(settings.spool_dir, ticket_id=ticket_id, energy_budget_j=settings.energy_budget)
+        recorder = recorder_command(
+            settings.spool_dir,
+            ticket_id=ticket_id,
+            energy_budget_j=settings.energy_budget,
+            gpu_readings=settings.gpu_readings,
+        )
     return render(job.script, picks, template_dir=settings.template_dir, recorder=recorder, python=python)
 
 
@@ -179,7 +184,17 @@ def _submit_text(
         name=None if on_stdin else script.name,
         arguments=script.arguments if script.kind is not ScriptKind.PYTHON else (),
     )
-    return submit(batch, environment=submission_environment(environment), outputs=_outputs(), hold_refusal=hold_refusal)
+    clean = submission_environment(environment)
+    try:
+        return submit(batch, environment=clean, outputs=_outputs(), hold_refusal=hold_refusal)
+    except SlurmError as exc:
+        if isinstance(exc, SlurmNotFound) or batch.name is None:
+            raise
+        if batch.arguments:
+            say(line, f"{exc} The script goes to sbatch as it is.")
+            return _plain(line, environment, None)
+        say(line, f"{exc} It goes to sbatch on standard input.")
+        return submit(replace(batch, name=None), environment=clean, outputs=_outputs(), hold_refusal=hold_refusal)
 
 
 def _keep_ticket(line: CommandLine, prepared: _Prepared, answer: Submission, *, followed: bool) -> None:

@@ -64,5 +64,6 @@ def _lengthened_limit(best: RankedPlacement, default_time_s: float | None) -> fl
         return None
     longest = best.prediction.placement.max_time_s
     wanted = duration.high * _TIME_MARGIN
-    limit = wanted if longest is None else min(wanted, longest)
+    # A limit is written in whole minutes, rounded up: the partition's is rounded down, or it would be exceeded.
+    limit = wanted if longest is None or wanted <= longest - 60 else longest // 60 * 60
     return limit if limit > default_time_s else None

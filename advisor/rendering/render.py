@@ -75,7 +75,12 @@ def render(
 def plain_python_script(script: Script, python: Sequence[str]) -> str:
     """The least that runs a Python script with sbatch: for when a template cannot be used."""
     return "\n".join(
-        ["#!/bin/bash", *script.header.directives, f"exec {shlex.join((*python, str(script.path), *script.arguments))}", ""]
+        [
+            "#!/bin/bash",
+            *script.header.directives,
+            f"exec {shlex.join((*python, str(script.path), *script.arguments))}",
+            "",
+        ]
     )
 
 

@@ -130,10 +130,10 @@ def _kind(header: Header, path: Path | None, text: str) -> tuple[ScriptKind, str
     reason = _untouched_reason(header, text)
     if reason is not None:
         return ScriptKind.UNTOUCHED, reason
-    if path is not None and (path.suffix == ".py" or interpreter.startswith("python")):
-        return ScriptKind.PYTHON, None
     if interpreter in _SHELLS:
         return ScriptKind.SHELL, None
+    if path is not None and (path.suffix == ".py" or interpreter.startswith("python")):
+        return ScriptKind.PYTHON, None
     if interpreter in _HASH_COMMENTS or interpreter.startswith("python") or (words and header.directives):
         return ScriptKind.HEADER_ONLY, f"a job run by {interpreter} is not recorded"
     return ScriptKind.UNTOUCHED, "its interpreter is not known" if words else "it has no #! line"

@@ -208,6 +208,19 @@ def test_whatever_of_ours_fails_the_job_is_submitted_with_one_line(
     assert f"{gsbatch.folder}/train.py x\n" in call.text
 
 
+def test_a_broken_installation_submits_the_users_own_words(gsbatch: Gsbatch, tmp_path: Path) -> None:
+    """A package of ours that does not load must not cost the job."""
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "jinja2.py").write_text("raise ImportError('no jinja2 here')\n", encoding="utf-8")
+
+    done = gsbatch(*FACTS, "-n1", "job.sh", "x", PYTHONPATH=f"{broken}:{gsbatch.variables['PYTHONPATH']}")
+
+    assert ["-n1", "job.sh", "x"] == gsbatch.sbatch.calls()[0].words
+    assert ("Submitted batch job 42\n", 0) == (done.stdout, done.returncode)
+    assert "gsbatch: submitted without advice or record: ImportError: no jinja2 here\n" == done.stderr
+
+
 def test_a_user_file_with_a_mistake_costs_the_advice_only(gsbatch: Gsbatch) -> None:
     """The message names file, line and field."""
     config = Path(gsbatch.variables["XDG_CONFIG_HOME"]) / "gsbatch" / "config.toml"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from advisor.errors import UsageError
 from advisor.rendering.sbatch_options import Option, split_options
@@ -87,3 +89,24 @@ def test_own_options_with_a_value_too_few_or_too_many_are_refused(words: list[st
 def test_an_ambiguous_beginning_stays_as_it_is() -> None:
     """--mem-p could be --mem-per-cpu or --mem-per-gpu: sbatch will say so."""
     assert [("mem-p", "4")] == _read("--mem-p=4")
+
+
+WORDS = st.lists(
+    st.one_of(
+        st.sampled_from(
+            ["-p", "--mem=4G", "--nice", "-Qn4", "--", "-", ":", "--advise", "--set", "a=b", "x.py", "--odd"]
+        ),
+        st.text(max_size=6),
+        st.text(max_size=4).map("--".__add__),
+    )
+)
+
+
+@given(WORDS)
+def test_no_word_is_lost_changed_or_moved(words: list[str]) -> None:
+    """Whatever is typed, sbatch gets every word that is not ours, in its order."""
+    found = split_options(words)
+
+    kept = [word for option in found.options for word in option.words]
+    end = ["--"] if len(kept) + len(found.rest) < len(words) else []
+    assert words == [*kept, *end, *found.rest]
