@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from advisor.cli.advice import site_catalogue, site_registry
+from advisor.cli.advice import site_registry
 from advisor.cli.report import printable
 from advisor.corpus import rows, store
+from advisor.inventory.site_gpus import catalogue_with
 from advisor.settings import load_settings
 from advisor.training.corpus_runs import training_runs
 from advisor.training.retrain import RetrainReport, retrain
@@ -41,7 +42,7 @@ def command(corpus: str | None, prior_data: str | None, *, no_promote: bool, as_
     settings = load_settings(command_line={"corpus": corpus} if corpus else {})
     with store.reading(settings.corpus) as db:
         found = list(rows.runs(db, finished=True))
-    usable, left_out = training_runs(found, site_catalogue(settings))
+    usable, left_out = training_runs(found, catalogue_with(settings.gpu_catalogue))
     report = retrain(
         usable,
         site_registry(settings),

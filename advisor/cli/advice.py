@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 
 from advisor import slurm
 from advisor.cli.job import Job
+from advisor.cli.messages import say
 from advisor.errors import InspectionError
-from advisor.inspection.inspect import inspect_job
+from advisor.inspection.inspect import ScriptToInspect, inspect
 from advisor.inspection.workload import Source, Workload
-from advisor.inventory.catalogue import Catalogue, load_catalogue
 from advisor.inventory.commands import ask_config
 from advisor.inventory.described import BACKEND as DESCRIBED
 from advisor.inventory.model import Inventory
 from advisor.inventory.read import default_cache_dir, read_inventory
-from advisor.inventory.site_gpus import read_site_gpus
+from advisor.inventory.site_gpus import catalogue_with
 from advisor.placement.candidates import candidate_placements
 from advisor.prediction.model import load_model
 from advisor.prediction.prediction import Prediction
@@ -24,6 +25,7 @@ from advisor.recommendation.ranking import Rates, rank
 from advisor.recommendation.recommendation import Recommendation
 from advisor.registry import Registry
 from advisor.rendering.picks import Pick, choose_picks
+from advisor.rendering.script import ScriptKind, python_words
 from advisor.settings import Settings, data_path
 
 # Any one of these says that the script trains something; without one, nothing is picked for it.
@@ -91,7 +93,7 @@ def advise(job: Job) -> Advice:
         AdvisorError: a step could not be done.
     """
     settings = job.settings
-    workload = inspect_job(job)
+    workload = find_workload(job)
     if not is_training(workload):
         raise InspectionError(
             f"nothing is known of what {job.script.name} trains, so nothing is advised.",
@@ -112,6 +114,27 @@ def advise(job: Job) -> Advice:
     return Advice(recommendation=recommendation, picks=_picks(job, recommendation, inventory), inventory=inventory)
 
 
+def find_workload(job: Job) -> Workload:
+    """The facts of the job's script; a Python script is dry-run where the settings allow it.
+
+    Raises:
+        UsageError: a stated fact has a mistake.
+        ScriptError: there is no interpreter to run the script with.
+    """
+    script = None
+    if job.script.kind is ScriptKind.PYTHON and job.script.path is not None:
+        words = python_words(job.script, environment=job.environment, chosen=job.settings.python)
+        script = ScriptToInspect(path=job.script.path, arguments=job.script.arguments, interpreter=words)
+    return inspect(
+        script,
+        options=job.option_facts,
+        directives=job.directive_facts,
+        probe=job.settings.probe,
+        environment=job.environment,
+        tell=lambda message: say(job.line, message),
+    )
+
+
 def read_cluster(job: Job) -> Inventory:
     """The described cluster or Slurm's; a test submission leaves no copy of Slurm's answers behind.
 
@@ -122,19 +145,12 @@ def read_cluster(job: Job) -> Inventory:
         described=job.settings.inventory,
         backend=job.settings.backend,
         user=job.user,
-        catalogue=site_catalogue(job.settings),
+        catalogue=catalogue_with(job.settings.gpu_catalogue),
         cache_dir=None if job.is_test else default_cache_dir(job.environment),
+        account=job.asked.request.account,
+        qos=job.asked.request.qos,
+        run=partial(slurm.run, timeout_s=job.settings.slurm_timeout_s),
     )
-
-
-def site_catalogue(settings: Settings) -> Catalogue:
-    """The GPUs that ship, with the site's own.
-
-    Raises:
-        ConfigurationError: the site's file has a mistake.
-    """
-    catalogue = load_catalogue()
-    return catalogue if settings.gpu_catalogue is None else read_site_gpus(settings.gpu_catalogue, catalogue)
 
 
 def site_registry(settings: Settings) -> Registry:

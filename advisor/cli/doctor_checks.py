@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
 import sqlite3
@@ -21,13 +20,11 @@ from advisor.cli.admin_init import SHARED_SPOOL_MODE, is_shared
 from advisor.cli.advice import site_registry
 from advisor.corpus import schema, store
 from advisor.errors import AdvisorError, SlurmError
+from advisor.inspection.confine import landlock_version
 from advisor.inventory.read import backend_in_use
 from advisor.prediction.model import load_model
 from advisor.settings import Settings
 
-# landlock_create_ruleset(2): the same number on every architecture since 5.13; with this flag it tells the ABI.
-_LANDLOCK_CREATE_RULESET = 444
-_LANDLOCK_VERSION = 1
 OK, WARN, FAIL = "OK", "WARN", "FAIL"
 
 
@@ -107,7 +104,7 @@ def _backend(settings: Settings) -> Iterator[Check]:
 
 
 def _landlock(_settings: Settings) -> Iterator[Check]:
-    abi = ctypes.CDLL(None, use_errno=True).syscall(_LANDLOCK_CREATE_RULESET, None, 0, _LANDLOCK_VERSION)
+    abi = landlock_version()
     if abi > 0:
         yield Check(name="landlock", verdict=OK, message=f"the dry run of a script can be confined (ABI {abi})")
         return

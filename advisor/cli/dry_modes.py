@@ -14,7 +14,8 @@ from advisor.cli.advice import Advice, advise
 from advisor.cli.advice_json import advice_object
 from advisor.cli.command_line import CommandLine, Mode
 from advisor.cli.job import Job, load_script, read_job
-from advisor.cli.submitting import render_job, say
+from advisor.cli.messages import say
+from advisor.cli.submitting import render_job
 from advisor.cli.time_limit import OutOfTime, time_limit
 from advisor.errors import AdvisorError, InspectionError, ScriptError
 from advisor.rendering.script import ScriptKind, python_words

@@ -11,18 +11,19 @@ import time
 from pathlib import Path
 
 import advisor.slurm
-from advisor.cli.advice import Advice, site_catalogue, site_rates
+from advisor.cli.advice import Advice, site_rates
 from advisor.cli.job import Job
 from advisor.cli.job_record import JobSearch
+from advisor.cli.messages import say
 from advisor.cli.new_ticket import new_ticket
 from advisor.cli.report import report_text
-from advisor.cli.submitting import say
 from advisor.corpus import store
 from advisor.corpus.accounting import accounted_jobs
 from advisor.corpus.ingest import ingest
 from advisor.corpus.plausibility import LOCAL_PREFIX
 from advisor.corpus.spool import read_first_line, trace_entries
 from advisor.errors import AdvisorError, ScriptError
+from advisor.inventory.site_gpus import catalogue_with
 from advisor.prediction.prediction import Prediction
 from advisor.rendering.script import ScriptKind
 from advisor.submission.environment import submission_environment
@@ -96,7 +97,7 @@ def _remember(job: Job, advice: Advice | None, job_id: str, ticket_id: str) -> N
 
 def _prediction_for_this_machine(job: Job, advice: Advice, job_id: str) -> Prediction | None:
     """The prediction for the GPU that was measured here; None where none of the placements has it."""
-    catalogue = site_catalogue(job.settings)
+    catalogue = catalogue_with(job.settings.gpu_catalogue)
     measured = {catalogue.identify(name).name for name in _measured_gpus(job, job_id)}
     for ranked in advice.recommendation.ranked:
         placement = ranked.prediction.placement

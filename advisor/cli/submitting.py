@@ -11,6 +11,7 @@ import advisor.slurm
 from advisor.cli.advice import Advice, advise
 from advisor.cli.command_line import CommandLine
 from advisor.cli.job import Job, load_script, read_job
+from advisor.cli.messages import say
 from advisor.cli.new_ticket import new_ticket
 from advisor.cli.time_limit import OutOfTime, time_limit
 from advisor.errors import AdvisorError, SlurmError, SlurmNotFound
@@ -54,13 +55,6 @@ def submit_job(line: CommandLine, environment: Mapping[str, str]) -> int:
     if script.note:
         say(line, script.note)
     return _submit_script(line, script, environment, stdin_data)
-
-
-def say(line: CommandLine, text: str) -> None:
-    """One line on stderr; sbatch's --quiet is for us too."""
-    if not line.has("quiet"):
-        sys.stderr.write(f"gsbatch: {text}\n")
-        sys.stderr.flush()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,14 @@
+"""What gsbatch says to a person beside sbatch's own words."""
+
+from __future__ import annotations
+
+import sys
+
+from advisor.cli.command_line import CommandLine
+
+
+def say(line: CommandLine, text: str) -> None:
+    """One line on stderr; sbatch's --quiet is for us too."""
+    if not line.has("quiet"):
+        sys.stderr.write(f"gsbatch: {text}\n")
+        sys.stderr.flush()

@@ -1,0 +1,92 @@
+"""Start a program that can do no harm: ``python -I -m advisor.inspection.confine SCRATCH MEMORY_BYTES CPU_S WORD...``.
+
+Limits memory and CPU time, gives way to everybody else, and by Landlock (Linux 5.13 and newer) writes nowhere but in
+SCRATCH; from Landlock's fourth version on it opens no TCP connection, from its sixth it signals nobody outside. System
+calls and constants: linux/landlock.h; the numbers are the same on every architecture.
+
+Exit status 96: this kernel cannot keep the program from writing, and ``GSBATCH_UNCONFINED`` is not set.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import stat
+import struct
+import sys
+
+CANNOT_CONFINE = 96
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_ASK_VERSION = 1
+_RULE_PATH_BENEATH = 1
+_PR_SET_NO_NEW_PRIVS = 38
+_WRITE_FILE = 1 << 1
+_REMOVE_AND_MAKE = sum(1 << bit for bit in range(4, 13))  # rmdir, unlink, mkdir, mknod of every kind, symlink
+_REFER, _REFER_SINCE = 1 << 13, 2
+_TRUNCATE, _TRUNCATE_SINCE = 1 << 14, 3
+_BIND_AND_CONNECT_TCP, _TCP_SINCE = 0b11, 4
+_ABSTRACT_SOCKETS_AND_SIGNALS, _SCOPE_SINCE = 0b11, 6
+
+
+def landlock_version() -> int:
+    """Landlock's version in this kernel, 0 where there is none or it is switched off."""
+    return max(int(_libc().syscall(_CREATE_RULESET, None, 0, _ASK_VERSION)), 0)
+
+
+def main() -> None:
+    """Confine this process, then become the program."""
+    scratch, memory_bytes, cpu_s, *words = sys.argv[1:]
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _lower(resource.RLIMIT_CPU, int(cpu_s))
+    _lower(resource.RLIMIT_DATA, int(memory_bytes))
+    os.nice(19)
+    if not _confine_writes(scratch) and "GSBATCH_UNCONFINED" not in os.environ:
+        sys.exit(CANNOT_CONFINE)
+    os.execv(words[0], words)  # noqa: S606 (no shell is meant: argv goes to the user's own interpreter)
+
+
+def _lower(limit: int, value: int) -> None:
+    hard = resource.getrlimit(limit)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(limit, (value, value))
+
+
+def _confine_writes(scratch: str) -> bool:
+    version = landlock_version()
+    if not version:
+        return False
+    libc = _libc()
+    files = _WRITE_FILE | _REMOVE_AND_MAKE
+    files |= _REFER if version >= _REFER_SINCE else 0
+    files |= _TRUNCATE if version >= _TRUNCATE_SINCE else 0
+    handled = struct.pack("=Q", files)
+    if version >= _TCP_SINCE:
+        handled += struct.pack("=Q", _BIND_AND_CONNECT_TCP)
+    if version >= _SCOPE_SINCE:
+        handled += struct.pack("=Q", _ABSTRACT_SOCKETS_AND_SIGNALS)
+    ruleset = libc.syscall(_CREATE_RULESET, handled, ctypes.c_size_t(len(handled)), 0)
+    if ruleset < 0:
+        return False
+    for path in (scratch, "/dev/null", "/dev/zero"):
+        _allow(libc, ruleset, path, files)
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    confined = int(libc.syscall(_RESTRICT_SELF, ruleset, 0)) == 0
+    os.close(ruleset)
+    return confined
+
+
+def _allow(libc: ctypes.CDLL, ruleset: int, path: str, files: int) -> None:
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        files &= _WRITE_FILE | _TRUNCATE
+    libc.syscall(_ADD_RULE, ruleset, _RULE_PATH_BENEATH, struct.pack("=Qi", files, descriptor), 0)
+    os.close(descriptor)
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""All evidence of what a script will train, strongest first: what a person states, then the dry run."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from advisor.inspection.dry_run import DryRun, dry_run
+from advisor.inspection.facts import read_facts
+from advisor.inspection.workload import Fact, Source, Workload
+
+_KERAS_PACKAGES = frozenset({"keras", "tensorflow", "tf_keras", "tensorflow_hub"})
+_NAMES = frozenset(item.name for item in fields(Workload)) - {"notes"}
+_MOST_MODULES = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptToInspect:
+    """A Python script as the job will run it: absolute path, its arguments, the interpreter's absolute words."""
+
+    path: Path
+    arguments: tuple[str, ...]
+    interpreter: tuple[str, ...]
+
+
+def inspect(
+    script: ScriptToInspect | None,
+    *,
+    options: Mapping[str, str],
+    directives: Mapping[str, str],
+    probe: str,
+    environment: Mapping[str, str],
+    tell: Callable[[str], None],
+) -> Workload:
+    """Find the facts of a training script.
+
+    Args:
+        script: None where there is no Python script to look at (a shell script, ``--wrap``, standard input).
+        options: facts of ``--set``, name to text.
+        directives: facts of ``#GSBATCH`` lines, name to text.
+        probe: ``auto`` dry-runs where the kernel can confine it, ``on`` everywhere, ``off`` nowhere.
+        environment: the user's.
+        tell: is told in one line what is dry-run, before it starts.
+
+    Raises:
+        UsageError: a stated fact has a mistake.
+    """
+    stated = {**read_facts(directives, Source.DIRECTIVE), **read_facts(options, Source.OPTION)}
+    if script is None:
+        return _workload(stated, ("only a Python script can be dry-run; state facts with --set",))
+    if probe == "off":
+        return _workload(stated, ())
+    if not imports_any(script.path, _KERAS_PACKAGES):
+        return _workload(stated, ("it does not import Keras: state its facts with --set",))
+    tell(f"dry-running {script.path.name} up to its first training step (--no-probe leaves that out)")
+    found = dry_run(
+        script.path,
+        script.arguments,
+        interpreter=script.interpreter,
+        environment=environment,
+        unconfined=probe == "on",
+    )
+    probed, notes = probed_facts(found)
+    return _workload({**probed, **stated}, notes)
+
+
+def _workload(facts: Mapping[str, Any], notes: tuple[str, ...]) -> Workload:
+    return Workload(**facts, notes=notes)
+
+
+def probed_facts(found: DryRun) -> tuple[dict[str, Fact[Any]], tuple[str, ...]]:
+    """The facts of the phase that costs most, and what a person should know of the dry run.
+
+    Epochs of several phases are added where they train on as many samples with the same model size (frozen first, then
+    fine-tuned; further epochs); phases of other data or models cannot be told in one workload, and are noted.
+    """
+    notes = [*found.notes, *_ending_notes(found)]
+    trained = [phase for phase in found.phases if "epochs" in phase or "seen_samples" in phase]
+    if not trained:
+        return {}, tuple(notes)
+    main = max(trained, key=_cost)
+    alike = [phase for phase in trained if _is_alike(phase, main)]
+    values = {name: value for name, value in main.items() if name in _NAMES}
+    if len(alike) > 1:
+        values["epochs"] = sum(int(phase.get("epochs", 0)) for phase in alike)
+        notes.append(f"{len(alike)} fits of one network: their epochs are added, their cost is taken as of the dearest")
+    if len(alike) < len(trained):
+        notes.append(f"{len(trained) - len(alike)} further fits train another network or other data: not counted")
+    if "input_shape" in values:
+        values["input_shape"] = tuple(values["input_shape"])
+    return {name: Fact(value, Source.PROBE) for name, value in values.items()}, tuple(notes)
+
+
+def imports_any(path: Path, packages: frozenset[str]) -> bool:
+    """Whether a script or a module beside it that it imports, directly or not, imports one of ``packages``."""
+    waiting, seen = [path], set[Path]()
+    while waiting and len(seen) < _MOST_MODULES:
+        current = waiting.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        names = _imported_names(current)
+        if any(name.split(".")[0] in packages for name in names):
+            return True
+        for name in names:
+            local = path.parent.joinpath(*name.split("."))
+            waiting += [file for file in (local.with_suffix(".py"), local / "__init__.py") if file.is_file()]
+    return False
+
+
+def _imported_names(path: Path) -> list[str]:
+    try:
+        tree = ast.parse(path.read_bytes(), filename=str(path))
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        RecursionError,
+    ):  # a mistake of the script is Python's to name, in the job
+        return []
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.ImportFrom):
+            names += [alias.name for alias in node.names]
+    return names
+
+
+def _cost(phase: Mapping[str, Any]) -> float:
+    samples = phase.get("seen_samples") or (phase.get("train_samples") or 1) * (phase.get("epochs") or 1)
+    return float(samples) * float(phase.get("training_flops_per_sample") or phase.get("parameters") or 1)
+
+
+def _is_alike(phase: Mapping[str, Any], main: Mapping[str, Any]) -> bool:
+    return all(phase.get(name) == main.get(name) for name in ("parameters", "train_samples", "input_shape"))
+
+
+def _ending_notes(found: DryRun) -> Sequence[str]:
+    if found.ended == "unconfined":
+        return ["not dry-run: this kernel cannot keep it from writing files (setting probe = on runs it all the same)"]
+    if found.phases:
+        return []
+    reasons = {
+        "interrupted": "the dry run was interrupted before a training began",
+        "time": "the dry run took too long to get to a training",
+        "killed": "the dry run ended without a word: too much memory or CPU time, or Python did not start",
+        "end": "the dry run met no Keras fit",
+    }
+    return [reasons.get(found.ended, f"the dry run ended before a training began: {found.ended}")]
