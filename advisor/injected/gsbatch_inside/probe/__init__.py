@@ -1,0 +1,1 @@
+"""The dry run of a training script, up to where training would begin and no further."""

@@ -1,0 +1,13 @@
+"""Entry: ``python .../gsbatch_inside/probe SPECIFICATION`` (JSON; see runner.py)."""
+
+import os
+import sys
+
+_INJECTED = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+if __name__ == "__main__":
+    # The script must find its own folder first on sys.path and nothing of ours; the modules we need are loaded once.
+    sys.path[0] = _INJECTED
+    from gsbatch_inside.probe import runner
+
+    runner.main(sys.argv[1])

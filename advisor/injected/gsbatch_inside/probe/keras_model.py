@@ -1,0 +1,262 @@
+"""What a Keras model is: parameters, layers, activations, FLOPs. Keras 2 and 3; FLOPs on the TensorFlow back end."""
+
+import gc
+import math
+import re
+from typing import Any, Dict, List, NamedTuple, Optional, Set
+
+from . import graph_flops, keras_data, record
+
+_GENERIC = re.compile(r"^(sequential|functional|model)(_\d+)?$")
+_BATCH = 2  # a batch of one would be squeezed away by some models
+# Names that keras.applications gives its models, without digits of the input size, and what the networks are called.
+_APPLICATIONS = {
+    "inception_v3": "InceptionV3", "inception_resnet_v2": "InceptionResNetV2", "nasnet_mobile": "NASNetMobile",
+    "nasnet_large": "NASNetLarge", "xception": "Xception", "vgg16": "VGG16", "vgg19": "VGG19",
+    "resnet50": "ResNet50", "resnet101": "ResNet101", "resnet152": "ResNet152", "resnet50v2": "ResNet50V2",
+    "resnet101v2": "ResNet101V2", "resnet152v2": "ResNet152V2", "mobilenetv2": "MobileNetV2", "mobilenet": "MobileNet",
+    "mobilenetv3small": "MobileNetV3Small", "mobilenetv3large": "MobileNetV3Large", "densenet121": "DenseNet121",
+    "densenet169": "DenseNet169", "densenet201": "DenseNet201", "nasnet": "NASNetMobile",
+}  # fmt: skip
+
+
+class Traced(NamedTuple):
+    """Facts of a traced model and the shape of its output without the batch axis (a list where it has several)."""
+
+    facts: Dict[str, Any]
+    output: Any = None
+
+
+def framework(keras: Any) -> str:
+    """The back end's name as the corpus writes it."""
+    try:
+        backend = str(keras.backend.backend())
+    except Exception:
+        backend = "tensorflow"
+    return {"torch": "pytorch"}.get(backend, backend)
+
+
+def optimizer(model: Any) -> Optional[str]:
+    """Name of the optimizer; a wrapper for loss scaling is looked through."""
+    found = getattr(model, "optimizer", None)
+    while found is not None and hasattr(found, "inner_optimizer"):
+        found = found.inner_optimizer
+    return None if found is None or isinstance(found, str) else type(found).__name__.lower()
+
+
+def precision(model: Any) -> Optional[str]:
+    """The dtype policy that most layers compute in."""
+    names: Dict[str, int] = {}
+    for layer in _leaves(model):
+        policy = getattr(layer, "dtype_policy", None)
+        name = getattr(policy, "name", None)
+        if name:
+            names[name] = names.get(name, 0) + 1
+    return max(names, key=lambda name: names[name]) if names else None
+
+
+def is_built(model: Any) -> bool:
+    """Whether the weights are there."""
+    return bool(getattr(model, "built", False)) and bool(model.weights)
+
+
+def counts(model: Any) -> Dict[str, Any]:
+    """Parameters, all and trainable."""
+    if not model.weights:
+        return {}
+    trainable = sum(_size(weight) for weight in model.trainable_weights)
+    return {"parameters": sum(_size(weight) for weight in model.weights), "trainable_parameters": trainable}
+
+
+def _size(weight: Any) -> int:
+    return int(math.prod(int(size) for size in weight.shape))
+
+
+def name(keras: Any, model: Any) -> Optional[str]:
+    """The network's name: a known one that it is or is built on, the author's class or name, else unknown."""
+    own = _application(model)
+    if own:
+        return own
+    last_layers = {id(layer) for layer in _all_layers(model)}
+    for other in gc.get_objects():
+        if isinstance(other, keras.Model) and other is not model and _application(other):
+            layers = getattr(other, "layers", None)
+            if layers and (id(layers[-1]) in last_layers or id(other) in last_layers):
+                return _application(other)
+    kind = type(model).__name__
+    if kind not in ("Model", "Functional", "Sequential"):
+        return kind
+    return None if _GENERIC.match(model.name) else str(model.name)
+
+
+def _application(model: Any) -> Optional[str]:
+    given = str(getattr(model, "name", "")).lower()
+    found = _APPLICATIONS.get(given) or _APPLICATIONS.get(re.sub(r"_\d.*$", "", given))
+    if found:
+        return found
+    match = re.match(r"^efficientnet(v2)?[-_]?(b\d|s|m|l)$", given)
+    return "EfficientNet%s%s" % ((match.group(1) or "").upper(), match.group(2).upper()) if match else None
+
+
+def _all_layers(model: Any) -> List[Any]:
+    try:
+        return list(model._flatten_layers())
+    except Exception:
+        return list(getattr(model, "layers", []))
+
+
+def _leaves(model: Any) -> List[Any]:
+    return [layer for layer in _all_layers(model) if not getattr(layer, "layers", None)]
+
+
+def traced(keras: Any, model: Any, data: "keras_data.Data") -> Traced:
+    """Trace a forward pass on two symbolic samples and read FLOPs, layers and activations from it."""
+    if framework(keras) != "tensorflow":
+        record.note("FLOPs are counted on the TensorFlow back end of Keras only")
+        _build(model, data)
+        return Traced({})
+    counter = _LayerCounter(keras)
+    try:
+        with counter:
+            concrete, output = _trace(model, data)
+    except Exception as exc:
+        record.note("the model could not be traced: %s: %s" % (type(exc).__name__, str(exc).strip()[:120]))
+        return Traced(_train_step_facts(model, data))
+    handles = {id(handle) for handle in (_handle(weight) for weight in model.trainable_weights) if handle is not None}
+    cost = graph_flops.cost_of(concrete, handles)
+    if cost.unknown:
+        record.note("not counted in the FLOPs: " + ", ".join(cost.unknown[:5]))
+    facts: Dict[str, Any] = {"layers": counter.layers, "activation_elements": counter.elements // _BATCH}
+    if not any("loop" in word for word in cost.unknown):
+        facts.update(
+            forward_flops_per_sample=cost.forward / _BATCH, training_flops_per_sample=cost.training / _BATCH
+        )
+    if _has_own_step(keras, model):
+        facts.update(_train_step_facts(model, data))
+    return Traced(facts, output)
+
+
+def _build(model: Any, data: "keras_data.Data") -> None:
+    leaves = keras_data.leaves_of(data.specs)
+    if not is_built(model) and len(leaves) == 1:
+        model.build((None,) + leaves[0].shape)
+
+
+def _handle(weight: Any) -> Any:
+    value = getattr(weight, "value", weight)  # Keras 3 wraps the tf.Variable, Keras 2 is one (its value is a method)
+    return getattr(weight if callable(value) else value, "handle", None)
+
+
+def _trace(model: Any, data: "keras_data.Data") -> Any:
+    import tensorflow
+
+    specs = _tensor_specs(tensorflow, _model_specs(model, data.specs))
+    shapes: List[Any] = []
+
+    def forward(inputs: Any) -> Any:
+        try:
+            outputs = model(inputs, training=True)
+        except TypeError as exc:
+            if "training" not in str(exc):
+                raise
+            outputs = model(inputs)
+        flat = tensorflow.nest.flatten(outputs)
+        shapes[:] = [tuple(tensor.shape.as_list()[1:]) for tensor in flat]
+        return flat
+
+    concrete = tensorflow.function(forward, autograph=False).get_concrete_function(specs)
+    return concrete, (shapes[0] if len(shapes) == 1 else list(shapes))
+
+
+def _model_specs(model: Any, specs: Any) -> Any:
+    """Where the data's sizes are not static, the model's own input says what they are."""
+    if not any(None in leaf.shape for leaf in keras_data.leaves_of(specs)) and specs is not None:
+        return specs
+    inputs = getattr(model, "inputs", None)
+    if inputs:
+        own = [keras_data.Spec(tuple(tensor.shape[1:]), str(getattr(tensor.dtype, "name", tensor.dtype))) for tensor in inputs]
+        if not any(None in leaf.shape for leaf in own):
+            return own[0] if len(own) == 1 else own
+    if specs is None:
+        raise ValueError("its input is not known before training")
+    return specs
+
+
+def _tensor_specs(tensorflow: Any, specs: Any) -> Any:
+    if isinstance(specs, keras_data.Spec):
+        if any(size is None for size in specs.shape):
+            raise ValueError("the size of its input is not known before training")
+        dtype = "float32" if specs.dtype == "float64" else specs.dtype
+        return tensorflow.TensorSpec((_BATCH,) + tuple(specs.shape), dtype)
+    if isinstance(specs, dict):
+        return {key: _tensor_specs(tensorflow, value) for key, value in specs.items()}
+    return type(specs)(_tensor_specs(tensorflow, value) for value in specs)
+
+
+def _has_own_step(keras: Any, model: Any) -> bool:
+    step = getattr(type(model), "train_step", None)
+    return step is not None and not str(getattr(step, "__module__", "")).startswith(("keras.", "tf_keras.", "tensorflow."))
+
+
+def _train_step_facts(model: Any, data: "keras_data.Data") -> Dict[str, Any]:
+    """FLOPs of a training step that the author wrote (GAN, distillation): all that it traces, gradients included."""
+    if not hasattr(model, "train_step") or data.specs is None:
+        return {}
+    try:
+        import tensorflow
+
+        specs = [_tensor_specs(tensorflow, data.specs)]
+        if data.target_specs is not None:
+            specs.append(_tensor_specs(tensorflow, data.target_specs))
+        batch = tuple(specs) if len(specs) > 1 else specs[0]
+        step = tensorflow.function(lambda inputs: model.train_step(inputs), autograph=False)
+        cost = graph_flops.cost_of(step.get_concrete_function(batch), set())
+    except Exception as exc:
+        record.note("its train_step could not be traced: %s: %s" % (type(exc).__name__, str(exc).strip()[:120]))
+        return {}
+    return {} if cost.unknown else {"training_flops_per_sample": cost.forward / _BATCH}
+
+
+class _LayerCounter:
+    """Counts the calls of leaf layers and the elements of their outputs while a model is traced."""
+
+    def __init__(self, keras: Any) -> None:
+        self._class = next(owner for owner in keras.layers.Layer.__mro__ if "__call__" in vars(owner))
+        self._rnn = getattr(keras.layers, "RNN", ())
+        self._original = vars(self._class)["__call__"]
+        self._seen: Set[str] = set()
+        self._inside_rnn = 0
+        self.layers = 0
+        self.elements = 0
+
+    def __enter__(self) -> "_LayerCounter":
+        original, counter = self._original, self
+
+        def __call__(layer: Any, *args: Any, **kwargs: Any) -> Any:
+            is_rnn = bool(counter._rnn) and isinstance(layer, counter._rnn)
+            counter._inside_rnn += is_rnn
+            calls_before = counter.layers + counter.elements
+            try:
+                outputs = original(layer, *args, **kwargs)
+            finally:
+                counter._inside_rnn -= is_rnn
+            if not counter._inside_rnn and calls_before == counter.layers + counter.elements:
+                counter._count(layer, outputs)
+            return outputs
+
+        self._class.__call__ = __call__
+        return self
+
+    def __exit__(self, *_exc: Any) -> None:
+        self._class.__call__ = self._original
+
+    def _count(self, layer: Any, outputs: Any) -> None:
+        kind = type(layer).__name__
+        if kind == "InputLayer":
+            return
+        for tensor in outputs if isinstance(outputs, (list, tuple)) else [outputs]:
+            shape = getattr(tensor, "shape", None)
+            if shape is not None and None not in list(shape):
+                self.elements += int(math.prod(int(size) for size in shape))
+        if kind not in ("Flatten", "Reshape", "Identity"):
+            self.layers += 2 if kind.startswith("SeparableConv") else 1

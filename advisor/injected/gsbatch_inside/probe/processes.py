@@ -1,0 +1,73 @@
+"""Programs that a script would start are not started: they "succeed" with no output."""
+
+import os
+import subprocess
+from typing import Any
+
+from . import record
+
+
+class _NothingRun(subprocess.Popen):  # type: ignore[type-arg]
+    """A Popen whose program is ``true``, without a process."""
+
+    def __init__(self, args: Any, *_args: Any, **kwargs: Any) -> None:
+        self.args = args
+        self.pid = os.getpid()
+        self.returncode = 0
+        self._text = bool(
+            kwargs.get("text") or kwargs.get("universal_newlines") or kwargs.get("encoding") or kwargs.get("errors")
+        )
+        mode = "r" if self._text else "rb"
+        self.stdin = open(os.devnull, mode.replace("r", "w")) if kwargs.get("stdin") == subprocess.PIPE else None
+        self.stdout = open(os.devnull, mode) if kwargs.get("stdout") == subprocess.PIPE else None
+        self.stderr = open(os.devnull, mode) if kwargs.get("stderr") == subprocess.PIPE else None
+        name = args if isinstance(args, str) else " ".join(str(word) for word in list(args)[:3])
+        record.note("the dry run did not start: " + name[:80])
+
+    def __enter__(self) -> "_NothingRun":
+        return self
+
+    def __exit__(self, *_exc: Any) -> None:
+        return
+
+    def __del__(self, *_args: Any) -> None:
+        return
+
+    def communicate(self, input: Any = None, timeout: Any = None) -> Any:  # noqa: A002 (Popen's own name)
+        empty: Any = "" if self._text else b""
+        return (empty if self.stdout else None, empty if self.stderr else None)
+
+    def wait(self, timeout: Any = None) -> int:
+        return 0
+
+    def poll(self) -> int:
+        return 0
+
+    def send_signal(self, sig: int) -> None:
+        return
+
+    kill = terminate = lambda self: None  # noqa: E731
+
+
+def start_nothing() -> None:
+    """Put the stand-ins in place."""
+    subprocess.Popen = _NothingRun  # type: ignore[assignment,misc]
+    os.system = lambda command: 0
+    for name in ("posix_spawn", "posix_spawnp", "spawnv", "spawnve", "spawnvp", "spawnl", "spawnlp"):
+        if hasattr(os, name):
+            setattr(os, name, lambda *args, **kwargs: os.getpid())
+    _run_processes_here()
+
+
+def _run_processes_here() -> None:
+    # A process that trains (spawned by the script itself) is run in place; pools and workers are not needed.
+    from multiprocessing import process
+
+    def start(self: Any) -> None:
+        self._gsbatch_started = True
+        self.run()
+
+    process.BaseProcess.start = start  # type: ignore[method-assign]
+    process.BaseProcess.join = lambda self, timeout=None: None  # type: ignore[method-assign]
+    process.BaseProcess.is_alive = lambda self: False  # type: ignore[method-assign]
+    process.BaseProcess.exitcode = property(lambda self: 0)  # type: ignore[method-assign,assignment]

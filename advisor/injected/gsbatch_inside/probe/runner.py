@@ -1,0 +1,80 @@
+"""Run the user's script with its arguments until it ends, or its time is up, with training stubbed out.
+
+The specification: ``script``, ``arguments``, ``module`` (for ``python -m``), ``descriptor``, ``scratch``, ``wall_s``, ``after_fit_s``, ``gpus``.
+"""
+
+import json
+import os
+import runpy
+import sys
+import threading
+import time
+import traceback
+from typing import Any, Dict
+
+from . import arguments, files, frameworks, processes, record
+
+_deadline = [0.0]
+
+
+def main(specification: str) -> None:
+    """Run the script and end this process, whatever the script thinks of that."""
+    spec: Dict[str, Any] = json.loads(specification)
+    record.start(spec["descriptor"])
+    record.write({"started": "%d.%d.%d" % sys.version_info[:3]})
+    _deadline[0] = time.monotonic() + spec["wall_s"]
+    _watch_the_clock(spec["after_fit_s"])
+    _silence()
+    if spec["scratch"]:
+        files.mirror_writes(spec["scratch"])
+    processes.start_nothing()
+    arguments.watch()
+    frameworks.hook(spec)
+    _end(_run(spec))
+
+
+def _run(spec: Dict[str, Any]) -> str:
+    script = spec["script"]
+    sys.argv = [script] + list(spec["arguments"])
+    try:
+        if spec.get("module"):
+            sys.path[0] = os.getcwd()
+            runpy.run_module(spec["module"], run_name="__main__", alter_sys=True)
+        else:
+            sys.path[0] = os.path.dirname(os.path.realpath(script))
+            runpy.run_path(script, run_name="__main__")
+    except SystemExit as exc:
+        return "exit " + str(exc.code if exc.code is not None else 0)[:200]
+    except BaseException as exc:  # the script's own mistakes are facts about it, not failures of ours
+        place = traceback.extract_tb(exc.__traceback__)
+        lines = [frame.lineno for frame in place if frame.filename == script]
+        where = "line %s: " % lines[-1] if lines else ""
+        return "error %s%s: %s" % (where, type(exc).__name__, str(exc).strip().split("\n")[0][:160])
+    return "end"
+
+
+def _silence() -> None:
+    # What the script prints is nobody's to read here, and a script that prints a gigabyte must not wait for a reader.
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    os.close(null)
+
+
+def _watch_the_clock(after_fit_s: float) -> None:
+    def watch() -> None:
+        known_at = None
+        while time.monotonic() < _deadline[0]:
+            time.sleep(0.05)
+            if known_at is None and record.phases():
+                known_at = time.monotonic()
+                _deadline[0] = min(_deadline[0], known_at + after_fit_s)
+        _end("time")
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _end(how: str) -> None:
+    record.finish()
+    record.write({"ended": how})
+    os._exit(0)
