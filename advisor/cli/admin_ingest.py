@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -14,7 +15,7 @@ import click
 
 from advisor.cli.report import printable
 from advisor.corpus import store
-from advisor.corpus.accounting import accounted_jobs
+from advisor.corpus.ask_accounting import ask_accounting
 from advisor.corpus.ingest import IngestSummary, ingest
 from advisor.settings import load_settings
 
@@ -49,7 +50,7 @@ def command(spool: str | None, corpus: str | None, *, as_json: bool) -> None:
         summary = ingest(
             db,
             settings.spool_dir,
-            accounted_jobs,
+            functools.partial(ask_accounting, backend=settings.backend),
             uid=os.geteuid(),
             now_s=time.time(),
             progress=_progress if sys.stderr.isatty() else lambda _done, _all: None,

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from advisor.corpus import rows
-from advisor.corpus.accounting import AccountedJob, accounted_jobs
+from advisor.corpus.accounting import AccountedJob
+from advisor.corpus.ask_accounting import ask_accounting
 from advisor.corpus.attempt import build_attempt, unmeasured_run
 from advisor.corpus.belief import JobTicket, NodeTrace, believed_ticket, believed_trace, parsed_trace
 from advisor.corpus.plausibility import LOCAL_PREFIX
@@ -75,7 +76,7 @@ class JobSearch:
         if self.job_id.startswith(LOCAL_PREFIX):
             return ()
         try:
-            return accounted_jobs([self.job_id], timeout_s=self.settings.slurm_timeout_s)
+            return ask_accounting([self.job_id], backend=self.settings.backend, timeout_s=self.settings.slurm_timeout_s)
         except SlurmError as exc:
             self.remarks.append(f"accounting could not be asked, so the corpus alone speaks: {exc}")
             return ()
