@@ -65,6 +65,9 @@ _SEQUENCE_ACTIVATIONS_PER_LAYER_AND_TOKEN = 1.2e4
 HALF = ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16")
 _TENSOR_ARCHITECTURES = ("ampere", "ada", "hopper", "blackwell", "rubin")
 _SEQUENCE_NAMES = re.compile(r"bert|gpt|llama|t5|transformer|mistral|lstm|gru|opt-|bloom|qwen|mamba|falcon|phi|gemma")
+_DEPTHWISE = re.compile(
+    r"mobilenet|efficientnet|xception|nasnet|ghostnet|convnext|mobilevit|edgenext|shufflenet|fbnet|tinynet"
+)
 _RECOMMENDERS = re.compile(r"dlrm|ncf|wide_?deep|deepfm|recommend|matrix_?factor|two_?tower|dcn")
 
 
@@ -103,6 +106,7 @@ class Setting:
     activation_elements: float
     input_elements: float
     sequence: bool
+    depthwise: bool
     precision: str
     batch_size: float
     gpus: int
@@ -165,8 +169,8 @@ def gpu_numbers(gpu: GpuModel) -> tuple[GpuNumbers, tuple[str, ...]]:
     tensor = any(word in architecture for word in _TENSOR_ARCHITECTURES)
     tf32 = gpu.peak_tf32_flops_per_s or (fp32 if tensor else 0.0)
     half = gpu.peak_bf16_flops_per_s or gpu.peak_fp16_flops_per_s or 0.0
-    # Frameworks keep half precision in memory and compute in float32 where the half-precision units are slow (Pascal).
-    half = max(half, 0.8 * fp32)
+    # Where half-precision units are slow (Pascal), frameworks store halves and compute in float32, converting twice.
+    half = half if half > fp32 else 0.5 * fp32
     numbers = GpuNumbers(
         name=gpu.name,
         architecture=architecture,
@@ -206,6 +210,7 @@ def setting_of(workload: Workload, placement: Placement, site: str = "") -> Sett
         activation_elements=filled.activation_elements,
         input_elements=filled.input_elements,
         sequence=filled.sequence,
+        depthwise=is_depthwise(network_key(workload.model_name.value or "")),
         precision=workload.precision.value or "float32",
         batch_size=max(per_gpu / accumulation, 1.0) if accumulation > 1 else per_gpu,
         gpus=placement.gpus,
@@ -292,6 +297,11 @@ def _filled_facts(workload: Workload) -> _Filled:
     )
 
 
+def is_depthwise(network: str) -> bool:
+    """Whether the name is of a family built on depthwise convolutions, which GPUs run far below their rates."""
+    return _DEPTHWISE.search(network) is not None
+
+
 def network_key(name: str) -> str:
     """A network's name without case and punctuation, so that ``MobileNet_v2`` and ``MobileNetV2`` are one network."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
@@ -325,6 +335,8 @@ class Table:
     validation_samples: Array
     torch: Array
     synthetic: Array
+    depthwise: Array
+    fast_link: Array
     peak: Array
     peak_kind: NDArray[np.int64]
     element_bytes: Array
@@ -377,6 +389,8 @@ def tabulate(settings: Sequence[Setting]) -> Table:
         validation_samples=column([s.validation_samples for s in settings]),
         torch=column([{"pytorch": 1.0, "tensorflow": 0.0}.get(s.framework, 0.5) for s in settings]),
         synthetic=column([float(s.synthetic_input) for s in settings]),
+        depthwise=column([float(s.depthwise) for s in settings]),
+        fast_link=column([float("SXM" in s.gpu.name.upper() or "HGX" in s.gpu.name.upper()) for s in settings]),
         peak=column([p[0] for p in peaks]),
         peak_kind=np.asarray([p[1] for p in peaks], dtype=np.int64),
         element_bytes=column([p[2] for p in peaks]),

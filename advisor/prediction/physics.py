@@ -17,7 +17,8 @@ import numpy as np
 
 from advisor.prediction.features import Array, Table
 
-# name: (prior mean, prior standard deviation); of the logarithm where the name begins with log.
+# name: (prior mean, prior standard deviation); of the logarithm where the name begins with log. The exponents say how
+# much of a faster board's rate a training does not reach: larger boards are harder to fill.
 PARAMETERS: dict[str, tuple[float, float]] = {
     "log_efficiency_fp32": (np.log(0.60), 0.3),
     "log_efficiency_tf32": (np.log(0.40), 0.3),
@@ -25,6 +26,11 @@ PARAMETERS: dict[str, tuple[float, float]] = {
     "log_efficiency_fp64": (np.log(0.75), 0.3),
     "log_accesses_per_activation": (np.log(8.0), 0.4),
     "log_accesses_per_parameter": (np.log(9.0), 0.3),
+    "log_depthwise_tensorflow_s": (np.log(6.0e-11), 0.7),
+    "log_depthwise_pytorch_s": (np.log(1.5e-11), 0.7),
+    "exponent_compute": (0.10, 0.10),
+    "exponent_bandwidth": (0.10, 0.10),
+    "forward_excess": (0.25, 0.15),
     "log_kernel_latency_s": (np.log(1.2e-5), 0.5),
     "log_launch_tensorflow_s": (np.log(2.5e-5), 0.7),
     "log_launch_pytorch_s": (np.log(6.0e-5), 0.7),
@@ -34,21 +40,25 @@ PARAMETERS: dict[str, tuple[float, float]] = {
     "log_parallel_launch_tensorflow": (np.log(0.15), 0.8),
     "log_parallel_launch_pytorch": (np.log(0.25), 0.8),
     "log_link_bytes_per_s": (np.log(8.0e9), 0.7),
-    "log_validation_share": (np.log(0.40), 0.3),
+    "log_validation_factor": (np.log(1.0), 0.2),
     "log_idle_share": (np.log(0.15), 0.3),
     "log_busy_share": (np.log(0.20), 0.4),
     "log_compute_share": (np.log(0.55), 0.4),
     "log_memory_share": (np.log(0.45), 0.4),
 }
 NAMES = tuple(PARAMETERS)
+_IS_LOG = np.array([name.startswith("log_") for name in NAMES])
 PRIOR_MEAN = np.array([PARAMETERS[name][0] for name in NAMES])
 PRIOR_STD = np.array([PARAMETERS[name][1] for name in NAMES])
 
 _MEMORY_EFFICIENCY = 0.75  # of the data sheet's bandwidth, what streaming kernels reach
+_TYPICAL_FP32 = 1.5e13
+_TYPICAL_BANDWIDTH = 6.0e11
+_NVLINK_OVER_PCIE = 5.0
 _GPU_SHARPNESS = 2.0  # exponents of the soft maximum: 1 is a sum, infinity a maximum
 _HOST_SHARPNESS = 3.0
-_POWER_CEILING = 1.05
-_POWER_SHARPNESS = 6.0
+_POWER_CEILING = 1.0
+_POWER_SHARPNESS = 14.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +74,21 @@ class Physics:
     latency: Array
     host: Array
     regime: Array
+    sensitivity: Array
 
 
 def evaluate(parameters: Array, table: Table) -> Physics:
     """Evaluate the physical mean on every row."""
-    value = dict(zip(NAMES, np.exp(parameters), strict=True))
+    value = dict(zip(NAMES, np.where(_IS_LOG, np.exp(np.where(_IS_LOG, parameters, 0.0)), parameters), strict=True))
     efficiency = np.array([value[f"log_efficiency_{kind}"] for kind in ("fp32", "tf32", "half", "fp64")])
-    train = _pass_times(value, table, efficiency, training=True)
+    train = _pass_times(value, table, efficiency, passes=table.training_flops / table.forward_flops, learning=1.0)
+    check = _pass_times(value, table, efficiency, passes=np.ones(len(table)), learning=0.0)
     step = train.total
-    epoch = step * np.maximum(table.train_samples / (table.batch_size * table.gpus), 1.0)
-    epoch = epoch * (1.0 + value["log_validation_share"] * table.validation_samples / table.train_samples)
+    samples = table.batch_size * table.gpus
+    epoch = step * np.maximum(table.train_samples / samples, 1.0)
+    epoch = epoch + value["log_validation_factor"] * check.total * table.validation_samples / samples
     busy = train.gpu / step
-    compute = train.compute_ideal / step
+    compute = train.compute / step
     memory = train.memory / step
     drawn = (
         value["log_busy_share"] * busy + value["log_compute_share"] * compute + value["log_memory_share"] * memory
@@ -86,7 +99,19 @@ def evaluate(parameters: Array, table: Table) -> Physics:
             np.log(train.compute / train.gpu + 1e-3),
             np.log(train.memory / train.gpu + 1e-3),
             np.log(train.latency / train.gpu + 1e-3),
+            np.log(train.depthwise / train.gpu + 1e-2),
             np.log(train.host / train.gpu),
+        ],
+        axis=1,
+    )
+    bound_by_gpu = 1.0 - (train.host / step) ** _HOST_SHARPNESS
+    sensitivity = np.stack(
+        [
+            1.0 - bound_by_gpu,
+            bound_by_gpu * (train.compute / train.gpu) ** _GPU_SHARPNESS,
+            bound_by_gpu * (train.memory / train.gpu) ** _GPU_SHARPNESS,
+            bound_by_gpu * (train.latency / train.gpu) ** _GPU_SHARPNESS,
+            bound_by_gpu * (train.depthwise / train.gpu) ** _GPU_SHARPNESS,
         ],
         axis=1,
     )
@@ -100,6 +125,7 @@ def evaluate(parameters: Array, table: Table) -> Physics:
         latency=train.latency / step,
         host=train.host / step,
         regime=regime,
+        sensitivity=sensitivity,
     )
 
 
@@ -109,25 +135,40 @@ class _PassTimes:
     compute_ideal: Array
     memory: Array
     latency: Array
+    depthwise: Array
     gpu: Array
     host: Array
     total: Array
 
 
-def _pass_times(value: dict[str, float], table: Table, efficiency: Array, *, training: bool) -> _PassTimes:
-    del training
-    passes = table.training_flops / table.forward_flops
-    compute = table.batch_size * table.training_flops / (table.peak * efficiency[table.peak_kind])
+def _pass_times(
+    value: dict[str, float], table: Table, efficiency: Array, *, passes: Array, learning: float
+) -> _PassTimes:
+    """One step of so many forward-sized passes: three when it learns (``learning`` = 1), one when it validates."""
+    # A forward pass takes more than a third of forward and backward together: it fills the board less well.
+    passes = passes * (1.0 + value["forward_excess"] * np.clip(3.0 - passes, 0.0, 2.0) / 2.0)
+    flops = table.batch_size * table.forward_flops * passes
+    compute = flops / (table.peak * efficiency[table.peak_kind])
+    compute = compute * (table.fp32 / _TYPICAL_FP32) ** value["exponent_compute"]
     activation_bytes = table.batch_size * table.activation_elements * table.element_bytes
     parameter_bytes = 4.0 * table.parameters * np.maximum(table.trainable_share, 0.1)
     memory = (
         value["log_accesses_per_activation"] * activation_bytes * passes / 3.0
-        + value["log_accesses_per_parameter"] * parameter_bytes
+        + (learning * value["log_accesses_per_parameter"] + 1.0) * parameter_bytes
     ) / (_MEMORY_EFFICIENCY * table.bandwidth)
+    memory = memory * (table.bandwidth / _TYPICAL_BANDWIDTH) ** value["exponent_bandwidth"]
     kernels = table.layers * passes
-    latency = kernels * value["log_kernel_latency_s"]
-    gpu = (compute**_GPU_SHARPNESS + memory**_GPU_SHARPNESS + latency**_GPU_SHARPNESS) ** (1 / _GPU_SHARPNESS)
     torch = table.torch
+    depthwise = np.exp(
+        torch * np.log(value["log_depthwise_pytorch_s"]) + (1 - torch) * np.log(value["log_depthwise_tensorflow_s"])
+    )
+    slow = (
+        table.depthwise * depthwise * table.batch_size * table.activation_elements * np.sqrt(_TYPICAL_FP32 / table.fp32)
+    )
+    latency = kernels * value["log_kernel_latency_s"]
+    slow = slow * passes / 3.0
+    bounds = (compute, memory, latency, slow)
+    gpu = np.sum([bound**_GPU_SHARPNESS for bound in bounds], axis=0) ** (1 / _GPU_SHARPNESS)
     launch = np.exp(
         torch * np.log(value["log_launch_pytorch_s"]) + (1 - torch) * np.log(value["log_launch_tensorflow_s"])
     )
@@ -144,8 +185,9 @@ def _pass_times(value: dict[str, float], table: Table, efficiency: Array, *, tra
         * (1 - table.synthetic)
     )
     host = launch * kernels / 3.0 * (1 + parallel * others) + value["log_step_overhead_s"] + feed
-    exchange = np.where(table.gpus > 1, 8.0 * table.parameters / value["log_link_bytes_per_s"], 0.0)
+    link = value["log_link_bytes_per_s"] * (1.0 + (_NVLINK_OVER_PCIE - 1.0) * table.fast_link)
+    exchange = learning * np.where(table.gpus > 1, 8.0 * table.parameters / link, 0.0)
     gpu = gpu + exchange
     total = (gpu**_HOST_SHARPNESS + host**_HOST_SHARPNESS) ** (1 / _HOST_SHARPNESS)
-    ideal = table.batch_size * table.training_flops / table.peak
-    return _PassTimes(compute, ideal, memory, latency, gpu, host, total)
+    ideal = flops / table.peak
+    return _PassTimes(compute, ideal, memory, latency, slow, gpu, host, total)

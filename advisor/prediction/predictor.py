@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from advisor.inspection.workload import Workload
+from advisor.inventory.model import GpuModel
 from advisor.placement.placement import Placement
 from advisor.prediction import physics, process
 from advisor.prediction.features import Array, Setting, Table, setting_of, tabulate
@@ -105,17 +106,23 @@ def predict(workload: Workload, placements: Sequence[Placement], model: Predicti
     """
     if not placements:
         return []
-    settings = [setting_of(workload, placement, site=site_of(placement)) for placement in placements]
-    # Placements that differ only in RAM, CPUs or an unknown partition are one row to the model: computed once.
     known = frozenset(model.time.rows.site.tolist()) | frozenset(model.power.rows.site.tolist())
-    rows: dict[Setting, int] = {}
-    places = []
-    for setting in settings:
-        site = setting.site if setting.site in known else ""
-        places.append(rows.setdefault(replace(setting, allocated_memory_bytes=0.0, site=site), len(rows)))
-    seen = forecast(model, tuple(rows))
+    # Placements that differ only in RAM, CPUs or an unknown partition are one row to the model: computed once.
+    rows: dict[tuple[GpuModel, int, int, str], int] = {}
+    settings: list[Setting] = []
+    first: list[Placement] = []
+    places: list[int] = []
+    for placement in placements:
+        site = site_of(placement)
+        key = (placement.gpu, placement.gpus, placement.nodes, site if site in known else "")
+        place = rows.setdefault(key, len(rows))
+        if place == len(settings):
+            settings.append(setting_of(workload, placement, site=key[-1]))
+            first.append(placement)
+        places.append(place)
+    seen = forecast(model, settings)
     epochs = workload.epochs.value
-    answers = [_prediction(seen, i, placements[places.index(i)], model, epochs) for i in range(len(rows))]
+    answers = [_prediction(seen, i, placement, model, epochs) for i, placement in enumerate(first)]
     return [replace(answers[place], placement=placements[i]) for i, place in enumerate(places)]
 
 

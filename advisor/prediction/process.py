@@ -33,6 +33,7 @@ class Rows:
     regime: Array
     shape: Array
     board: Array
+    bound: Array
 
     def __len__(self) -> int:
         return len(self.study)
@@ -74,6 +75,7 @@ def rows_of(table: Table, physics: Physics) -> Rows:
         regime=physics.regime,
         shape=shape,
         board=board,
+        bound=physics.sensitivity,
     )
 
 
@@ -89,37 +91,56 @@ def _setting_label(s: Setting) -> str:
     )
 
 
-# The components of the kernel: which labels must agree, and in which space nearness counts.
-COMPONENTS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
-    ("study", ("study",), ()),
-    ("site", ("site",), ()),
-    ("gpu", ("gpu",), ()),
-    ("network", ("network",), ()),
-    ("network_framework", ("network", "framework"), ("regime",)),
-    ("regime", (), ("regime",)),
-    ("regime_framework", ("framework",), ("regime",)),
-    ("shape", (), ("shape",)),
-    ("regime_shape", (), ("regime", "shape")),
-    ("board", (), ("board", "regime")),
-    ("study_shape", ("study",), ("regime", "shape")),
-    ("site_regime", ("site",), ("regime",)),
-    ("site_shape", ("site",), ("regime", "shape")),
-    ("setting", ("setting",), ()),
+# The components of the kernel: which labels must agree, in which spaces nearness counts, and which bound of the step
+# the effect acts through (a slow host lengthens a step by as much as the step waits for its host).
+COMPONENTS: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
+    (("study",), (), ""),
+    (("site",), (), ""),
+    (("gpu",), (), ""),
+    (("network",), (), ""),
+    (("study",), (), "host"),
+    (("site",), (), "host"),
+    (("site", "network"), (), "host"),
+    (("gpu",), (), "compute"),
+    (("gpu",), (), "memory"),
+    (("gpu",), (), "latency"),
+    (("site",), (), "compute"),
+    (("site",), (), "memory"),
+    (("site",), (), "latency"),
+    (("gpu",), (), "depthwise"),
+    (("site",), (), "depthwise"),
+    (("network",), (), "depthwise"),
+    (("network",), (), "latency"),
+    (("network", "framework"), ("regime",), ""),
+    ((), ("regime",), ""),
+    (("framework",), ("regime",), ""),
+    ((), ("shape",), ""),
+    ((), ("regime", "shape"), ""),
+    ((), ("board", "regime"), ""),
+    (("study",), ("regime", "shape"), ""),
+    (("site",), ("regime",), ""),
+    (("site",), ("regime", "shape"), ""),
+    (("setting",), (), ""),
 )
 SPACES = ("regime", "shape", "board")
+BOUNDS = ("host", "compute", "memory", "latency", "depthwise")
 # log standard deviation of each component, log length of each space, log noise of one run
 INITIAL = np.log(
-    np.array([0.15, 0.15, 0.1, 0.1, 0.05, 0.15, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.03, 1.0, 2.0, 0.7, 0.03])
-)
+    np.array([
+        0.12, 0.12, 0.08, 0.08, 0.4, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.4, 0.4, 0.3, 0.1,
+        0.05, 0.12, 0.08, 0.1, 0.1, 0.08, 0.08, 0.08, 0.08, 0.03, 1.0, 2.0, 1.0, 0.03,
+    ])
+)  # fmt: skip
 INITIAL_STD = np.full(len(INITIAL), 1.0)
-
-
+_NEGLIGIBLE = 1e-4  # a component with less of the variance than this is left out of predictions
 _RUNS_THAT_TELL = 20.0  # more repeats than this share too much to add anything
 
 
 def _same(a: Labels, b: Labels) -> NDArray[np.bool_]:
-    _, codes = np.unique(np.concatenate([a, b]), return_inverse=True)
-    return np.asarray(codes[: len(a), None] == codes[None, len(a) :])
+    codes: dict[str, int] = {}
+    of_a = np.array([codes.setdefault(label, len(codes)) for label in a.tolist()], dtype=np.int64)
+    of_b = np.array([codes.setdefault(label, len(codes)) for label in b.tolist()], dtype=np.int64)
+    return np.asarray(of_a[:, None] == of_b[None, :])
 
 
 def _distance(a: Array, b: Array) -> Array:
@@ -133,14 +154,16 @@ class Pairs:
 
     same: dict[str, NDArray[np.bool_]]
     distance: dict[str, Array]
+    acting: dict[str, Array]
 
 
 def pairs_of(a: Rows, b: Rows) -> Pairs:
     """Compare every row of a with every row of b."""
-    labels = sorted({label for _, names, _ in COMPONENTS for label in names})
+    labels = sorted({label for names, _, _ in COMPONENTS for label in names})
     return Pairs(
         same={name: _same(getattr(a, name), getattr(b, name)) for name in labels},
         distance={name: _distance(getattr(a, name), getattr(b, name)) for name in SPACES},
+        acting={name: np.outer(a.bound[:, i], b.bound[:, i]) for i, name in enumerate(BOUNDS)},
     )
 
 
@@ -150,24 +173,52 @@ def parts(hyper: Array, pairs: Pairs) -> tuple[list[Array], dict[str, Array]]:
     near = {name: np.exp(-0.5 * pairs.distance[name] / np.exp(2 * hyper[count + i])) for i, name in enumerate(SPACES)}
     first = next(iter(near.values()))
     found = []
-    for i, (_, names, spaces) in enumerate(COMPONENTS):
+    for i, (names, spaces, bound) in enumerate(COMPONENTS):
         part = np.full_like(first, np.exp(2 * hyper[i]))
         for name in names:
             part = part * pairs.same[name]
         for name in spaces:
             part = part * near[name]
+        if bound:
+            part = part * pairs.acting[bound]
         found.append(part)
     return found, near
 
 
 def kernel(hyper: Array, pairs: Pairs) -> Array:
-    """The covariance of the residuals of two sets of rows."""
-    return np.asarray(np.sum(parts(hyper, pairs)[0], axis=0))
+    """The covariance of the residuals of two sets of rows: the sum of ``parts``, without those that are nothing."""
+    count = len(COMPONENTS)
+    variance = np.exp(2 * hyper[:count])
+    near: dict[tuple[str, ...], Array] = {}
+    mask: dict[tuple[str, ...], NDArray[np.bool_] | None] = {}
+    total = np.zeros_like(next(iter(pairs.distance.values())))
+    for i in np.flatnonzero(variance > _NEGLIGIBLE * variance.sum()):
+        names, spaces, bound = COMPONENTS[i]
+        if names not in mask:
+            shared = np.logical_and.reduce([pairs.same[name] for name in names]) if names else None
+            mask[names] = shared
+        shared = mask[names]
+        if shared is not None and not shared.any():
+            continue
+        if spaces and spaces not in near:
+            lengths = [np.exp(2 * hyper[count + SPACES.index(name)]) for name in spaces]
+            exponent = sum(pairs.distance[name] / length for name, length in zip(spaces, lengths, strict=True))
+            near[spaces] = np.exp(-0.5 * exponent)
+        part = np.multiply(near[spaces], variance[i]) if spaces else np.full_like(total, variance[i])
+        if bound:
+            part *= pairs.acting[bound]
+        if shared is not None:
+            part *= shared
+        total += part
+    return total
 
 
-def prior_variance(hyper: Array) -> float:
-    """The variance of a residual of which nothing is known."""
-    return float(np.exp(2 * hyper[: len(COMPONENTS)]).sum())
+def prior_variance(hyper: Array, rows: Rows) -> Array:
+    """The variance of the residual of each row when nothing was measured."""
+    total = np.zeros(len(rows))
+    for i, (_, _, bound) in enumerate(COMPONENTS):
+        total += np.exp(2 * hyper[i]) * (rows.bound[:, BOUNDS.index(bound)] ** 2 if bound else 1.0)
+    return total
 
 
 def noise_variance(hyper: Array, runs: Array) -> Array:
@@ -191,7 +242,7 @@ class Fitted:
         cross = kernel(self.hyper, pairs_of(rows, self.rows))
         mean = cross @ self.weights
         explained = ((cross @ self.inverse_factor.T) ** 2).sum(1)
-        variance = np.maximum(prior_variance(self.hyper) - explained, 0.0) + np.exp(2 * self.hyper[-1])
+        variance = np.maximum(prior_variance(self.hyper, rows) - explained, 0.0) + np.exp(2 * self.hyper[-1])
         return mean, np.sqrt(variance)
 
     def extended(self, rows: Rows, residuals: Array, runs: Array) -> Fitted:

@@ -8,6 +8,7 @@ evaluates withholds first and fits then.
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import defaultdict
 from collections.abc import Sequence
@@ -27,7 +28,8 @@ from advisor.training.conformal import interval_widths
 from advisor.training.runs import TrainingRun, aggregate
 
 # Settings of one study that a fit looks at; more of the same machine teach little and cost the cube of their number.
-SETTINGS_PER_STUDY = 250
+SETTINGS_PER_STUDY = 150
+SETTINGS_OF_THE_CORPUS = 400
 _ROUNDS = 2
 _TRIALS = 40
 _ROBUST_SCALE = 3.0  # whitened residuals beyond this many standard deviations pull linearly, not quadratically
@@ -109,15 +111,25 @@ def fit(runs: Sequence[TrainingRun], identity: ModelIdentity, seed: int = 0) -> 
 
 
 def thin(runs: Sequence[TrainingRun], seed: int) -> list[TrainingRun]:
-    """At most ``SETTINGS_PER_STUDY`` settings of each study, those with more measured quantities not preferred."""
+    """At most ``SETTINGS_PER_STUDY`` settings of each study; of a site's own corpus more, dealt evenly over sites."""
     by_study: dict[str, list[TrainingRun]] = defaultdict(list)
     for run in runs:
         by_study[run.setting.study].append(run)
     chooser = random.Random(seed)  # noqa: S311 (a sample, not a secret)
     chosen: list[TrainingRun] = []
-    for mine in by_study.values():
-        chosen.extend(mine if len(mine) <= SETTINGS_PER_STUDY else chooser.sample(mine, SETTINGS_PER_STUDY))
+    for study, mine in by_study.items():
+        most = SETTINGS_PER_STUDY if study else SETTINGS_OF_THE_CORPUS
+        chosen.extend(mine if len(mine) <= most else _evenly(mine, most, chooser))
     return chosen
+
+
+def _evenly(runs: Sequence[TrainingRun], most: int, chooser: random.Random) -> list[TrainingRun]:
+    """A random choice that takes from every site in turn."""
+    by_site: dict[str, list[TrainingRun]] = defaultdict(list)
+    for run in chooser.sample(runs, len(runs)):
+        by_site[run.setting.site].append(run)
+    turns = itertools.zip_longest(*by_site.values())
+    return list(itertools.islice((run for turn in turns for run in turn if run is not None), most))
 
 
 def _mean_log_time(mean: physics.Physics, sample: Sample) -> Array:
@@ -193,7 +205,7 @@ def _negative_log_posterior(hyper: Array, pairs: process.Pairs, residuals: Array
     for i, part in enumerate(parts):
         gradient[i] = np.sum(pull * part)
     for j, space in enumerate(process.SPACES):
-        stretched = sum(p for p, (_, _, near) in zip(parts, process.COMPONENTS, strict=True) if space in near)
+        stretched = sum(p for p, (_, near, _) in zip(parts, process.COMPONENTS, strict=True) if space in near)
         gradient[count + j] = 0.5 * np.sum(pull * stretched * pairs.distance[space]) / np.exp(2 * hyper[count + j])
     gradient[-1] = np.sum(np.diag(pull) * noise)
     away = (hyper - process.INITIAL) / process.INITIAL_STD

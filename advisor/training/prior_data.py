@@ -14,7 +14,7 @@ from pathlib import Path
 
 from advisor.errors import ConfigurationError
 from advisor.inventory.catalogue import load_catalogue
-from advisor.prediction.features import GpuNumbers, Setting, gpu_numbers, network_key
+from advisor.prediction.features import GpuNumbers, Setting, gpu_numbers, is_depthwise, network_key
 from advisor.training import nasbench
 from advisor.training.runs import TrainingRun
 
@@ -99,6 +99,7 @@ def _setting(  # noqa: PLR0917
         framework=framework, network=key, parameters=parameters, trainable_share=share, forward_flops=forward,
         training_flops=forward * (3.0 if share > 0.5 else 1.0 + 2.0 * share), layers=float(facts["layers"]),  # noqa: PLR2004
         activation_elements=float(facts["activation_elements"]), input_elements=3.0 * side * side, sequence=False,
+        depthwise=is_depthwise(key),
         precision=precision, batch_size=batch_size, gpus=gpus, nodes=1, train_samples=samples[0],
         validation_samples=samples[1], gpu=_gpu(gpu), allocated_memory_bytes=memory_gb * 1e9, input_side=float(side),
         site=f"{family}/{site or gpu}", study=family, synthetic_input=synthetic,

@@ -9,7 +9,7 @@ that wins nevertheless has earned it.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -46,7 +46,7 @@ class RetrainReport:
 
 
 def retrain(
-    corpus: Sequence[TrainingRun], registry: Registry, *, prior_data_dir: Path | None = None,
+    corpus: Iterable[TrainingRun], registry: Registry, *, prior_data_dir: Path | None = None,
     now: datetime | None = None, promote: bool = True,
 ) -> RetrainReport:  # fmt: skip
     """Fit a new model to prior data and corpus, store it, and promote it if it predicts withheld corpus runs better.
@@ -58,9 +58,16 @@ def retrain(
         ConfigurationError: ``prior_data_dir`` holds no prior data.
     """
     prior_runs = read_prior(prior_data_dir) if prior_data_dir is not None else []
-    mine = aggregate(corpus)
+    corpus_runs = 0
+
+    def counted() -> Iterator[TrainingRun]:
+        nonlocal corpus_runs
+        for corpus_runs, run in enumerate(corpus, 1):  # noqa: B007 (the count outlives the loop)
+            yield run
+
+    mine = aggregate(counted())
     if not mine:
-        return _nothing("the corpus has no run to learn from", len(corpus))
+        return _nothing("the corpus has no run to learn from", corpus_runs)
     current = load_model(registry.promoted())
     version = _new_version(registry, now)
     identity = ModelIdentity(
@@ -84,7 +91,7 @@ def retrain(
     if better and promote:
         stored = registry.promote(version, now)
     return RetrainReport(
-        stored=stored, promoted=better and promote, reason=reason, corpus_runs=len(corpus), settings=len(mine),
+        stored=stored, promoted=better and promote, reason=reason, corpus_runs=corpus_runs, settings=len(mine),
         withheld_runs=sum(run.runs for run in mine), error_promoted=error_old, error_candidate=error_new, scores=scores,
     )  # fmt: skip
 

@@ -83,9 +83,9 @@ def _digits(value: float) -> float:
 
 
 def aggregate(runs: Iterable[TrainingRun]) -> list[TrainingRun]:
-    """One run for each setting: medians over its usable runs, no user and script counting beyond a cap.
+    """One run for each setting: a robust mean of its usable runs, no user and script counting beyond a cap.
 
-    Medians, and a cap for each user, so that a faulty meter or one user's thousand runs cannot carry a setting.
+    Robust, and capped for each user, so that a faulty meter or one user's thousand runs cannot carry a setting.
     """
     groups: dict[tuple[object, ...], dict[tuple[str, str], list[TrainingRun]]] = defaultdict(lambda: defaultdict(list))
     for run in runs:
@@ -93,14 +93,28 @@ def aggregate(runs: Iterable[TrainingRun]) -> list[TrainingRun]:
             mine = groups[setting_key(run.setting)][run.user, run.script_hash]
             if len(mine) < RUNS_PER_USER_AND_SETTING:
                 mine.append(run)
-    return [_median_run([run for runs in by_user.values() for run in runs]) for by_user in groups.values()]
+    return [_typical_run(list(by_user.values())) for by_user in groups.values()]
 
 
-def _median_run(runs: Sequence[TrainingRun]) -> TrainingRun:
+def _typical_run(of_each_script: Sequence[Sequence[TrainingRun]]) -> TrainingRun:
+    """A robust mean over each user's and script's runs, then the median over users and scripts: one voice each."""
+    runs = [run for mine in of_each_script for run in mine]
     if len(runs) == 1:
         return runs[0]
-    medians: dict[str, Any] = {}
+    typical: dict[str, Any] = {}
     for name in MEASURES:
-        values = [value for run in runs if (value := getattr(run, name)) is not None]
-        medians[name] = float(np.median(values)) if values else None
-    return replace(runs[0], **medians, runs=sum(run.runs for run in runs))
+        voices = []
+        for mine in of_each_script:
+            values = [value for run in mine if (value := getattr(run, name)) is not None]
+            if values:
+                voices.append(_robust_mean(values))
+        typical[name] = float(np.median(voices)) if voices else None
+    return replace(runs[0], **typical, runs=sum(run.runs for run in runs))
+
+
+def _robust_mean(values: Sequence[float]) -> float:
+    """The mean of the values within four of their own spreads around the median."""
+    array = np.asarray(values, dtype=np.float64)
+    middle = np.median(array)
+    spread = 1.48 * np.median(np.abs(array - middle))
+    return float(array[np.abs(array - middle) <= 4 * spread + 1e-12 * middle].mean())

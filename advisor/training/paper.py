@@ -1,0 +1,186 @@
+"""The offline regressors of arXiv 2307.05520, whole: features, four models, random search, 5-fold cross-validation.
+
+``python -m advisor.training.paper DATA_FOLDER`` rebuilds the regressors' part of its tables 8 and 9 from the published
+training split, beside its own figures. Stored through skops with a list of trusted types, never as a pickle.
+"""
+
+from __future__ import annotations
+
+import argparse
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import skops.io
+from scipy.stats import loguniform
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+from sklearn.model_selection import KFold, RandomizedSearchCV
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVR
+
+from advisor.errors import ModelError
+from advisor.prediction.features import Array, paper_features
+from advisor.training.prior_data import read_prior
+from advisor.training.runs import TrainingRun
+
+DRAWS = 100
+FOLDS = 5
+TRUSTED_TYPES = ("numpy.dtype",)
+
+# Published cross-validation RMSE on the same rows: power in W, epoch energy and stable epoch energy in kJ.
+PUBLISHED = {
+    "Linear": (28.53, 1.64, 1.80),
+    "Ridge": (28.46, 1.65, 1.81),
+    "Kernel Ridge": (7.50, 0.75, 0.81),
+    "SVM": (12.53, 0.90, 1.00),
+}
+TARGETS: dict[str, Callable[[TrainingRun], float | None]] = {
+    "mean power (W)": lambda run: run.mean_power_w,
+    "epoch energy (kJ)": lambda run: _kilo(run.epoch_energy_j),
+    "epoch energy from the tenth epoch (kJ)": lambda run: _kilo(run.stable_epoch_energy_j),
+}
+
+
+def _kilo(value: float | None) -> float | None:
+    return None if value is None else value / 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperScore:
+    """Cross-validated figures of one regressor on one target, with the published RMSE."""
+
+    regressor: str
+    target: str
+    rmse: float
+    mae: float
+    r2: float
+    published_rmse: float
+
+
+def regressors() -> dict[str, tuple[Any, dict[str, Any]]]:
+    """The four regressors with what the random search draws from."""
+    return {
+        "Linear": (LinearRegression(), {}),
+        "Ridge": (Ridge(), {"ridge__alpha": loguniform(1e-4, 1e3)}),
+        "Kernel Ridge": (
+            KernelRidge(kernel="rbf"),
+            {"kernelridge__alpha": loguniform(1e-6, 1e1), "kernelridge__gamma": loguniform(1e-3, 1e1)},
+        ),
+        "SVM": (
+            SVR(kernel="rbf"),
+            {"svr__C": loguniform(1e-1, 1e4), "svr__gamma": loguniform(1e-3, 1e1), "svr__epsilon": loguniform(1e-3, 1)},
+        ),
+    }
+
+
+def fit_regressor(name: str, features: Array, target: Array, *, draws: int = DRAWS, seed: int = 0) -> Pipeline:
+    """Fit one regressor on standardised features, its hyper-parameters by random search inside these rows only."""
+    estimator, space = regressors()[name]
+    pipeline = make_pipeline(StandardScaler(), estimator)
+    if not space:
+        return pipeline.fit(features, target)
+    folds = KFold(min(FOLDS, len(target)), shuffle=True, random_state=seed)
+    search = RandomizedSearchCV(
+        pipeline, space, n_iter=draws, cv=folds, scoring="neg_root_mean_squared_error", random_state=seed
+    )
+    best: Pipeline = search.fit(features, target).best_estimator_
+    return best
+
+
+def cross_validate(runs: Sequence[TrainingRun], *, draws: int = DRAWS, seed: int = 0) -> list[PaperScore]:
+    """The paper's evaluation: random 5-fold over runs, for each regressor and target.
+
+    Its folds part repeats of one setting, so that it measures memory of settings more than prediction.
+    """
+    features = np.array([paper_features(run.setting) for run in runs])
+    folds = list(KFold(FOLDS, shuffle=True, random_state=seed).split(features))
+    scores = []
+    for place, (target, measure) in enumerate(TARGETS.items()):
+        values = np.array([measure(run) for run in runs], dtype=np.float64)
+        for name in regressors():
+            predicted = np.empty_like(values)
+            for train, test in folds:
+                fitted = fit_regressor(name, features[train], values[train], draws=draws, seed=seed)
+                predicted[test] = fitted.predict(features[test])
+            scores.append(
+                PaperScore(
+                    regressor=name,
+                    target=target,
+                    rmse=float(root_mean_squared_error(values, predicted)),
+                    mae=float(mean_absolute_error(values, predicted)),
+                    r2=float(r2_score(values, predicted)),
+                    published_rmse=PUBLISHED[name][place],
+                )
+            )
+    return scores
+
+
+def green_algorithms_energy_j(tdp_w: float, duration_s: float, *, usage: float = 1.0, memory_gb: float = 0.0) -> float:
+    """Green Algorithms (doi 10.1002/advs.202100707): board limit times usage, and 0.3725 W for each GB of RAM."""
+    return duration_s * (tdp_w * usage + 0.3725 * memory_gb)
+
+
+def mlco2_energy_j(tdp_w: float, duration_s: float) -> float:
+    """MLCO2's estimate: the board limit for the whole duration (arXiv 1910.09700)."""
+    return duration_s * tdp_w
+
+
+def offline_energy_j(mean_power_w: float, duration_s: float) -> float:
+    """The paper's first offline estimator: predicted mean power times expected duration."""
+    return mean_power_w * duration_s
+
+
+def offline_epoch_energy_j(epoch_energy_j: float, epochs: int) -> float:
+    """The paper's second offline estimator: predicted epoch energy times epochs."""
+    return epoch_energy_j * epochs
+
+
+def save_regressor(regressor: Pipeline, path: Path) -> None:
+    """Store a regressor without pickle."""
+    skops.io.dump(regressor, path)
+
+
+def load_regressor(path: Path) -> Pipeline:
+    """Load a stored regressor if it holds nothing but trusted types.
+
+    Raises:
+        ModelError: it holds other types, or is no skops file.
+    """
+    try:
+        unknown = set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED_TYPES)
+        if unknown:
+            raise ModelError(f"{path} holds types that are not trusted: {', '.join(sorted(unknown))}.")
+        loaded: Pipeline = skops.io.load(path, trusted=list(TRUSTED_TYPES))
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as problem:
+        raise ModelError(f"{path} cannot be read as a regressor: {problem}.") from problem
+    return loaded
+
+
+def table(scores: Sequence[PaperScore]) -> str:
+    """The scores beside the published RMSE, as a Markdown table."""
+    lines = ["| target | regressor | RMSE | published RMSE | MAE | R2 |", "|---|---|---|---|---|---|"]
+    lines += [
+        f"| {s.target} | {s.regressor} | {s.rmse:.2f} | {s.published_rmse:.2f} | {s.mae:.2f} | {s.r2:.3f} |"
+        for s in scores
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Rebuild the tables from the folder given on the command line."""
+    parser = argparse.ArgumentParser(description="Rebuild the paper's cross-validation tables.")
+    parser.add_argument("data_dir", type=Path, nargs="?", default=Path("../shared/data"))
+    parser.add_argument("--draws", type=int, default=DRAWS)
+    arguments = parser.parse_args()
+    runs = read_prior(arguments.data_dir, ("delrey",))
+    print(table(cross_validate(runs, draws=arguments.draws)))  # noqa: T201 (a program of its own)
+
+
+if __name__ == "__main__":
+    main()

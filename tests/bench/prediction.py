@@ -1,0 +1,297 @@
+"""Prints every figure of the prediction benchmark: ``python tests/bench/prediction.py [DATA] [--only NAME ...]``.
+
+Each split withholds first and fits then: constants, hyper-parameters and interval widths never see what is tested.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from advisor.prediction.prediction import ModelIdentity
+from advisor.registry import Registry
+from advisor.training.calibration import calibrated
+from advisor.training.evaluation import Judged, judge, pooled
+from advisor.training.fit import fit
+from advisor.training.paper import cross_validate, green_algorithms_energy_j, mlco2_energy_j
+from advisor.training.paper import table as paper_table
+from advisor.training.prior_data import read_prior
+from advisor.training.retrain import retrain
+from advisor.training.runs import TrainingRun, aggregate, setting_key
+
+IDENTITY = ModelIdentity(name="benchmark", version="0", trained_on_runs=0, promoted_at="")
+REPOSITORY = Path(__file__).resolve().parents[2]
+FOLDS = 5
+Group = Callable[[TrainingRun], object]
+
+
+def show(split: str, parts: Sequence[dict[str, Judged]], measures: Iterable[str] = ("power", "time", "energy")) -> None:
+    """Print one row for each measure."""
+    scores = pooled(parts)
+    for measure in measures:
+        if measure in scores:
+            s = scores[measure]
+            print(
+                f"| {split} | {measure} | MAPE {s['mape']:.1%} | median {s['median']:.1%} | RMSE {s['rmse']:.4g} "
+                f"| covers {s['coverage']:.0%} | {s['rows']} rows |",
+                flush=True,
+            )
+
+
+def folds_of(groups: Iterable[object], seed: int = 0) -> list[set[object]]:
+    """Groups dealt into five folds."""
+    names = sorted(set(groups), key=str)
+    random.Random(seed).shuffle(names)  # noqa: S311 (folds, not secrets)
+    return [set(names[i::FOLDS]) for i in range(FOLDS)]
+
+
+def withheld(runs: Sequence[TrainingRun], group: Group, test: Sequence[TrainingRun]) -> list[dict[str, Judged]]:
+    """One fit without each group of the tested runs, judged on them."""
+    parts = []
+    for name in sorted({str(group(run)) for run in test}):
+        model = fit([run for run in runs if str(group(run)) != name], IDENTITY)
+        parts.append(judge(model, [run for run in test if str(group(run)) == name]))
+    return parts
+
+
+def random_folds(runs: Sequence[TrainingRun], tested: Sequence[TrainingRun]) -> None:
+    """Random 5-fold over delrey's runs: memory of settings."""
+    order = list(range(len(tested)))
+    random.Random(0).shuffle(order)  # noqa: S311
+    others = [run for run in runs if run.setting.study != "delrey2024"]
+    parts = []
+    for i in range(FOLDS):
+        test = {order[k] for k in range(i, len(order), FOLDS)}
+        model = fit([*others, *(run for k, run in enumerate(tested) if k not in test)], IDENTITY)
+        parts.append(judge(model, [tested[k] for k in sorted(test)]))
+    show("random 5-fold", parts)
+    floor = defaultdict(list)
+    for run in tested:
+        floor[setting_key(run.setting), run.setting.allocated_memory_bytes].append(
+            (run.mean_power_w, run.epoch_energy_j)
+        )
+    for place, name in enumerate(("power W", "energy J")):
+        squares = [(np.array([v[place] for v in g]) - np.mean([v[place] for v in g])) ** 2 for g in floor.values()]
+        print(f"noise floor (spread of repeats around their own setting's mean), {name}: "
+              f"{np.sqrt(np.mean(np.concatenate(squares))):.4g}")  # fmt: skip
+
+
+def one_setting(runs: Sequence[TrainingRun], tested: Sequence[TrainingRun]) -> None:
+    """Each setting withheld; constants are fitted without its whole fold, then the fold's other settings are added."""
+    parts = []
+    for fold in folds_of(setting_key(run.setting) for run in tested):
+        model = fit([run for run in runs if setting_key(run.setting) not in fold], IDENTITY)
+        mine = [run for run in tested if setting_key(run.setting) in fold]
+        for key in sorted(fold, key=str):
+            known = calibrated(model, [run for run in mine if setting_key(run.setting) != key])
+            parts.append(judge(known, [run for run in mine if setting_key(run.setting) == key]))
+    show("one setting withheld", parts)
+
+
+def after_runs(runs: Sequence[TrainingRun], tested: Sequence[TrainingRun]) -> None:
+    """A GPU withheld, then one and three of its runs (of different settings) added without a refit; five draws."""
+    for count in (0, 1, 3):
+        parts = []
+        for gpu in sorted({run.setting.gpu.name for run in tested}):
+            model = fit([run for run in runs if run.setting.gpu.name != gpu], IDENTITY)
+            mine = [run for run in tested if run.setting.gpu.name == gpu]
+            keys = sorted({setting_key(run.setting) for run in mine}, key=str)
+            for draw in range(FOLDS if count else 1):
+                chosen = random.Random(draw).sample(keys, min(count, len(keys)))  # noqa: S311
+                added = [next(run for run in mine if setting_key(run.setting) == key) for key in chosen]
+                parts.append(judge(calibrated(model, added), [r for r in mine if setting_key(r.setting) not in chosen]))
+        show(f"one GPU withheld, after {count} of its runs", [p for p in parts if len(p["power"].measured)])
+
+
+def studies(light: Sequence[TrainingRun], runs: Sequence[TrainingRun]) -> None:
+    """Whole studies withheld."""
+    for name in ("raphischer", "ecnas", "deepgreen"):
+        mine = [run for run in runs if run.setting.study == name]
+        show(f"{name} withheld", withheld(light, lambda run: run.setting.study, mine))
+
+
+def ranking(runs: Sequence[TrainingRun]) -> None:
+    """Workloads that ran on several GPUs of one study, withheld on all of them: energy lost by the first choice."""
+    by_workload: dict[object, list[TrainingRun]] = defaultdict(list)
+    for run in aggregate(runs):
+        s = run.setting
+        if run.epoch_energy_j and s.study in {"delrey2024", "raphischer"}:
+            samples = f"{s.train_samples:.2g}"
+            by_workload[s.study, s.framework, s.network, s.input_side, s.batch_size, samples].append(run)
+    several = {key: group for key, group in by_workload.items() if len(group) > 1}
+    lost = []
+    for fold in folds_of(several):
+        names = {setting_key(run.setting) for key in fold for run in several[key]}
+        model = fit([run for run in runs if setting_key(run.setting) not in names], IDENTITY)
+        for key in fold:
+            group = several[key]
+            predicted = judge(model, group)["energy"].predicted
+            measured = [(run.epoch_energy_j or 0.0) * run.setting.gpus for run in group]
+            best = int(np.argmin([p * run.setting.gpus for p, run in zip(predicted, group, strict=True)]))
+            lost.append(measured[best] / min(measured) - 1)
+    print(f"GPU ranking: {len(lost)} workloads, energy lost by the first choice {np.mean(lost):.1%} mean, "
+          f"{np.max(lost):.1%} worst, right choice {np.mean(np.array(lost) == 0):.0%}", flush=True)  # fmt: skip
+
+
+def memory(runs: Sequence[TrainingRun]) -> None:
+    """Networks of pepr withheld: GPU memory, and "fits" said of a job that does not, at every usual board size."""
+    tested = [run for run in runs if run.setting.study == "pepr"]
+    parts, wrong, said = [], 0, 0
+    for fold in folds_of(run.setting.network for run in tested):
+        model = fit([run for run in runs if run.setting.network not in fold], IDENTITY)
+        part = judge(model, [run for run in tested if run.setting.network in fold])
+        parts.append(part)
+        judged = part["memory"]
+        for board_gib in (2, 4, 6, 8, 11, 12, 16, 24):
+            fits = judged.high <= board_gib * 2**30
+            said += int(fits.sum())
+            wrong += int((fits & (judged.measured > board_gib * 2**30)).sum())
+    show("pepr, networks withheld", parts, ["memory"])
+    print(f'"fits" (upper end of the interval) said of a job that does not: {wrong} of {said} = {wrong / said:.2%}')
+
+
+def steps(runs: Sequence[TrainingRun]) -> None:
+    """ryujaehun: a GPU withheld, and networks withheld in folds."""
+    tested = [run for run in runs if run.setting.study == "ryujaehun"]
+    for count, name in ((4, "1 to 4 GPUs"), (1, "single GPU")):
+        mine = [run for run in tested if run.setting.gpus <= count]
+        show(f"ryujaehun, one GPU model withheld, {name}", withheld(runs, lambda run: run.setting.gpu.name, mine))
+    parts = []
+    for fold in folds_of(run.setting.network for run in tested):
+        model = fit([run for run in runs if run.setting.network not in fold], IDENTITY)
+        parts.append(judge(model, [run for run in tested if run.setting.network in fold]))
+    show("ryujaehun, networks withheld", parts)
+
+
+def baselines(tested: Sequence[TrainingRun]) -> None:
+    """TDP, Green Algorithms and MLCO2, given the measured duration, which favours them."""
+    power = np.array([run.mean_power_w for run in tested])
+    tdp = np.array([run.setting.gpu.tdp_w for run in tested])
+    energy = np.array([run.epoch_energy_j for run in tested])
+    duration = [run.epoch_duration_s or 0.0 for run in tested]
+    print(
+        f"TDP as power: MAPE {np.mean(np.abs(tdp / power - 1)):.1%}, RMSE {np.sqrt(np.mean((tdp - power) ** 2)):.0f} W"
+    )
+    green = [
+        green_algorithms_energy_j(w, t, memory_gb=r.setting.allocated_memory_bytes / 1e9)
+        for w, t, r in zip(tdp, duration, tested, strict=True)
+    ]
+    lacoste = [mlco2_energy_j(w, t) for w, t in zip(tdp, duration, strict=True)]
+    for name, values in (("Green Algorithms", green), ("MLCO2", lacoste)):
+        print(f"{name}: epoch energy MAPE {np.mean(np.abs(np.array(values) / energy - 1)):.1%}")
+
+
+_FRESH = """
+import resource, sys, time
+started = time.perf_counter()
+sys.path.insert(0, {root!r})
+from pathlib import Path
+from advisor.inspection.workload import Fact, Source, Workload
+from advisor.inventory.model import GpuModel
+from advisor.placement.placement import Placement
+from advisor.prediction.model import load_model
+from advisor.prediction.predictor import predict
+from advisor.registry import Registry
+model = load_model(Registry(Path("nowhere"), Path({root!r}) / "models" / "prior").promoted())
+def fact(value): return Fact(value, Source.OPTION)
+workload = Workload(model_name=fact("ResNet50"), parameters=fact(25600000), forward_flops_per_sample=fact(7.7e9),
+    batch_size=fact(32), train_samples=fact(50000), epochs=fact(10), input_shape=fact((224, 224, 3)))
+def placement(i): return Placement(partition=f"p{{i}}", gres_type=None, gpus=1, nodes=1, memory_bytes=2**34, cpus=4,
+    max_time_s=None, gpu=GpuModel(name=f"GPU {{i}}", architecture="Ampere", cuda_cores=6000 + i, memory_bytes=2**34,
+    memory_bandwidth_bytes_per_s=9e11 + i, tdp_w=300.0, peak_fp32_flops_per_s=2e13 + i))
+predict(workload, [placement(0)], model)
+first = time.perf_counter() - started
+memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+many = [placement(i) for i in range(1000)]
+times = []
+for _ in range(5):
+    at = time.perf_counter(); predict(workload, many, model); times.append(time.perf_counter() - at)
+same = [placement(i % 20) for i in range(1000)]
+at = time.perf_counter(); predict(workload, same, model); few = time.perf_counter() - at
+print(f"load and first prediction {{first:.2f}} s, "
+      f"{{memory:.0f}} MiB; 1,000 placements on 1,000 "
+      f"different GPUs {{1000 * sorted(times)[2]:.0f}} ms, on 20 GPUs {{1000 * few:.0f}} ms")
+"""
+
+
+def speed() -> None:
+    """A fresh process: load, first prediction, a thousand placements."""
+    subprocess.run([sys.executable, "-c", _FRESH.format(root=str(REPOSITORY))], check=True)
+
+
+def million(runs: Sequence[TrainingRun]) -> None:
+    """Retraining on a million synthetic runs: recorded settings with noise, a thousand users and settings."""
+    rng = np.random.default_rng(0)
+    source = [run for run in aggregate(runs) if run.mean_power_w and run.epoch_duration_s]
+    picks = rng.integers(len(source), size=1_000_000)
+    noise = np.exp(rng.normal(0.0, 0.03, size=(1_000_000, 2)))
+    sites = [f"p{i}" for i in range(20)]
+
+    def synthetic() -> Iterable[TrainingRun]:
+        cache: dict[tuple[int, int], TrainingRun] = {}
+        for i, pick in enumerate(picks):
+            run, site = source[pick], i % len(sites)
+            if (pick, site) not in cache:
+                setting = replace(run.setting, site=f"{sites[site]}/{run.setting.gpu.name}", study="corpus")
+                cache[pick, site] = replace(run, setting=setting, runs=1)
+            yield replace(
+                cache[pick, site],
+                mean_power_w=run.mean_power_w * noise[i, 0],
+                epoch_duration_s=run.epoch_duration_s * noise[i, 1],
+                user=f"u{i % 1000}",
+            )
+
+    with tempfile.TemporaryDirectory() as folder:
+        registry = Registry(Path(folder), REPOSITORY / "models" / "prior")
+        started = time.perf_counter()
+        report = retrain(synthetic(), registry)
+        spent = time.perf_counter() - started
+    print(f"retrain on 1,000,000 runs ({report.settings} settings): {spent:.0f} s, "
+          f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB at most; {report.reason}")  # fmt: skip
+
+
+def main() -> None:
+    """Run the named parts, or all of them."""
+    parser = argparse.ArgumentParser(description="Print the figures of the prediction benchmark.")
+    parser.add_argument("data_dir", type=Path, nargs="?", default=REPOSITORY.parent / "shared" / "data")
+    parser.add_argument("--only", nargs="*", default=[])
+    arguments = parser.parse_args()
+    runs = read_prior(arguments.data_dir)
+    light = aggregate(runs)
+    tested = [run for run in runs if run.setting.study == "delrey2024"]
+    parts: dict[str, Callable[[], None]] = {
+        "baselines": lambda: baselines(tested),
+        "random": lambda: random_folds(light, tested),
+        "setting": lambda: one_setting(light, tested),
+        "network": lambda: show("one network withheld", withheld(light, lambda r: r.setting.network, tested)),
+        "gpu": lambda: after_runs(light, tested),
+        "study": lambda: studies(light, runs),
+        "ranking": lambda: ranking(light),
+        "memory": lambda: memory(light),
+        "steps": lambda: steps(light),
+        "speed": speed,
+        "million": lambda: million(runs),
+        "paper": lambda: print(paper_table(cross_validate(tested))),
+    }  # fmt: skip
+    for name, part in parts.items():
+        if not arguments.only or name in arguments.only:
+            started = time.perf_counter()
+            part()
+            print(f"({name}: {time.perf_counter() - started:.0f} s)", flush=True)
+
+
+if __name__ == "__main__":
+    main()
