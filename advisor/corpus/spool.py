@@ -16,8 +16,8 @@ from advisor.submission.ticket import TICKET_SUFFIX
 from advisor.telemetry.trace import TRACE_SUFFIX
 from advisor.units import MIB
 
-# A week of eight GPUs sampled every second is some 500 MB of JSON Lines.
-MAX_TRACE_BYTES = 1024 * MIB
+# Eight GPUs sampled every second for ten days; ten times as much memory is needed to read it.
+MAX_TRACE_BYTES = 512 * MIB
 MAX_TICKET_BYTES = 4 * MIB
 # A header with 64 GPUs and a command line of 128 KiB.
 MAX_HEADER_BYTES = MIB

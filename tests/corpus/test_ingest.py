@@ -522,7 +522,7 @@ def test_things_that_are_no_files(db: Database, spool: Path, run_ingest: Ingest,
         "it is a symbolic link",
         "it is not a regular file",
         "it is not a regular file",
-        "it has 1099511627776 bytes; 1 to 1073741824 are believed",
+        "it has 1099511627776 bytes; 1 to 536870912 are believed",
     ] == reasons(summary)
 
 

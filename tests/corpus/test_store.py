@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from advisor.corpus import schema, store
+from advisor.corpus import rows, schema, store
 from advisor.errors import CorpusError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -171,3 +171,27 @@ def test_file_that_is_no_database_is_refused(path: Path) -> None:
             pass
 
     assert before == path.read_bytes()
+
+
+@pytest.mark.parametrize("version", [1])
+def test_corpus_of_every_version_can_still_be_used(path: Path, version: int) -> None:
+    """A corpus as an earlier program left it is brought up to date and its run is read as it was written."""
+    path.parent.mkdir()
+    text = (REPOSITORY / "tests" / "data" / "corpus" / f"version_{version}.sql").read_text()
+    connection = sqlite3.connect(path)
+    connection.executescript(text)
+    connection.close()
+    with store.writing(path) as db:
+        (run,) = rows.runs(db)
+        epochs = rows.epochs_of(db, run)
+
+    assert ("7", "alice", "COMPLETED", "nvml_counter", 4000.0) == (
+        run.job_id,
+        run.user,
+        run.state,
+        run.energy_source,
+        run.energy_j,
+    )
+    assert 5 == run.workload.epochs.value
+    assert run.predicted is not None
+    assert [0, 1] == [epoch.index for epoch in epochs]
