@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from advisor.corpus import rows
-from advisor.corpus.accounting import AccountedJob
+from advisor.corpus.accounting import AccountedJob, submitted_job
 from advisor.corpus.ask_accounting import ask_accounting
 from advisor.corpus.attempt import build_attempt, unmeasured_run
 from advisor.corpus.belief import JobTicket, NodeTrace, believed_ticket, believed_trace, parsed_trace
@@ -62,6 +62,8 @@ class JobSearch:
             if (job.cluster, job.job_id) not in measured:
                 run = unmeasured_run(job, self._ticket_of(job))
                 found[_identity(run)] = JobRecord(run=run)
+        if not found:
+            found = {_identity(record.run): record for record in self._just_submitted()}
         records = [record for record in found.values() if self.user is None or record.run.user == self.user]
         if not records:
             whose = f" of user {self.user}" if self.user else ""
@@ -109,6 +111,17 @@ class JobSearch:
                     yield believed_trace(entry.path, accounted, uid=self.uid, now_s=self.now_s)
             except TelemetryError as exc:
                 self.remarks.append(f"{entry.path.name} is not believed: {exc}")
+
+    def _just_submitted(self) -> Iterator[JobRecord]:
+        """The caller's own ticket alone: slurmdbd hears of a job some seconds after sbatch has answered."""
+        if not self.settings.spool_dir.is_dir() or not self.job_id.isdecimal():
+            return
+        for path in sorted(self.settings.spool_dir.glob(f"*-{self.job_id}{TICKET_SUFFIX}")):
+            cluster = path.name.removesuffix(f"-{self.job_id}{TICKET_SUFFIX}")
+            ticket = self._ticket(self.settings.spool_dir, cluster, self.job_id, self.uid)
+            if ticket is not None:
+                job = submitted_job(cluster, self.job_id, user=ticket.ticket.user, uid=self.uid)
+                yield JobRecord(run=unmeasured_run(job, ticket))
 
     def _ticket_of(self, job: AccountedJob) -> JobTicket | None:
         job_id = job.shown_id.partition("_")[0].partition("+")[0]

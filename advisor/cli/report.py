@@ -153,7 +153,7 @@ def report_text(run: Run, projection: Projection | None, rates: Rates, currency:
 
 def _headline(run: Run) -> str:
     where = run.partition or ("this machine" if run.local else "no partition")
-    gpus = f"{run.gpus} x {run.gpu_model}" if run.gpus else "no GPU measured"
+    gpus = f"{run.gpus} x {run.gpu_model}" if run.gpus and run.gpu_model else "no GPU measured"
     nodes = f" on {run.nodes} nodes" if run.nodes > 1 else ""
     attempt = f" (requeued {run.restart} times)" if run.restart else ""
     name = printable(run.workload.model_name.value or "unnamed model")

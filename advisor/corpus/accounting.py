@@ -90,6 +90,32 @@ class AccountedJob:
         return self.state not in UNFINISHED_STATES
 
 
+def submitted_job(cluster: str, job_id: str, *, user: str, uid: int) -> AccountedJob:
+    """A job that was submitted and of which accounting has not heard yet."""
+    return AccountedJob(
+        cluster=cluster,
+        job_id=job_id,
+        shown_id=job_id,
+        user=user,
+        uid=uid,
+        account=None,
+        partition=None,
+        state="SUBMITTED",
+        exit_status=None,
+        elapsed_s=0.0,
+        submitted_at=None,
+        started_at=None,
+        ended_at=None,
+        nodes=1,
+        node_list="",
+        cpus=None,
+        memory_bytes=None,
+        gpus=None,
+        max_rss_bytes=None,
+        consumed_energy_j=None,
+    )
+
+
 def is_job_id(text: str) -> bool:
     """Whether a text is a job id as sacct takes it: ``N``, ``N_task`` or ``N+component``."""
     return _JOB_ID.fullmatch(text) is not None

@@ -18,7 +18,7 @@ from tests.real_slurm.cluster import Cluster
 from tests.real_slurm.site import install_site
 
 ROOT = Path(__file__).parents[2]
-READINGS = ROOT / "tests" / "data" / "gpu_readings" / "two_gpus_ramp.jsonl"
+READINGS = ROOT / "tests" / "data" / "gpu_readings" / "one_gpu_steady.jsonl"
 USER = "alice"
 _JOB_TIMEOUT_S = 300.0
 
@@ -95,9 +95,9 @@ def transcript(steps: list[Step], slurm_version: str, folder: Path) -> str:
     parts = [
         "# A whole loop, as it was printed",
         "",
-        f"Written by `python -m tests.real_slurm.whole_loop` on {date}, test cluster with {slurm_version}. Do not",
-        "edit. The cluster's GPUs are device files without a GPU behind them: the training runs on the CPU, and recorded",
-        "readings of two GPUs, made by formula, stand in for NVML. Energy and power below therefore show the path of a",
+        f"Written by `python -m tests.real_slurm.whole_loop` on {date}, test cluster with {slurm_version}.",
+        "Do not edit. The cluster's GPUs are device files without a GPU: the training runs on the CPU, and recorded",
+        "readings of one GPU, made by formula, stand in for NVML. Energy and power below therefore show the path of a",
         "measurement, not the quality of a prediction; such runs are marked `replay` and nothing is learnt from them.",
         "How good predictions are stands in [benchmarks.md](benchmarks.md).",
     ]
