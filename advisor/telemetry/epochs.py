@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 
 from advisor.telemetry.energy import EnergyMeter, Reading, energy_between
 from advisor.telemetry.trace import Epoch
 
 MAX_MARK_BYTES = 4096
+_MOST = 2**53
+_MOST_OPEN = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """One message of the hook. ``kind`` is ``epoch_begin`` or ``epoch_end``; ``epochs`` is how many are wanted."""
+    """One message of the hook.
+
+    ``kind`` is ``epoch_begin`` or ``epoch_end``; ``epochs`` is how many are wanted. ``process`` is the one that sent
+    it: a job may train in several, one after the other, and each counts its phases from 0. ``pass_number`` names a
+    pass over data, of which only its end says whether it was an epoch and which.
+    """
 
     kind: str
     phase: int
@@ -23,6 +29,9 @@ class Mark:
     epochs: int | None = None
     steps: int | None = None
     samples: int | None = None
+    process: int = 0
+    pass_number: int | None = None
+    validation: bool = False
 
 
 def read_mark(message: bytes) -> Mark | None:
@@ -37,13 +46,20 @@ def read_mark(message: bytes) -> Mark | None:
             epochs=plain.get("epochs"),
             steps=plain.get("steps"),
             samples=plain.get("samples"),
+            process=plain.get("process", 0),
+            pass_number=plain.get("pass_number"),
+            validation=plain.get("validation", False),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    counts = (mark.phase, mark.index, mark.epochs or 0, mark.steps or 0, mark.samples or 0)
-    if not all(type(count) is int and count >= 0 for count in counts) or type(mark.time_s) not in {int, float}:
+    counts = (mark.phase, mark.index, mark.process, mark.epochs, mark.steps, mark.samples, mark.pass_number)
+    if not all(count is None or (type(count) is int and 0 <= count <= _MOST) for count in counts):
         return None
-    return mark if math.isfinite(mark.time_s) and mark.kind in {"epoch_begin", "epoch_end"} else None
+    if None in {mark.phase, mark.index, mark.process} or type(mark.validation) is not bool:
+        return None
+    if type(mark.time_s) not in {int, float} or not 0 <= mark.time_s <= _MOST:  # NaN is neither
+        return None
+    return mark if mark.kind in {"epoch_begin", "epoch_end"} else None
 
 
 class EpochLog:
@@ -51,26 +67,37 @@ class EpochLog:
 
     def __init__(self, meter: EnergyMeter) -> None:
         self._meter = meter
-        self._open: dict[tuple[int, int], tuple[Mark, Reading | None]] = {}
+        self._open: dict[tuple[int, ...], tuple[Mark, Reading | None]] = {}
+        self._phases: dict[tuple[int, int], int] = {}
         self.total_epochs: int | None = None
 
     def add(self, mark: Mark) -> Epoch | None:
         """Take a mark, with the meter's last sample taken just after it; the finished epoch on its end mark."""
-        key = (mark.phase, mark.index)
+        key = _key_of(mark)
         if mark.kind == "epoch_begin":
-            self._open = {key: (mark, self._meter.at(mark.time_s))}  # an epoch that was broken off is forgotten
-            self.total_epochs = mark.epochs
+            if mark.pass_number is None:
+                self.total_epochs = mark.epochs
+            self._open[key] = (mark, self._meter.at(mark.time_s))
+            while len(self._open) > _MOST_OPEN:  # epochs that were broken off
+                del self._open[next(iter(self._open))]
             return None
         begun = self._open.pop(key, None)
         if begun is None or mark.time_s < begun[0].time_s:
             return None
         begin, reading = begun
         return Epoch(
-            phase=mark.phase,
+            phase=self._phases.setdefault((mark.process, mark.phase), len(self._phases)),
             index=mark.index,
             started_at=begin.time_s,
             ended_at=mark.time_s,
             steps=mark.steps,
             samples=mark.samples,
             gpu_energy_j=energy_between(reading, self._meter.at(mark.time_s)),
+            validation=mark.validation,
         )
+
+
+def _key_of(mark: Mark) -> tuple[int, ...]:
+    if mark.pass_number is not None:
+        return (mark.process, mark.pass_number)
+    return (mark.process, mark.phase, mark.index)

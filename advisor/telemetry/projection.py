@@ -32,6 +32,9 @@ class Projector:
         """Both projections after ``epoch``; none without GPU energy, a known total, or enough epochs."""
         if epoch.gpu_energy_j is None:
             return ()
+        if epoch.validation:
+            self._add_to_the_last(epoch.gpu_energy_j, epoch.ended_at - epoch.started_at)
+            return ()
         duration_s = epoch.ended_at - epoch.started_at
         self._spent_j += epoch.gpu_energy_j
         self._spent_s += duration_s
@@ -42,6 +45,14 @@ class Projector:
         if total_epochs is None or self._done >= total_epochs or len(self._recent) < _FEWEST:
             return ()
         return self._project(epoch.ended_at, total_epochs - self._done)
+
+    def _add_to_the_last(self, energy_j: float, duration_s: float) -> None:
+        """A validation after an epoch is part of what an epoch costs."""
+        self._spent_j += energy_j
+        self._spent_s += duration_s
+        if self._recent:
+            last_j, last_s = self._recent.pop()
+            self._recent.append((last_j + energy_j, last_s + duration_s))
 
     def _project(self, time_s: float, to_come: int) -> tuple[Projection, ...]:
         energies = [energy_j for energy_j, _duration_s in self._recent]

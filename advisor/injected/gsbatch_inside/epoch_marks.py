@@ -5,7 +5,7 @@ import os
 import socket
 import time
 
-from gsbatch_inside import keras_epochs
+from gsbatch_inside import keras_epochs, torch_epochs, trainer_epochs
 from gsbatch_inside.post_import import when_imported
 
 # Marks that found the sampler's queue full; they are sent before the next one.
@@ -13,7 +13,12 @@ _MOST_WAITING = 64
 
 
 class MarkSender:
-    """Sends marks to the sampler. What cannot be sent is kept for the next time, and in the end forgotten."""
+    """Sends marks to the sampler. What cannot be sent is kept for the next time, and in the end forgotten.
+
+    ``framework_trains`` counts the trainings of frameworks whose own callbacks mark epochs now; while it is not 0, the
+    passes over data mark validation only, and inside an open epoch nothing. ``framework_epoch`` is the last such
+    epoch's (phase, index).
+    """
 
     def __init__(self, path):
         self._path = path
@@ -21,12 +26,31 @@ class MarkSender:
         self._socket.setblocking(False)
         self._waiting = []
         self._pid = os.getpid()
+        self._phases = 0
+        self.framework_trains = 0
+        self.framework_epoch_open = False
+        self.framework_epoch = None
+
+    def new_phase(self):
+        """The number of the next phase: another ``fit``, another optimizer."""
+        self._phases += 1
+        return self._phases - 1
+
+    def begin_framework_epoch(self, phase, index, wanted):
+        """Mark an epoch of a framework's own; ``wanted`` is how many there will be, or None."""
+        self.framework_epoch_open, self.framework_epoch = True, (phase, index)
+        self.send("epoch_begin", phase, index, epochs=wanted)
+
+    def end_framework_epoch(self, phase, index, steps, samples):
+        """Mark its end."""
+        self.framework_epoch_open = False
+        self.send("epoch_end", phase, index, steps=steps, samples=samples)
 
     def send(self, kind, phase, index, **facts):
         """Mark the begin or end of an epoch at this instant; never raises, never waits."""
         if os.getpid() != self._pid:
             return  # a forked worker: the epochs are its parent's
-        mark = dict(facts, kind=kind, phase=phase, index=index, time_s=time.time())
+        mark = dict(facts, kind=kind, phase=phase, index=index, process=self._pid, time_s=time.time())
         self._waiting = self._waiting[-_MOST_WAITING:] + [json.dumps(mark).encode()]
         try:
             while self._waiting:
@@ -43,3 +67,7 @@ def start(path):
             return
     sender = MarkSender(path)
     when_imported("keras", lambda module: keras_epochs.hook(module, sender))
+    torch_epochs.start(sender)
+    for package in ("lightning.pytorch", "pytorch_lightning"):
+        when_imported(package, lambda module: trainer_epochs.hook_lightning(module, module.Callback, sender))
+    when_imported("transformers.trainer", lambda module: trainer_epochs.hook_transformers(module, sender))

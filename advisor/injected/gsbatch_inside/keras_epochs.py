@@ -6,8 +6,6 @@ A callback is added to every ``fit``; each ``fit`` is a phase. Validation at the
 import functools
 import inspect
 
-_PHASES = [0]
-
 
 def hook(keras, sender):
     """Wrap the ``fit`` that ``keras.Model`` inherits, once."""
@@ -26,7 +24,12 @@ def hook(keras, sender):
             args, kwargs = bound.args[1:], bound.kwargs
         except Exception:
             pass  # the call goes on as it was made; its mistakes are Keras's to name
-        return original(self, *args, **kwargs)
+        sender.framework_trains += 1
+        try:
+            return original(self, *args, **kwargs)
+        finally:
+            sender.framework_trains -= 1
+            sender.framework_epoch_open = False
 
     fit._gsbatch_hooked = True
     owner.fit = fit
@@ -89,8 +92,7 @@ def _callback_class(keras, sender):
             self._steps_before = None
 
         def on_train_begin(self, logs=None):
-            self._phase = _PHASES[0]
-            _PHASES[0] += 1
+            self._phase = sender.new_phase()
 
         def on_epoch_begin(self, epoch, logs=None):
             self._guarded(self._begin, epoch)
@@ -101,12 +103,12 @@ def _callback_class(keras, sender):
         def _begin(self, epoch):
             self._steps_before = _optimizer_steps(self.model)
             wanted = (self.params or {}).get("epochs")
-            sender.send("epoch_begin", self._phase, int(epoch), epochs=None if wanted is None else int(wanted))
+            sender.begin_framework_epoch(self._phase, int(epoch), None if wanted is None else int(wanted))
 
         def _end(self, epoch):
             steps = _optimizer_steps(self.model)
             taken = None if steps is None or self._steps_before is None else steps - self._steps_before
-            sender.send("epoch_end", self._phase, int(epoch), steps=taken, samples=self._data.samples)
+            sender.end_framework_epoch(self._phase, int(epoch), taken, self._data.samples)
 
         def _guarded(self, mark, epoch):
             try:
