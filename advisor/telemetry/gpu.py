@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -122,12 +123,11 @@ class ReplayedGpus:
         try:
             lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
             self.gpus = tuple(TracedGpu(**gpu) for gpu in lines[0]["gpus"])
-            self._readings = [
-                (float(line["time_s"]), tuple(gpu_sample_of(gpu) for gpu in line["gpus"])) for line in lines[1:]
-            ]
+            self._times = [float(line["time_s"]) for line in lines[1:]]
+            self._readings = [tuple(gpu_sample_of(gpu) for gpu in line["gpus"]) for line in lines[1:]]
         except (OSError, ValueError, TypeError, KeyError, IndexError, TelemetryError) as exc:
             raise TelemetryError(f"{path} holds no GPU readings: {exc}") from exc
-        if not self._readings or any(len(gpus) != len(self.gpus) for _time_s, gpus in self._readings):
+        if not self._readings or any(len(gpus) != len(self.gpus) for gpus in self._readings):
             raise TelemetryError(f"{path} holds no readings, or not one for each GPU")
         self.note: str | None = f"replayed readings of {path.name}"
         self._clock = clock
@@ -138,5 +138,5 @@ class ReplayedGpus:
         now = self._clock()
         if self._begun is None:
             self._begun = now
-        past = [gpus for time_s, gpus in self._readings if time_s <= now - self._begun]
-        return past[-1] if past else self._readings[0][1]
+        past = bisect.bisect_right(self._times, now - self._begun)
+        return self._readings[max(past - 1, 0)]

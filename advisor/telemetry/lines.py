@@ -32,6 +32,8 @@ _GPU_WIDTH = len(fields(GpuSample))
 _HOST_WIDTH = len(fields(HostSample))
 _WHOLE_GPU_FIELDS = frozenset({3, 5, 6})  # memory, clock and throttle reasons are counts
 _WHOLE_HOST_FIELDS = frozenset({1})
+# Far above any reading: the largest file of a 64-bit system, in bytes or in joules.
+_MOST = 2**63
 
 
 def line_of(record: Record) -> str:
@@ -65,7 +67,10 @@ def record_of(line: str) -> Record:
         return _sample(plain)
     if not isinstance(kind, str) or kind not in _KINDS:
         raise TelemetryError("a line is of no known kind")
-    record: Record = from_plain(_KINDS[kind], plain, where=kind)
+    try:
+        record: Record = from_plain(_KINDS[kind], plain, where=kind)
+    except OverflowError as exc:  # a whole number of hundreds of digits where a float belongs
+        raise TelemetryError("a number is too large") from exc
     return record
 
 
@@ -101,8 +106,12 @@ def _named(kind: type[GpuSample | HostSample], values: object, width: int, whole
 def _number(value: object, *, whole: bool, optional: bool) -> Any:
     if value is None and optional:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise TelemetryError("a reading is no number")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise TelemetryError("a reading is not finite")
+    if abs(value) > _MOST:  # sums and differences of such numbers would no longer be numbers
+        raise TelemetryError("a reading is too large")
     if whole and not isinstance(value, int):
         raise TelemetryError("a count is not whole")
     return value if whole else float(value)

@@ -102,6 +102,8 @@ def _take(parts: _Parts, line: str) -> None:
     elif isinstance(record, TraceHeader) or parts.footer is not None:
         raise TelemetryError("a line stands where none should")
     elif isinstance(record, Sample):
+        if len(record.gpus) != len(parts.header.gpus):
+            raise TelemetryError("a sample is not of the header's GPUs")
         parts.samples.append(record)
     elif isinstance(record, Epoch):
         parts.epochs.append(record)

@@ -18,7 +18,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from advisor import __version__
@@ -32,11 +32,24 @@ from advisor.telemetry.signals import WITNESSED
 from advisor.telemetry.trace import SCHEMA_VERSION, Sample, TraceFooter, TraceHeader
 from advisor.telemetry.trace_file import TraceFile
 
+SHORTEST_GAP_S = 0.05
+# Episodic trainings have thousands of passes a minute; their epochs are written together.
+SHORTEST_FLUSH_S = 1.0
+
 
 class Sampler:
     """Sensors in, trace out; no processes, signals or descriptors here."""
 
-    def __init__(self, gpus: GpuSensor, host: HostSensor, trace: TraceFile, *, budget_j: float | None) -> None:
+    def __init__(
+        self,
+        gpus: GpuSensor,
+        host: HostSensor,
+        trace: TraceFile,
+        *,
+        budget_j: float | None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._clock = clock
         self._gpus = gpus
         self._host = host
         self._trace = trace
@@ -47,10 +60,13 @@ class Sampler:
         self._samples = 0
         self._epochs = 0
         self._rapl_j: float | None = None
+        self._sampled_at = 0.0
+        self._epoch_flushed_at = 0.0
 
     def sample(self) -> None:
         """Read every sensor once."""
-        sample = Sample(time_s=time.time(), gpus=self._gpus.read(), host=self._host.read())
+        sample = Sample(time_s=self._clock(), gpus=self._gpus.read(), host=self._host.read())
+        self._sampled_at = sample.time_s
         self._meter.add(sample)
         host = sample.host
         if host.rapl_package_j is not None:
@@ -60,16 +76,29 @@ class Sampler:
         spent_j, _source = self._meter.counted()
         self._mind_budget(spent_j, "has used")
 
-    def mark(self, mark: Mark) -> None:
-        """Take a mark of the hook; ``sample`` has been called just before."""
+    def take_marks(self, marks: Sequence[Mark]) -> None:
+        """Take marks of the hook, with a sample of their own so that short epochs are measured too.
+
+        Cards renew their readings every 20 to 100 ms: marks that come faster share a sample.
+        """
+        if self._clock() - self._sampled_at >= SHORTEST_GAP_S:
+            self.sample()
+        for mark in marks:
+            self._take(mark)
+
+    def _take(self, mark: Mark) -> None:
         epoch = self._epoch_log.add(mark)
         if epoch is None:
             return
-        self._epochs += 1
+        self._epochs += not epoch.validation
         for projection in self._projector.add(epoch, self._epoch_log.total_epochs):
             self._trace.add(projection)
             self._mind_budget(projection.energy_j, "is projected to use")
-        self._trace.add(epoch, flush=True)
+        now = self._clock()
+        is_due = now - self._epoch_flushed_at >= SHORTEST_FLUSH_S
+        self._trace.add(epoch, flush=is_due)
+        if is_due:
+            self._epoch_flushed_at = now
 
     def flush(self) -> None:
         """Write what is kept."""
@@ -84,7 +113,7 @@ class Sampler:
             totals = self._meter.totals
             self._trace.add(
                 TraceFooter(
-                    ended_at=time.time(),
+                    ended_at=self._clock(),
                     exit_status=int(str(ending["exit_status"])),
                     reason=str(ending["reason"]),
                     energy_source=source,
@@ -153,12 +182,14 @@ def warn(message: str) -> None:
 def main() -> None:
     """Sample until the recorder says how the training ended, or until both are gone."""
     options = _options()
-    # The training's stdin, stdout and terminal are not ours to hold open or to write to.
+    options.spool = options.spool.absolute()
+    readings = options.gpu_readings.absolute() if options.gpu_readings else None
+    # A folder that we stand in could not be unmounted.
     os.chdir("/")
     flush_asked: list[int] = []
     _witness_signals(options.witness, flush_asked)
     try:
-        gpus: GpuSensor = ReplayedGpus(options.gpu_readings) if options.gpu_readings else NvmlGpus(os.environ)
+        gpus: GpuSensor = ReplayedGpus(readings) if readings else NvmlGpus(os.environ)
     except TelemetryError as exc:
         warn(f"the job is not recorded: {exc}")
         sys.exit(exc.exit_status)
@@ -220,9 +251,7 @@ def _take_marks(sampler: Sampler, marks: socket.socket) -> None:
             received.append(marks.recv(MAX_MARK_BYTES))
     found = [mark for mark in map(read_mark, received) if mark is not None]
     if found:
-        sampler.sample()
-    for mark in found:
-        sampler.mark(mark)
+        sampler.take_marks(found)
 
 
 def _witness_signals(witness: int, flush_asked: list[int]) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
+import re
 import resource
 from pathlib import Path
 
@@ -142,3 +145,31 @@ def test_full_disk_leaves_whole_lines_and_goes_on_elsewhere(tmp_path: Path) -> N
     assert first is not None
     assert line_of(header()) + line_of(SAMPLES[0]) == first.read_text(encoding="utf-8")
     assert 1 == len(told)
+
+
+@given(st.data())
+def test_altered_values_are_damage_never_a_traceback(data: st.DataObject) -> None:
+    """A trace lies where its owner can write: any value in it may be of any type and size."""
+    lines = [line_of(header()), *(line_of(sample) for sample in SAMPLES), line_of(EPOCH)]
+    altered = data.draw(st.integers(min_value=0, max_value=len(lines) - 1))
+    spots = [
+        match.span() for match in re.finditer(r'(?<=[:,\[])(-?[\d.]+|null|"[^"]*"|\[\]|true|false)', lines[altered])
+    ]
+    begin, end = data.draw(st.sampled_from(spots))
+    value = data.draw(
+        st.sampled_from(["1e308", "-1", "NaN", "1e999", "9" * 400, "9" * 5000, "[]", "{}", "null", "true", '"x"'])
+    )
+    lines[altered] = lines[altered][:begin] + value + lines[altered][end:]
+
+    with contextlib.suppress(TelemetryError):
+        trace = parse_trace("".join(lines))
+        assert trace.damaged_lines <= len(lines)
+        assert math.isfinite(summarise(trace).gpu_energy_j or 0.0)
+
+
+def test_sample_of_other_gpus_is_damage() -> None:
+    """A reading that no GPU of the header belongs to is counted as damage and left out."""
+    stray = Sample(time_s=1005.0, gpus=(*SAMPLES[0].gpus, *SAMPLES[0].gpus), host=HostSample())
+    trace = parse_trace(line_of(header()) + "".join(line_of(sample) for sample in (*SAMPLES, stray)))
+
+    assert (1, SAMPLES) == (trace.damaged_lines, trace.samples)
