@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from advisor import slurm
 from advisor.cli.job import Job
@@ -25,6 +28,7 @@ from advisor.recommendation.ranking import Rates, rank
 from advisor.recommendation.recommendation import Recommendation
 from advisor.registry import Registry
 from advisor.rendering.picks import Pick, choose_picks
+from advisor.rendering.python_inside import python_inside
 from advisor.rendering.script import ScriptKind, python_words
 from advisor.settings import Settings, data_path
 
@@ -95,8 +99,9 @@ def advise(job: Job) -> Advice:
     settings = job.settings
     workload = find_workload(job)
     if not is_training(workload):
+        why = "".join(f" ({note})" for note in workload.notes)
         raise InspectionError(
-            f"nothing is known of what {job.script.name} trains, so nothing is advised.",
+            f"nothing is known of what {job.script.name} trains, so nothing is advised{why}.",
             hint="Say what is known, for example: --set framework=torch --set parameters=25e6 --set batch_size=64",
         )
     inventory = read_cluster(job)
@@ -115,16 +120,13 @@ def advise(job: Job) -> Advice:
 
 
 def find_workload(job: Job) -> Workload:
-    """The facts of the job's script; a Python script is dry-run where the settings allow it.
+    """The facts of the job's training; a Python script is dry-run where the settings allow it.
 
     Raises:
         UsageError: a stated fact has a mistake.
         ScriptError: there is no interpreter to run the script with.
     """
-    script = None
-    if job.script.kind is ScriptKind.PYTHON and job.script.path is not None:
-        words = python_words(job.script, environment=job.environment, chosen=job.settings.python)
-        script = ScriptToInspect(path=job.script.path, arguments=job.script.arguments, interpreter=words)
+    script = _python_script(job)
     return inspect(
         script,
         options=job.option_facts,
@@ -133,6 +135,24 @@ def find_workload(job: Job) -> Workload:
         environment=job.environment,
         tell=lambda message: say(job.line, message),
     )
+
+
+def _python_script(job: Job) -> ScriptToInspect | None:
+    """The Python script itself, or the one that a batch script plainly starts; None where there is none to look at."""
+    if job.script.kind is ScriptKind.PYTHON and job.script.path is not None:
+        words = python_words(job.script, environment=job.environment, chosen=job.settings.python)
+        return ScriptToInspect(path=job.script.path, arguments=job.script.arguments, interpreter=words)
+    inside = (
+        python_inside(job.script.header.body, job.script.arguments) if job.script.kind is ScriptKind.SHELL else None
+    )
+    if inside is None:
+        return None
+    path = Path(job.line.value("chdir") or os.curdir, inside.script).absolute()
+    interpreter = shutil.which(inside.interpreter[0], path=job.environment.get("PATH", os.defpath))
+    if interpreter is None or not path.is_file():
+        return None
+    words = (str(Path(interpreter).absolute()), *inside.interpreter[1:])
+    return ScriptToInspect(path=path, arguments=inside.arguments, interpreter=words)
 
 
 def read_cluster(job: Job) -> Inventory:

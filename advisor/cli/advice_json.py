@@ -15,6 +15,7 @@ def advice_object(recommendation: Recommendation) -> dict[str, Any]:
     best = recommendation.recommended
     return {
         "workload": _workload(recommendation.workload),
+        "notes": list(recommendation.workload.notes),
         "placements": [_placement(ranked) for ranked in recommendation.ranked],
         "rejected": [
             {"partition": item.partition, "gpu_model": item.gpu_model, "reason": item.reason}
@@ -38,6 +39,7 @@ def _placement(ranked: RankedPlacement) -> dict[str, Any]:
         "partition": placement.partition,
         "gpu_model": placement.gpu.name,
         "gres_type": placement.gres_type,
+        "gpu_note": placement.gpu.note,
         "gpus": placement.gpus,
         "nodes": placement.nodes,
         "memory_bytes": placement.memory_bytes,

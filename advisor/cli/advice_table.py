@@ -38,6 +38,8 @@ def print_advice(
     """
     console = Console(file=file, width=width or _width(file), highlight=False, soft_wrap=False)
     console.print(Text(_headline(recommendation)))
+    for note in recommendation.workload.notes:
+        console.print(Text(printable(f"  note: {note}")))
     shown = list(_without_variants(recommendation.ranked))
     limit = len(shown) if show_all else SHORT_PLACEMENTS
     if shown:

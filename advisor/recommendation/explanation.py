@@ -16,7 +16,7 @@ def explain(prediction: Prediction, best: Prediction, first_choice: Prediction, 
     parts = [f"least {_OBJECTIVE_WORDS[objective]}"] if prediction is best else [_beside(prediction, best)]
     utilisation = prediction.gpu_utilisation
     if utilisation is not None:
-        parts.append(f"GPU about {utilisation.value:.0%} used")
+        parts.append(f"GPU {utilisation.value:.0%} used")
     need = prediction.host_memory_bytes
     surplus_bytes = prediction.placement.memory_bytes - first_choice.placement.memory_bytes
     if surplus_bytes > 0:
@@ -24,7 +24,7 @@ def explain(prediction: Prediction, best: Prediction, first_choice: Prediction, 
     elif surplus_bytes < 0:
         parts.append("less RAM than is safe")
     elif need is not None:
-        parts.append(f"RAM for the {human_memory(need.value)} that it needs")
+        parts.append(f"needs {human_memory(need.value)} of RAM")
     return "; ".join(parts)
 
 
@@ -64,7 +64,7 @@ def _beside(prediction: Prediction, best: Prediction) -> str:
     duration = _times(
         (prediction.duration_s or prediction.epoch_duration_s).value, (best.duration_s or best.epoch_duration_s).value
     )
-    return f"{energy} the energy and {duration} the time of rank 1"
+    return f"{energy} the energy, {duration} the time of rank 1"
 
 
 def _times(value: float, reference: float) -> str:

@@ -85,6 +85,13 @@ def test_without_epochs_figures_are_of_one_epoch_and_say_so() -> None:
     assert "100 kJ" in text
 
 
+def test_what_the_dry_run_noticed_is_shown() -> None:
+    """A figure that rests on an assumption says so."""
+    noted = replace(_recommendation(), workload=replace(WORKLOAD, notes=("2 fits of one network",)))
+
+    assert "  note: 2 fits of one network\n" in _printed(noted)
+
+
 def test_rates_add_their_columns() -> None:
     """3.6 MJ at 0.30 are 0.30 EUR; columns without a value do not appear."""
     rated = _printed(_recommendation(rates=Rates(carbon_intensity_g_per_kwh=360.0, price_per_kwh=3.6)), currency="CHF")

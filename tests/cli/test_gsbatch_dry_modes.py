@@ -117,6 +117,20 @@ def test_what_cannot_be_advised_is_an_error_with_its_own_status(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [("python train.py", "it does not import Keras"), ("python $SCRIPT", "only a Python script can be dry-run")],
+)
+def test_the_training_inside_a_batch_script_is_looked_at(gsbatch: Gsbatch, line: str, said: str) -> None:
+    """Where the line that starts it is plain; else the reader is told to state its facts."""
+    (gsbatch.folder / "job.sh").write_text(f"#!/bin/bash\n{line}\n", encoding="utf-8")
+
+    done = gsbatch("--advise", "job.sh")
+
+    assert 5 == done.returncode
+    assert said in done.stderr
+
+
 def test_a_cluster_without_gpus_is_status_4(gsbatch: Gsbatch) -> None:
     """The message says what is missing and what to try."""
     (gsbatch.folder / "cpu.toml").write_text(

@@ -109,7 +109,7 @@ def test_the_smallest_ram_with_a_margin_comes_first_and_the_rest_stays_beside_it
     assert [16, 32, 64, 9, 16] == [item.prediction.placement.memory_bytes // GIB for item in found.ranked]
     assert "more RAM buys nothing" in found.ranked[1].reason
     assert "less RAM than is safe" in found.ranked[3].reason
-    assert "RAM for the 8 GiB that it needs" in found.ranked[0].reason
+    assert "needs 8 GiB of RAM" in found.ranked[0].reason
     assert () == found.rejections
 
 
@@ -161,8 +161,8 @@ def test_every_rank_has_a_reason_that_compares_it_with_the_best() -> None:
     """A person sees at a glance what the second choice would cost."""
     found = _rank(FAST, FRUGAL)
 
-    assert found.ranked[0].reason.startswith("least energy; GPU about 70% used")
-    assert "3x the energy and 0.11x the time of rank 1" in found.ranked[1].reason
+    assert found.ranked[0].reason.startswith("least energy; GPU 70% used")
+    assert "3x the energy, 0.11x the time of rank 1" in found.ranked[1].reason
 
 
 def test_earlier_rejections_are_kept() -> None:
