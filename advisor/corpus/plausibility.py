@@ -76,7 +76,9 @@ def check_against_accounting(trace: Trace, job: AccountedJob, owner_uid: int) ->
     """
     if job.uid is None or job.uid != owner_uid:
         raise TelemetryError(f"job {job.shown_id} belongs to {job.user} (uid {job.uid}), the file to uid {owner_uid}")
-    if job.gpus is not None and len(trace.header.gpus) > job.gpus:
+    # Replayed readings are of no GPU of this job, and nothing is learnt from them.
+    measured_here = trace.header.gpu_sensor != "replay"
+    if measured_here and job.gpus is not None and len(trace.header.gpus) > job.gpus:
         raise TelemetryError(
             f"{len(trace.header.gpus)} GPUs are measured on one node of a job that was given {job.gpus}"
         )

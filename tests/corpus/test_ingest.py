@@ -452,8 +452,8 @@ def test_readings_that_no_machine_makes(
 
 
 def test_replayed_readings_say_so(db: Database, spool: Path, run_ingest: Ingest) -> None:
-    """Energy of recorded readings that stood in for a GPU is never taken for a measurement."""
-    spooled(spool, made_trace(replace(HEADER, gpu_sensor="replay")))
+    """Energy of recorded readings that stood in for GPUs, however many, is never taken for a measurement."""
+    spooled(spool, made_trace(replace(HEADER, gpu_sensor="replay", gpus=HEADER.gpus * 2)))
     run_ingest(JOB)
 
     assert "replay" == only_run(db).energy_source
