@@ -60,11 +60,17 @@ _TYPICAL_INPUT_ELEMENTS = 150528.0
 _TYPICAL_BATCH_SIZE = 32.0
 _TYPICAL_TRAIN_SAMPLES = 50000.0
 _FLOPS_PER_ACTIVATION = 280.0
-_SEQUENCE_ACTIVATIONS_PER_LAYER_AND_TOKEN = 1.2e4
+_SEQUENCE_ACTIVATIONS = 6.0  # elements for each token and root of (parameters x layers), which goes as width x layers
+_RECOMMENDER_FLOPS = 6.0e6
+_RECOMMENDER_LAYERS = 30.0
 
 HALF = ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16")
 _TENSOR_ARCHITECTURES = ("ampere", "ada", "hopper", "blackwell", "rubin")
-_SEQUENCE_NAMES = re.compile(r"bert|gpt|llama|t5|transformer|mistral|lstm|gru|opt-|bloom|qwen|mamba|falcon|phi|gemma")
+# Short names only as words of their own: "t5" is also in "resnet50".
+_SEQUENCE_NAMES = re.compile(
+    r"bert|gpt|llama|transformer|mistral|lstm|bloom|qwen|mamba|falcon|gemma|seq2seq"
+    r"|(?<![a-z0-9])(?:m?t5|flan|gru|opt|phi|rnn)(?![a-z0-9])"
+)
 _DEPTHWISE = re.compile(
     r"mobilenet|efficientnet|xception|nasnet|ghostnet|convnext|mobilevit|edgenext|shufflenet|fbnet|tinynet"
 )
@@ -196,7 +202,6 @@ def setting_of(workload: Workload, placement: Placement, site: str = "") -> Sett
     gpu, unknown_gpu = gpu_numbers(placement.gpu)
     filled = _filled_facts(workload)
     unknown = [*filled.unknown, *unknown_gpu]
-    accumulation = workload.gradient_accumulation.value or 1
     per_gpu = max(filled.batch_size / max(placement.gpus, 1), 1.0)
     shape = workload.input_shape.value or ()
     return Setting(
@@ -212,7 +217,7 @@ def setting_of(workload: Workload, placement: Placement, site: str = "") -> Sett
         sequence=filled.sequence,
         depthwise=is_depthwise(network_key(workload.model_name.value or "")),
         precision=workload.precision.value or "float32",
-        batch_size=max(per_gpu / accumulation, 1.0) if accumulation > 1 else per_gpu,
+        batch_size=per_gpu,
         gpus=placement.gpus,
         nodes=placement.nodes,
         train_samples=filled.train_samples,
@@ -254,26 +259,32 @@ def _filled_facts(workload: Workload) -> _Filled:
 
     shape = workload.input_shape.value
     name = (workload.model_name.value or "").lower()
-    sequence = bool(_SEQUENCE_NAMES.search(name)) or (
-        shape is not None and len(shape) <= 2 and not _RECOMMENDERS.search(name)  # noqa: PLR2004 (tokens, or tokens x features)
-    )
+    recommender = _RECOMMENDERS.search(name) is not None
+    sequence = not recommender and _is_sequence(workload, name)
     input_elements = known("input_shape", math.prod(shape) if shape else None, _TYPICAL_INPUT_ELEMENTS)
     flops = workload.forward_flops_per_sample.value
-    layers = workload.layers.value
+    layers = float(workload.layers.value or 0)
     parameters = known("parameters", workload.parameters.value, _TYPICAL_PARAMETERS)
     tokens = float(shape[0]) if shape and sequence else 512.0
     flops_guess = 2.0 * parameters * tokens if sequence else max(2.0 * parameters, 120.0 * input_elements)
+    if recommender:
+        # Its parameters are embeddings that are looked up, not multiplied.
+        flops_guess = min(2.0 * parameters, _RECOMMENDER_FLOPS)
     forward = known("forward_flops_per_sample", flops, flops_guess)
     if not layers:
         unknown.append("layers")
-        layers = round(_TYPICAL_LAYERS if not sequence else 150.0 * (parameters / 1e8) ** 0.35)
+        layers = _TYPICAL_LAYERS
+        if recommender:
+            layers = _RECOMMENDER_LAYERS
+        elif sequence:
+            layers = 150.0 * (parameters / 1e8) ** 0.35
     activations = workload.activation_elements.value
     if not activations:
         unknown.append("activation_elements")
         # A sequence model keeps some dozen vectors of its width for each layer and token; a convolutional network's
         # activations follow its FLOPs.
         activations = (
-            int(60.0 * math.sqrt(parameters * layers) * tokens / 10)
+            int(_SEQUENCE_ACTIVATIONS * math.sqrt(parameters * layers) * tokens)
             if sequence
             else int(max(forward / _FLOPS_PER_ACTIVATION, input_elements))
         )
@@ -289,7 +300,7 @@ def _filled_facts(workload: Workload) -> _Filled:
         trainable_share=share,
         forward_flops=forward,
         training_flops=training_flops,
-        layers=float(layers),
+        layers=layers,
         activation_elements=float(activations),
         input_elements=input_elements,
         sequence=sequence,
@@ -300,6 +311,20 @@ def _filled_facts(workload: Workload) -> _Filled:
 def is_depthwise(network: str) -> bool:
     """Whether the name is of a family built on depthwise convolutions, which GPUs run far below their rates."""
     return _DEPTHWISE.search(network) is not None
+
+
+def _is_sequence(workload: Workload, name: str) -> bool:
+    """Whether samples are token sequences: by the model's name, else by what a parameter is used for."""
+    shape = workload.input_shape.value
+    if _SEQUENCE_NAMES.search(name):
+        return True
+    if shape is None or len(shape) > 2:  # noqa: PLR2004 (tokens, or tokens x features)
+        return False
+    flops, parameters = workload.forward_flops_per_sample.value, workload.parameters.value
+    if flops and parameters:
+        # In a sequence each parameter multiplies once a token; in a table of features once a sample.
+        return flops > 6 * parameters
+    return len(shape) == 2  # noqa: PLR2004
 
 
 def network_key(name: str) -> str:

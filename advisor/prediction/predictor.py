@@ -188,11 +188,18 @@ def _confidence(energy_half_width: float, novelty_name: str, setting: Setting) -
 
 
 def with_runs(
-    model: PredictionModel, settings: Sequence[Setting], log_time_s: Array, power_w: Array, runs: Array
+    model: PredictionModel,
+    settings: Sequence[Setting],
+    *,
+    log_time_s: Array,
+    power_w: Array,
+    runs: Array,
+    log_memory: Array | None = None,
 ) -> PredictionModel:
     """The model with measured runs added to what its processes know, nothing refitted: calibration from few runs.
 
-    ``log_time_s`` is the logarithm of the epoch duration, ``power_w`` the mean power of one GPU; NaN: not measured.
+    ``log_time_s`` is the logarithm of the epoch duration, ``power_w`` the mean power of one GPU, ``log_memory`` the
+    logarithm of its peak memory in bytes; NaN: not measured.
     """
     table = tabulate(settings)
     mean = physics.evaluate(model.parameters, table)
@@ -203,8 +210,14 @@ def with_runs(
     )
     timed = np.flatnonzero(np.isfinite(time_left))
     powered = np.flatnonzero(np.isfinite(power_w))
+    memory = model.memory
+    if log_memory is not None:
+        memory_left = log_memory - log_gpu_memory(model.memory_parameters, table)
+        held = np.flatnonzero(np.isfinite(memory_left))
+        memory = memory.extended(rows.take(held), memory_left[held], runs[held])
     return replace(
         model,
+        memory=memory,
         time=model.time.extended(rows.take(timed), time_left[timed], runs[timed]),
         power=model.power.extended(rows.take(powered), power_left[powered], runs[powered]),
     )

@@ -27,7 +27,8 @@ def calibrated(model: PredictionModel, runs: Sequence[TrainingRun]) -> Predictio
     return with_runs(
         model,
         [run.setting for run in mine],
-        np.log([run.epoch_duration_s or np.nan for run in mine]),
-        np.array([run.mean_power_w or np.nan for run in mine]),
-        np.array([float(run.runs) for run in mine]),
+        log_time_s=np.log([run.epoch_duration_s or np.nan for run in mine]),
+        power_w=np.array([run.mean_power_w or np.nan for run in mine]),
+        runs=np.array([float(run.runs) for run in mine]),
+        log_memory=np.log([run.gpu_memory_bytes or np.nan for run in mine]),
     )

@@ -23,7 +23,7 @@ from advisor.prediction.features import Array, Table, tabulate
 from advisor.prediction.memory import MEMORY_PRIOR_MEAN, MEMORY_PRIOR_STD, host_memory_bytes, log_gpu_memory
 from advisor.prediction.model import PredictionModel
 from advisor.prediction.prediction import ModelIdentity
-from advisor.prediction.predictor import power_logit
+from advisor.prediction.predictor import POWER_CEILING, power_logit
 from advisor.training.conformal import interval_widths
 from advisor.training.runs import TrainingRun, aggregate
 
@@ -34,6 +34,8 @@ _ROUNDS = 2
 _TRIALS = 40
 _ROBUST_SCALE = 3.0  # whitened residuals beyond this many standard deviations pull linearly, not quadratically
 _JITTER = 1e-8
+_LEAST_NOISE = 0.005
+_TYPICAL_NOISE = 0.03  # of repeats, where there are none
 _UTILISATION_FALLBACK = (0.0, 1.0, 1.0)
 _HOST_MEMORY_FALLBACK = (0.0, 0.7)  # log ratio to the rule: a factor of two either way until runs say better
 _FEW = 5
@@ -88,12 +90,15 @@ def fit(runs: Sequence[TrainingRun], identity: ModelIdentity, seed: int = 0) -> 
     chosen = thin(aggregate(runs), seed)
     sample = sample_of(chosen)
     parameters = physics.PRIOR_MEAN.copy()
-    hyper_time, hyper_power = process.INITIAL.copy(), process.INITIAL.copy()
+    hyper_time, hyper_power = process.INITIAL.copy(), process.INITIAL_POWER.copy()
+    hyper_time[-1], hyper_power[-1] = _log_noise(chosen, sample)
     for _ in range(_ROUNDS):
         parameters = _fit_parameters(parameters, sample, hyper_time, hyper_power)
         rows, time_left, power_left = _residuals(parameters, sample)
-        hyper_time = tune(hyper_time, rows.take(sample.time.which), time_left, sample.time.runs)
-        hyper_power = tune(hyper_power, rows.take(sample.power.which), power_left, sample.power.runs)
+        hyper_time = tune(hyper_time, process.INITIAL, rows.take(sample.time.which), time_left, sample.time.runs)
+        hyper_power = tune(
+            hyper_power, process.INITIAL_POWER, rows.take(sample.power.which), power_left, sample.power.runs
+        )
     memory_parameters, memory = _fit_memory(sample, rows)
     time = process.condition(hyper_time, rows.take(sample.time.which), time_left, sample.time.runs)
     power = process.condition(hyper_power, rows.take(sample.power.which), power_left, sample.power.runs)
@@ -108,6 +113,19 @@ def fit(runs: Sequence[TrainingRun], identity: ModelIdentity, seed: int = 0) -> 
         memory=memory,
         widths=interval_widths(time, sample.time.which, power, sample.power.which, memory),
     )
+
+
+def _log_noise(runs: Sequence[TrainingRun], sample: Sample) -> tuple[float, float]:
+    """Log standard deviations that repeats of one setting have: of log time, and of power's logit."""
+    time = [run.time_spread for run in runs if run.time_spread]
+    share = _column([run.mean_power_w for run in runs]) / sample.table.tdp_w
+    slope = 1 - np.clip(share, 0.05, POWER_CEILING - 0.1) / POWER_CEILING  # d log power / d logit
+    power = [run.power_spread / s for run, s in zip(runs, slope.tolist(), strict=True) if run.power_spread]
+    return _log_size(time), _log_size(power)
+
+
+def _log_size(spreads: Sequence[float]) -> float:
+    return float(np.log(max(np.sqrt(np.mean(np.square(spreads))), _LEAST_NOISE) if spreads else _TYPICAL_NOISE))
 
 
 def thin(runs: Sequence[TrainingRun], seed: int) -> list[TrainingRun]:
@@ -173,20 +191,22 @@ def _whitening(hyper: Array, rows: process.Rows, runs: Array) -> Array:
     return np.asarray(np.linalg.inv(np.linalg.cholesky(covariance)))
 
 
-def tune(hyper: Array, rows: process.Rows, residuals: Array, runs: Array) -> Array:
-    """The hyper-parameters that maximise the marginal likelihood of residuals, under their prior."""
+def tune(hyper: Array, start: Array, rows: process.Rows, residuals: Array, runs: Array) -> Array:
+    """The hyper-parameters that maximise the marginal likelihood of residuals, under their prior around ``start``."""
     if not len(rows):
         return hyper
     pairs = process.pairs_of(rows, rows)
 
     def objective(trial: Array) -> tuple[float, Array]:
-        return _negative_log_posterior(trial, pairs, residuals, runs)
+        return _negative_log_posterior(trial, start, pairs, residuals, runs)
 
     found = minimize(objective, hyper, jac=True, method="L-BFGS-B", options={"maxiter": _TRIALS})
     return np.asarray(found.x, dtype=np.float64)
 
 
-def _negative_log_posterior(hyper: Array, pairs: process.Pairs, residuals: Array, runs: Array) -> tuple[float, Array]:
+def _negative_log_posterior(
+    hyper: Array, start: Array, pairs: process.Pairs, residuals: Array, runs: Array
+) -> tuple[float, Array]:
     parts, _ = process.parts(hyper, pairs)
     noise = process.noise_variance(hyper, runs)
     covariance = np.sum(parts, axis=0)
@@ -207,8 +227,8 @@ def _negative_log_posterior(hyper: Array, pairs: process.Pairs, residuals: Array
     for j, space in enumerate(process.SPACES):
         stretched = sum(p for p, (_, near, _) in zip(parts, process.COMPONENTS, strict=True) if space in near)
         gradient[count + j] = 0.5 * np.sum(pull * stretched * pairs.distance[space]) / np.exp(2 * hyper[count + j])
-    gradient[-1] = np.sum(np.diag(pull) * noise)
-    away = (hyper - process.INITIAL) / process.INITIAL_STD
+    gradient[-1] = 0.0  # measured from repeats, not tuned
+    away = (hyper - start) / process.INITIAL_STD
     return float(value + 0.5 * away @ away), gradient + away / process.INITIAL_STD
 
 
@@ -222,7 +242,7 @@ def _fit_memory(sample: Sample, rows: process.Rows) -> tuple[Array, process.Fitt
 
     parameters = np.asarray(least_squares(residuals, MEMORY_PRIOR_MEAN, loss="soft_l1", f_scale=2.0).x)
     left = target.values - log_gpu_memory(parameters, sample.table)[target.which]
-    hyper = tune(process.INITIAL.copy(), mine, left, target.runs)
+    hyper = tune(process.INITIAL.copy(), process.INITIAL, mine, left, target.runs)
     return parameters, process.condition(hyper, mine, left, target.runs)
 
 

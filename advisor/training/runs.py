@@ -14,6 +14,7 @@ from advisor.prediction.features import Setting
 
 # One user or one script may weigh no more than this many runs of one setting, and this share of all settings.
 RUNS_PER_USER_AND_SETTING = 20
+_REPEATS_FOR_A_SPREAD = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +22,7 @@ class TrainingRun:
     """One measured run. Power and energy are of one GPU; a value that was not measured is None.
 
     ``setting.site`` names the machine kind that the run shares its host with. ``runs`` is how many measured runs this
-    one stands for, ``spread_*`` the standard deviation of the logarithm over them.
+    one stands for; the spreads are the standard deviations of log duration and log power over them.
     """
 
     setting: Setting
@@ -35,6 +36,8 @@ class TrainingRun:
     user: str = ""
     script_hash: str = ""
     runs: int = 1
+    time_spread: float | None = None
+    power_spread: float | None = None
 
     @property
     def epoch_energy_j(self) -> float | None:
@@ -109,7 +112,18 @@ def _typical_run(of_each_script: Sequence[Sequence[TrainingRun]]) -> TrainingRun
             if values:
                 voices.append(_robust_mean(values))
         typical[name] = float(np.median(voices)) if voices else None
-    return replace(runs[0], **typical, runs=sum(run.runs for run in runs))
+    return replace(
+        runs[0],
+        **typical,
+        runs=sum(run.runs for run in runs),
+        time_spread=_log_spread([run.epoch_duration_s or run.step_duration_s for run in runs]),
+        power_spread=_log_spread([run.mean_power_w for run in runs]),
+    )
+
+
+def _log_spread(values: Sequence[float | None]) -> float | None:
+    logs = [math.log(value) for value in values if value is not None]
+    return float(np.std(logs, ddof=1)) if len(logs) >= _REPEATS_FOR_A_SPREAD else None
 
 
 def _robust_mean(values: Sequence[float]) -> float:

@@ -162,7 +162,9 @@ def test_one_run_pulls_its_partition_and_narrows_it(prior: PredictionModel) -> N
     setting = setting_of(workload(**RESNET50), asked, site="hopper/NVIDIA H100 80GB HBM3")
     setting = replace(setting, site=f"hopper/{asked.gpu.name}")
 
-    calibrated = with_runs(prior, [setting], np.log([measured_s]), np.array([400.0]), np.array([1.0]))
+    calibrated = with_runs(
+        prior, [setting], log_time_s=np.log([measured_s]), power_w=np.array([400.0]), runs=np.array([1.0])
+    )
     (after,) = predict(workload(**RESNET50), [asked], calibrated)
     (other,) = predict(workload(**{**RESNET50, "batch_size": 32}), [asked], calibrated)
     (other_before,) = predict(workload(**{**RESNET50, "batch_size": 32}), [asked], prior)
