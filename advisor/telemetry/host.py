@@ -16,7 +16,10 @@ class HostSensor:
     """CPU time and memory of a process with all its descendants. RAPL is of the whole node, never of the job alone."""
 
     def __init__(self, root_pid: int, rapl_folder: Path = RAPL_FOLDER) -> None:
-        self._root_pid = root_pid
+        try:
+            self._root: psutil.Process | None = psutil.Process(root_pid)
+        except psutil.Error:  # it has ended already
+            self._root = None
         self._rapl = [zone for zone in (_open_zone(path) for path in sorted(rapl_folder.glob("intel-rapl:*"))) if zone]
         self.note = None if self._rapl else "RAPL cannot be read: host energy is absent"
 
@@ -42,10 +45,18 @@ class HostSensor:
             rapl_dram_j=round(sum(dram), 3) if dram else None,
         )
 
-    def _processes(self) -> list[psutil.Process]:
+    def is_alive(self) -> bool:
+        """Whether the process still runs: not a later one of its number, and not a zombie that nobody waits for."""
         try:
-            root = psutil.Process(self._root_pid)
-            return [root, *root.children(recursive=True)]
+            return self._root is not None and self._root.is_running() and self._root.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+
+    def _processes(self) -> list[psutil.Process]:
+        if self._root is None:
+            return []
+        try:
+            return [self._root, *self._root.children(recursive=True)]
         except psutil.Error:
             return []
 

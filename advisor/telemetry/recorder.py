@@ -18,6 +18,7 @@ import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 from advisor.telemetry.signals import WITNESSED, exit_status_of
 
@@ -27,7 +28,7 @@ _WITNESS_S = 0.1
 # How long a trace may take to be closed after the command has ended, on a slow shared file system.
 _CLOSING_S = 20.0
 _SI_KERNEL = 128
-_NOT_FOUND, _NOT_EXECUTABLE = 127, 126
+_USAGE, _NOT_EXECUTABLE, _NOT_FOUND = 2, 126, 127
 
 
 class _Witness:
@@ -57,12 +58,22 @@ class _Witness:
                 self._heard.append((int(heard), float(at)))
 
 
+class _Parser(argparse.ArgumentParser):
+    """Raises where its base would end the process, with a training still to be run."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(message)
+
+
 def main() -> None:
     """Run the command, recorded; exit with its status."""
-    options = _options(sys.argv[1:])
+    try:
+        options = _options(sys.argv[1:])
+    except ValueError as exc:
+        _run_plainly(sys.argv[1:], str(exc))
     unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {*WITNESSED, signal.SIGCHLD})
     marks, marks_path = _marks_socket()
-    training = _start(options.command, _environment(os.environ, marks_path), unblocked)
+    training = _start(options.command, marks_path, unblocked)
     sampler, control, witness = _start_sampler(options, training, marks)
     if marks is not None:
         marks.close()
@@ -71,6 +82,22 @@ def main() -> None:
         _close_trace(sampler, control, status, reason)
     _remove(marks_path)
     os._exit(status)
+
+
+def _run_plainly(arguments: Sequence[str], why: str) -> NoReturn:
+    """Become the command that stands after ``--``: whatever is wrong with the recording is no reason not to train."""
+    _warn(f"the job is not recorded: {why}")
+    command = list(arguments[arguments.index("--") + 1 :]) if "--" in arguments else []
+    if not command:
+        _warn("no command after --")
+        os._exit(_USAGE)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    try:
+        os.execvp(command[0], command)  # noqa: S606 (no shell is the point)
+    except OSError as exc:
+        _warn(f"{command[0]}: {exc.strerror}")
+        os._exit(_NOT_FOUND if exc.errno == errno.ENOENT else _NOT_EXECUTABLE)
 
 
 def _wait(training: int, witness: _Witness | None) -> tuple[int, str]:
@@ -93,18 +120,19 @@ def _wait(training: int, witness: _Witness | None) -> tuple[int, str]:
             continue
 
 
-def _start(command: Sequence[str], environment: Mapping[str, str], unblocked: set[int | signal.Signals]) -> int:
+def _start(command: Sequence[str], marks_path: str | None, unblocked: set[int | signal.Signals]) -> int:
     """Start the training as the shell would; Python's own changes to signals are undone."""
     try:
         return os.posix_spawnp(
             command[0],
             list(command),
-            environment,
+            _environment(os.environ, marks_path),
             setsigmask=unblocked,
             setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
         )
     except OSError as exc:
         _warn(f"{command[0]}: {exc.strerror}")
+        _remove(marks_path)
         os._exit(_NOT_FOUND if exc.errno == errno.ENOENT else _NOT_EXECUTABLE)
 
 
@@ -170,13 +198,17 @@ def _marks_socket() -> tuple[socket.socket | None, str | None]:
     """A datagram socket in a folder of the user's own: writing to it never blocks and never signals the training."""
     folder = os.path.join(os.environ.get("TMPDIR") or "/tmp", f"gsbatch-{os.getpid()}-{os.urandom(4).hex()}")  # noqa: S108 (made 0700 below)
     path = os.path.join(folder, "marks")
-    marks = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        marks = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    except OSError:
+        return None, None
     try:
         os.mkdir(folder, 0o700)
         marks.bind(path)
     except OSError:  # no space, or a path too long for a socket: the run counts as one epoch
         marks.close()
-        return None, path
+        _remove(path)
+        return None, None
     return marks, path
 
 
@@ -208,7 +240,7 @@ def _warn(message: str) -> None:
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="gsbatch-recorder", description=__doc__, allow_abbrev=False)
+    parser = _Parser(prog="gsbatch-recorder", description=__doc__, allow_abbrev=False)
     parser.add_argument("--spool", required=True, help="folder for the trace")
     parser.add_argument("--ticket", help="id of the submission's ticket, kept in the trace")
     parser.add_argument("--interval", type=float, default=1.0, help="seconds between samples (default 1)")

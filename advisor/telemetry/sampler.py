@@ -208,13 +208,13 @@ def main() -> None:
     sampler = Sampler(gpus, host, trace, budget_j=options.energy_budget)
     sampler.sample()
     sampler.flush()
-    ending = _sample_until_the_end(sampler, options, flush_asked)
+    ending = _sample_until_the_end(sampler, host, options, flush_asked)
     sampler.sample()
     sampler.close(ending)
 
 
 def _sample_until_the_end(
-    sampler: Sampler, options: argparse.Namespace, flush_asked: list[int]
+    sampler: Sampler, host: HostSensor, options: argparse.Namespace, flush_asked: list[int]
 ) -> Mapping[str, object] | None:
     marks = socket.socket(fileno=options.marks)
     marks.setblocking(False)
@@ -236,11 +236,21 @@ def _sample_until_the_end(
                 return dict(json.loads(told))
             if not piece:
                 watched.remove(options.control)  # the recorder was killed; the training may go on
-        if options.control not in watched and not _is_alive(options.training_pid):
+        if options.control not in watched and not host.is_alive():
+            _remove_socket(marks)
             return None
         if time.monotonic() >= next_at:
             sampler.sample()
             next_at = max(next_at + options.interval, time.monotonic())
+
+
+def _remove_socket(marks: socket.socket) -> None:
+    """Do what the recorder can no longer do: it made the socket in a folder of its own."""
+    path = marks.getsockname()
+    if isinstance(path, str) and path:
+        with contextlib.suppress(OSError):
+            Path(path).unlink()
+            Path(path).parent.rmdir()
 
 
 def _take_marks(sampler: Sampler, marks: socket.socket) -> None:
@@ -266,16 +276,6 @@ def _witness_signals(witness: int, flush_asked: list[int]) -> None:
     for number in WITNESSED:
         signal.signal(number, tell)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, WITNESSED)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # the pid is another's by now
-        return False
-    return True
 
 
 def _count(environment: Mapping[str, str], name: str, default: int) -> int:

@@ -145,6 +145,46 @@ def test_training_outlives_its_sampler(start: Start, spool: Path) -> None:
     assert "77" == trace.header.job_id
 
 
+def test_training_outlives_its_recorder(
+    start: Start, spool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill -9 of the recorder harms nobody: the training goes on, the sampler with it, and nothing is left behind."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    job = start("sh", "-c", "sleep 2; echo done > finished")
+    sampler = _wait_for_sampler(job.pid)
+    job.kill()
+    job.communicate(timeout=60)
+    sampler.wait(timeout=30)
+
+    assert (tmp_path / "finished").exists()
+    assert [] == list(temporary.iterdir())
+    trace = trace_in(spool)
+    assert trace.footer is None
+    assert trace.samples[-1].time_s - trace.samples[0].time_s > 1.5
+
+
+def test_bad_option_costs_the_record_not_the_training(start: Start, spool: Path) -> None:
+    """A batch script of another version may name an option that this recorder does not know."""
+    done = start("sh", "-c", "echo out; exit 6", options=("--no-such-option", "3"))
+    out, err = done.communicate(timeout=60)
+
+    assert (6, "out\n") == (done.returncode, out)
+    assert 1 == len(err.splitlines())
+    assert "--no-such-option" in err
+    assert not spool.exists()
+
+
+def test_missing_readings_cost_the_record_not_the_training(start: Start) -> None:
+    """Readings that cannot be replayed leave one line and the training's status."""
+    done = start("sh", "-c", "exit 4", options=("--gpu-readings", "no-such-file"))
+    _out, err = done.communicate(timeout=60)
+
+    assert 4 == done.returncode
+    assert 1 == len(err.splitlines())
+
+
 def test_trace_is_private(start: Start, spool: Path) -> None:
     """Other users of a shared file system do not read what was run."""
     start("true").communicate(timeout=60)
@@ -179,15 +219,15 @@ def test_replayed_gpus_stand_in_for_nvml(start: Start, spool: Path) -> None:
     assert summarise(trace).gpu_energy_j == trace.footer.gpu_energy_counter_j
 
 
-def test_nothing_is_left_in_the_temporary_folder(start: Start, tmp_path: Path) -> None:
-    """The hook's socket goes with the job."""
+@pytest.mark.parametrize("command", [("true",), ("no-such-program",)])
+def test_nothing_is_left_in_the_temporary_folder(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """The hook's socket goes with the job, even with one that never began."""
     temporary = tmp_path / "tmp"
     temporary.mkdir()
-    os.environ["TMPDIR"] = str(temporary)
-    try:
-        start("true").communicate(timeout=60)
-    finally:
-        del os.environ["TMPDIR"]
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    start(*command).communicate(timeout=60)
 
     assert [] == list(temporary.iterdir())
 

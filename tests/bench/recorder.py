@@ -1,0 +1,247 @@
+"""What the recorder costs and keeps: seconds added, step time, the sampler's own CPU and memory, trace size, statuses.
+
+    python -m tests.bench.recorder [--runs 20] [--minutes 10] [--torch-python PYTHON] [--only NAME]
+
+Prints Markdown. Every comparison runs side by side, in turn, because the machine is shared. GPUs are replayed: what
+asking a real card costs is not in these figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import platform
+import resource
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+
+import psutil
+
+from advisor.telemetry.gpu import ReplayedGpus
+from advisor.telemetry.host import HostSensor
+from advisor.telemetry.reading import parse_trace
+from advisor.telemetry.sampler import Sampler, header_of
+from advisor.telemetry.trace_file import TraceFile
+
+ENDINGS = {
+    "exit 3": (["sh", "-c", "exit 3"], 3),
+    "sys.exit(0)": ([sys.executable, "-c", "import sys; sys.exit(0)"], 0),
+    "os._exit(7)": ([sys.executable, "-c", "import os; os._exit(7)"], 7),
+    "uncaught exception": ([sys.executable, "-c", "raise ValueError"], 1),
+    "SIGTERM of itself": (["sh", "-c", "kill -TERM $$"], 143),
+    "SIGKILL of itself": (["sh", "-c", "kill -KILL $$"], 137),
+    "SIGSEGV of itself": (["sh", "-c", "kill -SEGV $$"], 139),
+}
+KERAS_STEPS = """
+import time, numpy as np, keras
+x, y = np.random.rand(6400, 64).astype("float32"), np.random.rand(6400, 1).astype("float32")
+model = keras.Sequential([keras.layers.Input((64,)), keras.layers.Dense(256, activation="relu"), keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+model.fit(x, y, batch_size=32, epochs=2, verbose=0)
+begun = time.perf_counter()
+model.fit(x, y, batch_size=32, epochs=10, verbose=0)
+print((time.perf_counter() - begun) / 2000 * 1e6)
+"""
+TORCH_STEPS = """
+import time, torch
+from torch.utils.data import DataLoader, TensorDataset
+torch.set_num_threads(1)
+data = TensorDataset(torch.rand(6400, 256), torch.rand(6400, 1))
+model = torch.nn.Sequential(torch.nn.Linear(256, 1024), torch.nn.ReLU(), torch.nn.Linear(1024, 1))
+optimizer, loader = torch.optim.SGD(model.parameters(), lr=0.1), DataLoader(data, batch_size=32)
+for epoch in range(6):
+    if epoch == 1: begun = time.perf_counter()
+    for x, y in loader:
+        loss = ((model(x) - y) ** 2).mean(); optimizer.zero_grad(); loss.backward(); optimizer.step()
+print((time.perf_counter() - begun) / 1000 * 1e6)
+"""
+
+
+def recorded(spool: Path, command: list[str], *options: str) -> list[str]:
+    """The command under the recorder, as a generated batch script calls it."""
+    recorder = [sys.executable, "-I", "-m", "advisor.telemetry.recorder", "--spool", str(spool), *options]
+    return [*recorder, "--", *command]
+
+
+def trace_of(spool: Path) -> tuple[Path, str]:
+    """The newest trace of a spool folder and its text."""
+    path = max(spool.glob("*.trace.jsonl"), key=lambda found: found.stat().st_mtime_ns)
+    return path, path.read_text(encoding="utf-8")
+
+
+def endings(spool: Path, _options: argparse.Namespace) -> None:
+    """Exit statuses with and without the recorder, and what the trace says."""
+    print("| the training ends by | plain | recorded | trace closed with |\n|---|---|---|---|")
+    for name, (command, expected) in ENDINGS.items():
+        plain = subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode
+        plain = 128 - plain if plain < 0 else plain
+        ours = subprocess.run(recorded(spool, command), check=False, stderr=subprocess.DEVNULL).returncode
+        footer = parse_trace(trace_of(spool)[1]).footer
+        closed = "not closed" if footer is None else f"{footer.exit_status}, {footer.reason}"
+        wrong = "" if plain == ours == expected else " (WRONG)"
+        print(f"| `{name}` | {plain} | {ours}{wrong} | {closed} |")
+    job = subprocess.Popen(recorded(spool, ["sleep", "40"]), stderr=subprocess.DEVNULL, start_new_session=True)
+    time.sleep(3.0)
+    training = [child for child in psutil.Process(job.pid).children() if child.name() == "sleep"]
+    job.send_signal(signal.SIGTERM)
+    status = job.wait(timeout=30)
+    footer = parse_trace(trace_of(spool)[1]).footer
+    left = "child left running" if any(child.is_running() for child in training) else "child ended"
+    closed = "not closed" if footer is None else f"{footer.exit_status}, {footer.reason}"
+    print(f"| SIGTERM to the wrapper around `sleep 40` | 143 | {status} ({left}) | {closed} |")
+
+
+def added_seconds(spool: Path, options: argparse.Namespace) -> None:
+    """Wall seconds of ``true``, with and without, and the CPU seconds, which a busy machine does not stretch."""
+    seconds: dict[str, list[float]] = {"true": [], "true, recorded": []}
+    cpu: dict[str, list[float]] = {name: [] for name in seconds}
+    commands = {"true": ["true"], "true, recorded": recorded(spool, ["true"])}
+    for _ in range(options.runs + 1):
+        for name, command in commands.items():
+            begun, cpu_begun = time.perf_counter(), _children_cpu_s()
+            subprocess.run(command, check=True)
+            seconds[name].append(time.perf_counter() - begun)
+            cpu[name].append(_children_cpu_s() - cpu_begun)
+    print(f"| command ({options.runs} runs in turn) | median s | min | max | CPU s, median |\n|---|---|---|---|---|")
+    for name, values in seconds.items():
+        kept = values[1:]  # the first fills caches
+        wall = f"{statistics.median(kept):.3f} | {min(kept):.3f} | {max(kept):.3f}"
+        print(f"| `{name}` | {wall} | {statistics.median(cpu[name][1:]):.3f} |")
+
+
+def _children_cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def step_time(spool: Path, options: argparse.Namespace) -> None:
+    """Microseconds a training step, with and without, in turn."""
+    trainings = {"Keras, TensorFlow": (sys.executable, KERAS_STEPS)}
+    if options.torch_python:
+        trainings["torch"] = (options.torch_python, TORCH_STEPS)
+    print(
+        "| training | plain us/step | recorded us/step | median of paired ratios | quartiles |\n|---|---|---|---|---|"
+    )
+    for name, (python, code) in trainings.items():
+        plain: list[float] = []
+        ours: list[float] = []
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "OMP_NUM_THREADS": "1"}
+        for run in range(options.step_runs):
+            pair = [(plain, [python, "-c", code]), (ours, recorded(spool, [python, "-c", code]))]
+            for into, command in pair if run % 2 else reversed(pair):
+                done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+                into.append(float(done.stdout))
+        ratios = [b / a for a, b in zip(plain, ours, strict=True)]
+        low, middle, high = statistics.quantiles(ratios, n=4)
+        medians = f"{statistics.median(plain):.0f} | {statistics.median(ours):.0f}"
+        print(f"| {name} | {medians} | {middle - 1:+.2%} | {low - 1:+.2%} .. {high - 1:+.2%} |")
+
+
+def sampler_cost(spool: Path, options: argparse.Namespace) -> None:
+    """CPU and resident memory of the sampler over minutes of eight replayed GPUs at 1 Hz."""
+    readings = spool.parent / "eight.jsonl"
+    write_readings(readings, gpus=8, seconds=options.minutes * 60)
+    command = recorded(spool, ["sleep", str(options.minutes * 60)], "--gpu-readings", str(readings))
+    job = subprocess.Popen(command)
+    time.sleep(5.0)
+    (sampler,) = [p for p in psutil.Process(job.pid).children() if "advisor.telemetry.sampler" in p.cmdline()]
+    first = sampler.cpu_times()
+    begun, rss = time.monotonic(), [sampler.memory_info().rss]
+    while job.poll() is None:
+        time.sleep(2.0)
+        try:
+            used, last_s = sampler.cpu_times(), time.monotonic() - begun
+            rss.append(sampler.memory_info().rss)
+        except psutil.Error:
+            break
+    share = (used.user + used.system - first.user - first.system) / last_s
+    print(f"{options.minutes} min, 8 GPUs: {share:.2%} of a core; resident {rss[0] / 2**20:.1f} MiB at 5 s, "
+          f"{max(rss) / 2**20:.1f} MiB at most, {rss[-1] / 2**20:.1f} MiB at the end")  # fmt: skip
+
+
+class _MovedClock:
+    """Time as it is set."""
+
+    def __init__(self) -> None:
+        self.now_s = 1.8e9
+
+    def __call__(self) -> float:
+        """The time it is."""
+        return self.now_s
+
+
+def trace_size(spool: Path, _options: argparse.Namespace) -> None:
+    """Bytes of a day at 1 Hz, with a clock that is moved by hand."""
+    print("| GPUs | a day at 1 Hz, MB | gzip -6, MB |\n|---|---|---|")
+    for count in (1, 8):
+        folder = spool / f"day{count}"
+        folder.mkdir(parents=True)
+        readings = folder / "readings.jsonl"
+        write_readings(readings, gpus=count, seconds=86400)
+        clock = _MovedClock()
+        gpus, host = ReplayedGpus(readings, clock), HostSensor(os.getpid())
+        header = header_of({}, ticket_id=None, command=["train"], interval_s=1.0, gpus=gpus, host=host)
+        trace = TraceFile([folder], header, warn=print)
+        sampler = Sampler(gpus, host, trace, budget_j=None, clock=clock)
+        for _ in range(86400):
+            sampler.sample()
+            clock.now_s += 1.0
+        sampler.close({"exit_status": 0, "reason": "exited"})
+        data = trace_of(folder)[0].read_bytes()
+        print(f"| {count} | {len(data) / 1e6:.1f} | {len(gzip.compress(data, 6)) / 1e6:.1f} |")
+
+
+def write_readings(path: Path, *, gpus: int, seconds: int) -> None:
+    """Readings by formula, with power, clock and temperature that never stand still; not measured anywhere."""
+    described = [{"uuid": f"GPU-{number}", "name": "by formula", "has_energy_counter": True} for number in range(gpus)]
+    with path.open("w", encoding="utf-8") as file:
+        file.write(json.dumps({"gpus": described}) + "\n")
+        counters = [0.0] * gpus
+        for second in range(seconds):
+            row = []
+            for number in range(gpus):
+                noise = (second * 7919 + number * 104729) % 1000 / 1000
+                power_w = round(300 + 60 * noise, 3)
+                counters[number] = round(counters[number] + power_w, 3)
+                used = 40_000_000_000 + int(noise * 1e6) * 512
+                row.append([power_w, counters[number], round(0.9 + noise / 10, 2), used, 60 + int(noise * 9), 1410, 0])
+            file.write(json.dumps({"time_s": float(second), "gpus": row}) + "\n")
+
+
+MEASURES: dict[str, Callable[[Path, argparse.Namespace], None]] = {
+    "endings": endings,
+    "added": added_seconds,
+    "steps": step_time,
+    "size": trace_size,
+    "sampler": sampler_cost,
+}
+
+
+def main() -> None:
+    """Run the measures that were asked for, or all."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--step-runs", type=int, default=8)
+    parser.add_argument("--minutes", type=int, default=10)
+    parser.add_argument("--torch-python")
+    parser.add_argument("--only", choices=MEASURES)
+    options = parser.parse_args()
+    where = f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start"
+    print(f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC, {where}, GPUs replayed")
+    for name in [options.only] if options.only else MEASURES:
+        print(f"\n### {name}\n")
+        with tempfile.TemporaryDirectory() as folder:
+            MEASURES[name](Path(folder) / "spool", options)
+
+
+if __name__ == "__main__":
+    main()
