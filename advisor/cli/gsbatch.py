@@ -55,10 +55,14 @@ def gsbatch(words: Sequence[str], environment: Mapping[str, str]) -> int:
 
 def _check_own_words(line: CommandLine) -> None:
     """A mistake in our own options is refused as sbatch refuses one in its own; anything later fails open."""
-    from advisor.settings import check_texts  # noqa: PLC0415 (as above)
+    if not line.own:
+        return
+    from advisor.inspection.facts import read_facts  # noqa: PLC0415 (as above)
+    from advisor.inspection.workload import Source  # noqa: PLC0415
+    from advisor.settings import check_texts  # noqa: PLC0415
 
     check_texts(setting_texts(line.own))
-    facts(line.own)
+    read_facts(facts(line.own), Source.OPTION)
 
 
 def _plugin_option_takes_value(name: str) -> bool:

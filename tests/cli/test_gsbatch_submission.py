@@ -326,6 +326,8 @@ def test_without_sbatch_the_message_names_the_ways_on(gsbatch: Gsbatch, tmp_path
         ("--set", "epochs=1", "--set", "epochs=2"),
         ("--objective", "beauty"),
         ("--set", "epochs"),
+        ("--set", "epoch=5"),
+        ("--set", "batch_size=many"),
         ("--energy-budget", "much"),
         ("--local", "--json"),
         ("--json", "--print-script"),
