@@ -20,21 +20,28 @@ _T_95 = {1: 6.31, 2: 2.92, 3: 2.35, 4: 2.13}
 
 
 class Projector:
-    """Takes epochs as they end; says what the whole run will cost once two or more count as stable."""
+    """Takes epochs as they end; says what the run will cost once two or more count as stable.
+
+    A later phase is not known before it begins: until then a projection goes to the end of the phase at hand.
+    """
 
     def __init__(self) -> None:
         self._recent: deque[tuple[float, float]] = deque(maxlen=WINDOW)
         self._spent_j = 0.0
         self._spent_s = 0.0
         self._done = 0
+        self._phase = -1
 
     def add(self, epoch: Epoch, total_epochs: int | None) -> tuple[Projection, ...]:
-        """Both projections after ``epoch``; none without GPU energy, a known total, or enough epochs."""
+        """Both projections after ``epoch``; none without GPU energy, the phase's epochs in all, or enough of them."""
         if epoch.gpu_energy_j is None:
             return ()
         if epoch.validation:
             self._add_to_the_last(epoch.gpu_energy_j, epoch.ended_at - epoch.started_at)
             return ()
+        if epoch.phase != self._phase:  # other layers, other data: what the last phase cost says little of this one
+            self._phase, self._done = epoch.phase, 0
+            self._recent.clear()
         duration_s = epoch.ended_at - epoch.started_at
         self._spent_j += epoch.gpu_energy_j
         self._spent_s += duration_s
@@ -42,9 +49,11 @@ class Projector:
         warm_up = STABLE_FROM if total_epochs is not None and total_epochs >= STABLE_FROM + WINDOW else 1
         if self._done > warm_up:
             self._recent.append((epoch.gpu_energy_j, duration_s))
-        if total_epochs is None or self._done >= total_epochs or len(self._recent) < _FEWEST:
+        # By index, not by count: a resumed training begins at a later one.
+        to_come = 0 if total_epochs is None else total_epochs - epoch.index - 1
+        if to_come <= 0 or len(self._recent) < _FEWEST:
             return ()
-        return self._project(epoch.ended_at, total_epochs - self._done)
+        return self._project(epoch.ended_at, to_come)
 
     def _add_to_the_last(self, energy_j: float, duration_s: float) -> None:
         """A validation after an epoch is part of what an epoch costs."""

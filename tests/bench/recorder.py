@@ -29,7 +29,8 @@ import psutil
 from advisor.telemetry.gpu import ReplayedGpus
 from advisor.telemetry.host import HostSensor
 from advisor.telemetry.reading import parse_trace
-from advisor.telemetry.sampler import Sampler, header_of
+from advisor.telemetry.sampler import header_of
+from advisor.telemetry.trace import HostSample, Sample
 from advisor.telemetry.trace_file import TraceFile
 
 ENDINGS = {
@@ -190,12 +191,12 @@ def trace_size(spool: Path, _options: argparse.Namespace) -> None:
         clock = _MovedClock()
         gpus, host = ReplayedGpus(readings, clock), HostSensor(os.getpid())
         header = header_of({}, ticket_id=None, command=["train"], interval_s=1.0, gpus=gpus, host=host)
-        trace = TraceFile([folder], header, warn=print)
-        sampler = Sampler(gpus, host, trace, budget_j=None, clock=clock)
-        for _ in range(86400):
-            sampler.sample()
+        trace = TraceFile([folder], header, warn=print, clock=clock)
+        for second in range(86400):
+            used = HostSample(cpu_time_s=round(second * 3.97, 2), memory_bytes=8_000_000_000 + second % 1000 * 4096)
+            trace.add(Sample(time_s=clock() + second % 7 / 1000, gpus=gpus.read(), host=used))
             clock.now_s += 1.0
-        sampler.close({"exit_status": 0, "reason": "exited"})
+        trace.close()
         data = trace_of(folder)[0].read_bytes()
         print(f"| {count} | {len(data) / 1e6:.1f} | {len(gzip.compress(data, 6)) / 1e6:.1f} |")
 

@@ -8,12 +8,14 @@ from advisor.telemetry.projection import Projector
 from advisor.telemetry.trace import Epoch, Projection
 
 
-def epoch(index: int, energy_j: float | None, duration_s: float = 10.0) -> Epoch:
+def epoch(
+    index: int, energy_j: float | None, duration_s: float = 10.0, *, phase: int = 0, validation: bool = False
+) -> Epoch:
     """The epoch of this index."""
     started_at = index * duration_s
     return Epoch(
-        phase=0, index=index, started_at=started_at, ended_at=started_at + duration_s, steps=None, samples=None,
-        gpu_energy_j=energy_j,
+        phase=phase, index=index, validation=validation, started_at=started_at, ended_at=started_at + duration_s,
+        steps=None, samples=None, gpu_energy_j=energy_j,
     )  # fmt: skip
 
 
@@ -54,3 +56,34 @@ def test_nothing_is_projected_without_energy_or_end() -> None:
     """An unknown number of epochs has no total; a run without GPU readings has no energy."""
     assert () == Projector().add(epoch(0, 100.0), None)
     assert () == Projector().add(epoch(0, None), 10)
+
+
+def test_validation_is_part_of_what_an_epoch_costs() -> None:
+    """Epochs of 100 J with a validation of 20 J each: ten of them cost 1,200 J."""
+    projector = Projector()
+    for index in range(5):
+        projections = projector.add(epoch(index, 100.0), 10)
+        projector.add(epoch(index, 20.0, validation=True), 10)
+
+    # At the fifth epoch's end its own validation is still to come, and counts as one of the spread of the window.
+    assert pytest.approx(1200.0, rel=0.05) == projections[0].energy_j
+
+
+def test_a_new_phase_is_projected_by_its_own_epochs() -> None:
+    """Fine-tuning all layers costs more than training the head; what the head cost is spent, not a forecast."""
+    projector = Projector()
+    for index in range(3):
+        projector.add(epoch(index, 10.0), 3)
+    for index in range(3):
+        projections = projector.add(epoch(index, 100.0, phase=1), 4)
+
+    assert pytest.approx(430.0) == projections[0].energy_j
+
+
+def test_a_resumed_training_has_fewer_epochs_to_come() -> None:
+    """``fit(initial_epoch=5, epochs=10)`` trains five, not ten."""
+    projector = Projector()
+    for index in range(5, 8):
+        projections = projector.add(epoch(index, 100.0), 10)
+
+    assert pytest.approx(500.0) == projections[0].energy_j

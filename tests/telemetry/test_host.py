@@ -1,0 +1,69 @@
+"""Host readings: the job's own processes, and RAPL's counters."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from advisor.telemetry.host import HostSensor
+
+FAMILY = """
+import subprocess, sys
+hold = "x = bytearray(50_000_000); x[::4096] = b'1' * len(x[::4096]); print('ready', flush=True); input()"
+subprocess.run([sys.executable, "-c", hold])
+"""
+
+
+def test_memory_and_time_are_of_the_whole_family(tmp_path: Path) -> None:
+    """A launcher's own memory says nothing; what its child holds is the job's."""
+    with subprocess.Popen(
+        [sys.executable, "-c", FAMILY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as launcher:
+        assert launcher.stdout is not None
+        assert "ready\n" == launcher.stdout.readline()
+        sensor = HostSensor(launcher.pid, tmp_path)
+        reading = sensor.read()
+        launcher.communicate("\n")
+
+    assert reading.memory_bytes is not None
+    assert 50_000_000 < reading.memory_bytes < 500_000_000
+    assert reading.cpu_time_s is not None
+    assert 0.0 < reading.cpu_time_s < 60.0
+    assert not sensor.is_alive()
+
+
+def test_zombie_is_not_alive(tmp_path: Path) -> None:
+    """In a container without an init nobody waits for the training: the sampler must not wait for ever."""
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    sensor = HostSensor(child.pid, tmp_path)
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+
+    assert not sensor.is_alive()
+    child.wait()
+
+
+def test_rapl_counts_on_over_its_wrap(tmp_path: Path) -> None:
+    """The counter begins anew at its range; packages are summed, and kept apart from memory."""
+    for name, kind in (("intel-rapl:0", "package-0"), ("intel-rapl:1", "package-1"), ("intel-rapl:0:0", "dram")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "name").write_text(kind, encoding="ascii")
+        (tmp_path / name / "max_energy_range_uj").write_text("10000000", encoding="ascii")
+        (tmp_path / name / "energy_uj").write_text("9000000", encoding="ascii")
+    sensor = HostSensor(os.getpid(), tmp_path)
+    (tmp_path / "intel-rapl:0" / "energy_uj").write_text("1000000", encoding="ascii")
+    (tmp_path / "intel-rapl:1" / "energy_uj").write_text("9500000", encoding="ascii")
+    (tmp_path / "intel-rapl:0:0" / "energy_uj").write_text("9100000", encoding="ascii")
+    reading = sensor.read()
+
+    assert (2.5, 0.1) == (reading.rapl_package_j, reading.rapl_dram_j)
+    assert sensor.note is None
+
+
+def test_absent_rapl_is_said(tmp_path: Path) -> None:
+    """Host energy that nobody measured is absent, never zero."""
+    sensor = HostSensor(os.getpid(), tmp_path)
+
+    assert sensor.read().rapl_package_j is None
+    assert "absent" in str(sensor.note)
