@@ -11,13 +11,14 @@ from advisor.corpus import rows
 from advisor.corpus.accounting import AccountedJob, submitted_job
 from advisor.corpus.ask_accounting import ask_accounting
 from advisor.corpus.attempt import build_attempt, unmeasured_run
-from advisor.corpus.belief import JobTicket, NodeTrace, believed_ticket, believed_trace, parsed_trace
+from advisor.corpus.belief import JobTicket, NodeTrace, believed_ticket, believed_trace
 from advisor.corpus.plausibility import LOCAL_PREFIX
 from advisor.corpus.run import Run
 from advisor.corpus.spool import read_first_line, trace_entries
 from advisor.errors import CorpusError, SlurmError, TelemetryError
 from advisor.settings import Settings
 from advisor.submission.ticket import TICKET_SUFFIX
+from advisor.telemetry.reading import parse_trace
 from advisor.telemetry.trace import Projection
 
 
@@ -107,7 +108,7 @@ class JobSearch:
             if not any(f"-{known}-" in entry.path.name for known in named_ids):
                 continue
             try:
-                if parsed_trace(read_first_line(entry.path)).header.job_id in raw_ids:
+                if parse_trace(read_first_line(entry.path)).header.job_id in raw_ids:
                     yield believed_trace(entry.path, accounted, uid=self.uid, now_s=self.now_s)
             except TelemetryError as exc:
                 self.remarks.append(f"{entry.path.name} is not believed: {exc}")

@@ -55,7 +55,7 @@ def believed_trace(path: Path, accounted: Iterable[AccountedJob], *, uid: int, n
         TelemetryError: it is not believed, with the reason.
     """
     file = read_spool_file(path)
-    trace = parsed_trace(file.text)
+    trace = parse_trace(file.text)
     check_trace(trace, file.owner_uid, now_s)
     summary = summarise(trace)
     check_summary(trace, summary)
@@ -68,18 +68,6 @@ def believed_trace(path: Path, accounted: Iterable[AccountedJob], *, uid: int, n
         raise TelemetryError(f"accounting knows no started job {trace.header.job_id} on {trace.header.cluster}")
     check_against_accounting(trace, job, file.owner_uid)
     return NodeTrace(trace=trace, summary=summary, file=file, job=job)
-
-
-def parsed_trace(text: str) -> Trace:
-    """Read a trace that anyone may have written.
-
-    Raises:
-        TelemetryError: its first line is not a header, or a number is too large for any machine's.
-    """
-    try:
-        return parse_trace(text)
-    except OverflowError as exc:
-        raise TelemetryError("a number in it is absurd") from exc
 
 
 def matching_attempt(header: TraceHeader, accounted: Iterable[AccountedJob]) -> AccountedJob | None:

@@ -16,12 +16,13 @@ from sqlite_utils import Database
 
 from advisor.corpus.accounting import AccountedJob
 from advisor.corpus.attempt import build_attempt
-from advisor.corpus.belief import JobTicket, NodeTrace, believed_ticket, believed_trace, parsed_trace
+from advisor.corpus.belief import JobTicket, NodeTrace, believed_ticket, believed_trace
 from advisor.corpus.plausibility import check_header, is_local
 from advisor.corpus.rows import Attempt, store
 from advisor.corpus.spool import SpoolEntry, read_first_line, trace_entries
 from advisor.errors import TelemetryError
 from advisor.submission.ticket import ticket_name
+from advisor.telemetry.reading import parse_trace
 from advisor.telemetry.trace import TraceHeader
 
 Accounting = Callable[[Iterable[str]], Sequence[AccountedJob]]
@@ -165,7 +166,7 @@ def _by_attempt(state: _Ingest, entries: Sequence[SpoolEntry]) -> dict[_Key, lis
     attempts: dict[_Key, list[SpoolEntry]] = {}
     for entry in entries:
         try:
-            header = parsed_trace(read_first_line(entry.path)).header
+            header = parse_trace(read_first_line(entry.path)).header
             check_header(header, entry.owner_uid, state.now_s)
         except TelemetryError as exc:
             state.reject(entry, str(exc))

@@ -434,10 +434,6 @@ def _with_epoch(**changes: Any) -> Trace:
         (made_trace(epochs=1, exit_status=1 << 80), "exit status"),
         (_with_epoch(samples=-3), "epoch 0 of phase 0"),
         (replace(made_trace(epochs=1), samples=made_trace(epochs=90).samples[::-1]), "order of time"),
-        (
-            replace(made_trace(epochs=1), samples=(replace(made_trace(epochs=1).samples[0], gpus=()),)),
-            "other GPUs than the header",
-        ),
     ],
 )
 def test_readings_that_no_machine_makes(
