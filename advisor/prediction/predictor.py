@@ -46,6 +46,7 @@ class Forecast:
     log_memory: Array
     memory_std: Array
     utilisation_logit: Array
+    host_memory_bytes: Array
     novelty: Array
     table: Table
 
@@ -80,6 +81,7 @@ def forecast(model: PredictionModel, settings: Sequence[Setting]) -> Forecast:
         log_memory=log_gpu_memory(model.memory_parameters, table) + memory_shift,
         memory_std=np.sqrt(memory_std**2 + gaps),
         utilisation_logit=intercept + slope * np.log(busy / (1 - busy)),
+        host_memory_bytes=host_memory_bytes(table) * np.exp(model.host_memory[0]),
         novelty=novelty(model.time.rows, rows),
         table=table,
     )
@@ -155,8 +157,7 @@ def _prediction(seen: Forecast, i: int, placement: Placement, model: PredictionM
     epoch_j = _around(float(seen.log_epoch_s[i]), energy_half, power.value)
     duration_s = epoch_s.scaled(epochs) if epochs else None
     energy_j = epoch_j.scaled(epochs) if epochs else None
-    ratio, ratio_std = model.host_memory
-    host = _around(float(np.log(host_memory_bytes(seen.table)[i]) + ratio), _Z90 * float(ratio_std))
+    host = _around(float(np.log(seen.host_memory_bytes[i])), _Z90 * float(model.host_memory[1]))
     confidence, reason = _confidence(energy_half, NOVELTIES[int(seen.novelty[i])], seen.table.settings[i])
     return Prediction(
         placement=placement,

@@ -103,17 +103,20 @@ def one_setting(runs: Sequence[TrainingRun], tested: Sequence[TrainingRun]) -> N
 
 def after_runs(runs: Sequence[TrainingRun], tested: Sequence[TrainingRun]) -> None:
     """A GPU withheld, then one and three of its runs (of different settings) added without a refit; five draws."""
-    for count in (0, 1, 3):
-        parts = []
-        for gpu in sorted({run.setting.gpu.name for run in tested}):
-            model = fit([run for run in runs if run.setting.gpu.name != gpu], IDENTITY)
-            mine = [run for run in tested if run.setting.gpu.name == gpu]
-            keys = sorted({setting_key(run.setting) for run in mine}, key=str)
+    parts: dict[int, list[dict[str, Judged]]] = {0: [], 1: [], 3: []}
+    for gpu in sorted({run.setting.gpu.name for run in tested}):
+        model = fit([run for run in runs if run.setting.gpu.name != gpu], IDENTITY)
+        mine = [run for run in tested if run.setting.gpu.name == gpu]
+        keys = sorted({setting_key(run.setting) for run in mine}, key=str)
+        for count, found in parts.items():
             for draw in range(FOLDS if count else 1):
                 chosen = random.Random(draw).sample(keys, min(count, len(keys)))  # noqa: S311
                 added = [next(run for run in mine if setting_key(run.setting) == key) for key in chosen]
-                parts.append(judge(calibrated(model, added), [r for r in mine if setting_key(r.setting) not in chosen]))
-        show(f"one GPU withheld, after {count} of its runs", [p for p in parts if len(p["power"].measured)])
+                rest = [run for run in mine if setting_key(run.setting) not in chosen]
+                if rest:
+                    found.append(judge(calibrated(model, added), rest))
+    for count, found in parts.items():
+        show(f"one GPU withheld, after {count} of its runs", found)
 
 
 def studies(light: Sequence[TrainingRun], runs: Sequence[TrainingRun]) -> None:
