@@ -28,11 +28,17 @@ class Recorded:
         self.framework_epoch_open = False
         self.framework_epoch: tuple[int, int] | None = None
         self._phases = 0
+        self._passes = 0
 
     def new_phase(self) -> int:
         """The next phase's number."""
         self._phases += 1
         return self._phases - 1
+
+    def new_pass(self) -> int:
+        """The next pass's number."""
+        self._passes += 1
+        return self._passes
 
     def send(self, kind: str, phase: int, index: int, **facts: Any) -> None:
         """Keep the end marks."""

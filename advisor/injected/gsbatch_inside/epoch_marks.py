@@ -5,7 +5,7 @@ import os
 import socket
 import time
 
-from gsbatch_inside import keras_epochs, torch_epochs, trainer_epochs
+from gsbatch_inside import keras_epochs, tensorflow_epochs, torch_epochs, trainer_epochs
 from gsbatch_inside.post_import import when_imported
 
 # Marks that found the sampler's queue full; they are sent before the next one.
@@ -27,6 +27,7 @@ class MarkSender:
         self._waiting = []
         self._pid = os.getpid()
         self._phases = 0
+        self._passes = 0
         self.framework_trains = 0
         self.framework_epoch_open = False
         self.framework_epoch = None
@@ -35,6 +36,11 @@ class MarkSender:
         """The number of the next phase: another ``fit``, another optimizer."""
         self._phases += 1
         return self._phases - 1
+
+    def new_pass(self):
+        """The number of the next pass over data."""
+        self._passes += 1
+        return self._passes
 
     def begin_framework_epoch(self, phase, index, wanted):
         """Mark an epoch of a framework's own; ``wanted`` is how many there will be, or None."""
@@ -68,6 +74,7 @@ def start(path):
     sender = MarkSender(path)
     when_imported("keras", lambda module: keras_epochs.hook(module, sender))
     torch_epochs.start(sender)
+    tensorflow_epochs.start(sender)
     for package in ("lightning.pytorch", "pytorch_lightning"):
         when_imported(package, lambda module: trainer_epochs.hook_lightning(module, module.Callback, sender))
     when_imported("transformers.trainer", lambda module: trainer_epochs.hook_transformers(module, sender))

@@ -44,7 +44,6 @@ class Passes:
     def __init__(self, sender, world=lambda: (0, 1)):
         self._sender = sender
         self._world = world
-        self._numbers = itertools.count(1)
         self._open = {}
         self._read_since_backward = []
         self._latest = None
@@ -56,13 +55,17 @@ class Passes:
 
     def begin(self):
         """A loader is about to be read."""
-        begun = Pass(next(self._numbers))
+        begun = Pass(self._sender.new_pass())
         self._open[begun.number] = begun
         while len(self._open) > _MOST_OPEN:  # never finished and never let go
             self._open.pop(next(iter(self._open))).ended = True
         if not self._sender.framework_epoch_open:
             self._sender.send("epoch_begin", 0, 0, pass_number=begun.number)
         return begun
+
+    def open(self):
+        """The passes that have not ended."""
+        return list(self._open.values())
 
     def read(self, one, batch):
         """A batch was read; counting its samples looks at shapes only."""
