@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import advisor.slurm
@@ -45,11 +46,15 @@ def run_locally(job: Job, text: str, advice: Advice | None, *, ticket_id: str) -
     say(job.line, f"running here as {job_id}")
     status = _run(job, text, job_id)
     if job.settings.record:
-        try:
-            _remember(job, advice, job_id, ticket_id)
-            _report(job, job_id)
-        except AdvisorError as exc:
-            say(job.line, f"no report: {exc}" + (f" {exc.hint}" if exc.hint else ""))
+        # The spool may hold more than this run, and Slurm may be down for that: the report does without the corpus.
+        for what, step in (
+            ("not ingested", partial(_remember, job, advice, job_id, ticket_id)),
+            ("no report", partial(_report, job, job_id)),
+        ):
+            try:
+                step()
+            except AdvisorError as exc:
+                say(job.line, f"{what}: {exc}" + (f" {exc.hint}" if exc.hint else ""))
     return status
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import selectors
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from advisor.inspection.confine import CANNOT_CONFINE
 from advisor.units import GIB
 
@@ -27,6 +30,7 @@ _CPU_S = 90
 _MEMORY_BYTES = 6 * GIB
 _MOST_BYTES = 4 * 1024**2
 _KILL_GRACE_S = 2.0
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +78,8 @@ def dry_run(
             "after_fit_s": AFTER_FIT_S,
             "gpus": 1,
         }
+        _adopt_orphans()
+        others = frozenset(process.pid for process in psutil.Process().children(recursive=True))
         limits = [scratch, str(_MEMORY_BYTES), str(_CPU_S)]
         child = subprocess.Popen(
             [sys.executable, "-I", "-m", "advisor.inspection.confine", *limits, *interpreter, str(PROBE),
@@ -90,7 +96,7 @@ def dry_run(
             text, how = _listen(reader, begun + wall_s + _KILL_GRACE_S)
         finally:
             os.close(reader)
-            _end(child)
+            _end(child, others)
     phases, notes, ended = read_messages(text)
     if child.returncode == CANNOT_CONFINE:
         ended = "unconfined"
@@ -142,11 +148,25 @@ def _listen(reader: int, until: float) -> tuple[str, str | None]:
     return b"".join(pieces).decode("utf-8", "replace"), how
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """End the whole process group: whatever the script started goes with it."""
+def _adopt_orphans() -> None:
+    """Make this process the parent of what the script leaves behind, in whatever session that hides."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _end(child: subprocess.Popen[bytes], others: frozenset[int]) -> None:
+    """End the whole process group, then every process that left it: nothing of the script stays on a login node."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
+    until = time.monotonic() + _KILL_GRACE_S
+    while time.monotonic() < until:
+        left = [process for process in psutil.Process().children(recursive=True) if process.pid not in others]
+        if not left:
+            return
+        for process in left:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(left, timeout=0.1)
 
 
 def _environment(environment: Mapping[str, str], scratch: str, *, unconfined: bool) -> dict[str, str]:

@@ -22,8 +22,8 @@ def mirror_writes(scratch: str) -> None:
     global _scratch, _mirror  # noqa: PLW0603 (builtins are patched, so this is per process by nature)
     _scratch = os.path.realpath(scratch)
     _mirror = os.path.join(_scratch, "mirror")
-    builtins.open = io.open = _opener(io.open)  # type: ignore[assignment]
-    os.open = _os_open(os.open)  # type: ignore[assignment]
+    builtins.open = io.open = _opener(io.open)
+    os.open = _os_open(os.open)
     for name in ("mkdir", "mknod", "mkfifo"):
         setattr(os, name, _writing(getattr(os, name)))
     for name in ("stat", "lstat", "listdir", "scandir", "access", "chdir", "readlink"):

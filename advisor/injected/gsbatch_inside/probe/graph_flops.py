@@ -8,7 +8,9 @@ the first layer has no gradient for the data.
 
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-_STOPS = frozenset({"StopGradient", "PreventGradient", "ArgMax", "ArgMin", "Shape", "Size", "Rank", "ZerosLike", "OnesLike"})
+_STOPS = frozenset(
+    {"StopGradient", "PreventGradient", "ArgMax", "ArgMin", "Shape", "Size", "Rank", "ZerosLike", "OnesLike"}
+)
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall", "SymbolicGradient", "RemoteCall"})
 _WHILES = frozenset({"While", "StatelessWhile"})
 _CASES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
@@ -115,7 +117,7 @@ def _needed(outputs: Sequence[Any], controls: Sequence[Any]) -> Set[str]:
     return needed
 
 
-def _function_graph(graph: Any, name: str) -> Optional[Any]:
+def _function_graph(graph: Any, name: Any) -> Optional[Any]:
     if isinstance(name, bytes):
         name = name.decode()
     while graph is not None:
@@ -190,8 +192,12 @@ def _einsum_flops(operation: Any) -> float:
         if "..." in term:
             before, after = term.split("...")
             middle = shape[len(before) : len(shape) - len(after)]
-            sizes.update({"...%d" % (len(middle) - index): max(size, sizes.get("...%d" % (len(middle) - index), 1))
-                          for index, size in enumerate(middle)})
+            sizes.update(
+                {
+                    "...%d" % (len(middle) - index): max(size, sizes.get("...%d" % (len(middle) - index), 1))
+                    for index, size in enumerate(middle)
+                }
+            )
             shape = shape[: len(before)] + shape[len(shape) - len(after) :]
             term = before + after
         sizes.update(zip(term, shape))

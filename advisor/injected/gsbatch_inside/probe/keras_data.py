@@ -124,6 +124,8 @@ def _dataset(dataset: Any) -> Tuple[Optional[int], Optional[int]]:
         outer = -1 if outer == -1 else _UNKNOWN
     if outer == -1:  # repeats without end: steps_per_epoch says how much of it is an epoch
         return None, batch
+    if batch is None:
+        return None, None
     inner = _input_of(batching)
     records = int(inner.cardinality()) if inner is not None else _UNKNOWN
     if records == _UNKNOWN and inner is not None:
@@ -139,6 +141,7 @@ def _dataset(dataset: Any) -> Tuple[Optional[int], Optional[int]]:
 
 
 _UNKNOWN = -2
+_ONE_TO_ONE = ("MapDataset", "ParallelMapDataset", "PrefetchDataset", "ShuffleDataset")
 
 
 def _batch_of(dataset: Any) -> Optional[int]:
@@ -165,8 +168,7 @@ def _drops(dataset: Any) -> bool:
 
 def _counted(dataset: Any) -> Optional[int]:
     # Transformations per record do not change their number unless they filter or unfold; reading stays cheaper below.
-    while type(dataset).__name__ in ("_MapDataset", "_ParallelMapDataset", "_PrefetchDataset", "_ShuffleDataset",
-                                     "MapDataset", "ParallelMapDataset", "PrefetchDataset", "ShuffleDataset"):  # fmt: skip
+    while type(dataset).__name__.lstrip("_") in _ONE_TO_ONE:
         below = _input_of(dataset)
         if below is None:
             break
@@ -229,7 +231,8 @@ def _torch_loader(x: Any) -> Tuple[Optional[int], Optional[int], Any, Any]:
     batch = getattr(x.batch_sampler, "batch_size", None) or rows(inputs)
     try:
         samples = len(x.dataset)
-        samples = len(x) * batch if getattr(x, "drop_last", False) else samples
+        if getattr(x, "drop_last", False) and batch:
+            samples = len(x) * batch
     except TypeError:
         samples = None
     return samples, batch, _specs(inputs), _specs(targets)

@@ -68,12 +68,12 @@ def load(name: str, args: Any, kwargs: Any) -> Any:
 
     if name in _IMAGES:
         train, test, shape, classes = _IMAGES[name]
-        label = (lambda rows: numpy.arange(rows, dtype="uint8") % classes)
-        fold = (lambda labels: labels[:, None] if name.startswith("cifar") else labels)
+        label = lambda rows: numpy.arange(rows, dtype="uint8") % classes
+        fold = lambda labels: labels[:, None] if name.startswith("cifar") else labels
         return tuple((numpy.zeros((rows,) + shape, "uint8"), fold(label(rows))) for rows in (train, test))
     if name in _TABLES:
         train, test, shape = _TABLES[name]
         return tuple((numpy.zeros((rows,) + shape), numpy.zeros(rows)) for rows in (train, test))
     train, test, classes, length = _TEXTS[name]
-    text = (lambda rows: numpy.array([[1] * length + [2] * (row % 2) for row in range(rows)], dtype=object))
+    text = lambda rows: numpy.array([[1] * length + [2] * (row % 2) for row in range(rows)], dtype=object)
     return tuple((text(rows), numpy.arange(rows) % classes) for rows in (train, test))

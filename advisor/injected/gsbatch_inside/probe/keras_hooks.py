@@ -21,7 +21,7 @@ class _History(dict):  # type: ignore[type-arg]
     def __missing__(self, name: str) -> List[float]:
         return [0.9 / (1 + 0.01 * epoch) for epoch in range(self._epochs)]
 
-    def get(self, name: str, default: Any = None) -> List[float]:
+    def get(self, name: str, default: Any = None) -> Any:
         return self[name]
 
 
@@ -39,9 +39,9 @@ def attach(keras: Any) -> None:
     _replace(model_class, "compile", _compile)
     for name in ("save", "save_weights", "export", "summary", "load_weights"):
         _replace(model_class, name, lambda original: _nothing)
-    for module in (getattr(keras, "utils", None),):
-        if hasattr(module, "plot_model"):
-            module.plot_model = _nothing
+    utilities: Any = getattr(keras, "utils", None)
+    if hasattr(utilities, "plot_model"):
+        utilities.plot_model = _nothing
     keras.models.load_model = _load_model(keras.models.load_model)
     keras.models.save_model = _nothing
     keras_downloads.attach(keras)
@@ -149,7 +149,8 @@ def _compile(original: Any) -> Any:
     def compile(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: A001 (Keras's own name)
         metrics = kwargs.get("metrics")
         if isinstance(metrics, dict):
-            metrics = [item for value in metrics.values() for item in (value if isinstance(value, (list, tuple)) else [value])]
+            listed = [value if isinstance(value, (list, tuple)) else [value] for value in metrics.values()]
+            metrics = [item for items in listed for item in items]
         _metrics[id(self)] = len(metrics) if isinstance(metrics, (list, tuple)) else int(metrics is not None)
         return original(self, *args, **kwargs)
 

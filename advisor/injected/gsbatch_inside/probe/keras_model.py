@@ -128,9 +128,7 @@ def traced(keras: Any, model: Any, data: "keras_data.Data") -> Traced:
         record.note("not counted in the FLOPs: " + ", ".join(cost.unknown[:5]))
     facts: Dict[str, Any] = {"layers": counter.layers, "activation_elements": counter.elements // _BATCH}
     if not any("loop" in word for word in cost.unknown):
-        facts.update(
-            forward_flops_per_sample=cost.forward / _BATCH, training_flops_per_sample=cost.training / _BATCH
-        )
+        facts.update(forward_flops_per_sample=cost.forward / _BATCH, training_flops_per_sample=cost.training / _BATCH)
     if _has_own_step(keras, model):
         facts.update(_train_step_facts(model, data))
     return Traced(facts, output)
@@ -174,7 +172,10 @@ def _model_specs(model: Any, specs: Any) -> Any:
         return specs
     inputs = getattr(model, "inputs", None)
     if inputs:
-        own = [keras_data.Spec(tuple(tensor.shape[1:]), str(getattr(tensor.dtype, "name", tensor.dtype))) for tensor in inputs]
+        own = [
+            keras_data.Spec(tuple(tensor.shape[1:]), str(getattr(tensor.dtype, "name", tensor.dtype)))
+            for tensor in inputs
+        ]
         if not any(None in leaf.shape for leaf in own):
             return own[0] if len(own) == 1 else own
     if specs is None:
@@ -195,7 +196,9 @@ def _tensor_specs(tensorflow: Any, specs: Any) -> Any:
 
 def _has_own_step(keras: Any, model: Any) -> bool:
     step = getattr(type(model), "train_step", None)
-    return step is not None and not str(getattr(step, "__module__", "")).startswith(("keras.", "tf_keras.", "tensorflow."))
+    return step is not None and not str(getattr(step, "__module__", "")).startswith(
+        ("keras.", "tf_keras.", "tensorflow.")
+    )
 
 
 def _train_step_facts(model: Any, data: "keras_data.Data") -> Dict[str, Any]:

@@ -18,11 +18,12 @@ class _NothingRun(subprocess.Popen):  # type: ignore[type-arg]
             kwargs.get("text") or kwargs.get("universal_newlines") or kwargs.get("encoding") or kwargs.get("errors")
         )
         mode = "r" if self._text else "rb"
-        self.stdin = open(os.devnull, mode.replace("r", "w")) if kwargs.get("stdin") == subprocess.PIPE else None
-        self.stdout = open(os.devnull, mode) if kwargs.get("stdout") == subprocess.PIPE else None
-        self.stderr = open(os.devnull, mode) if kwargs.get("stderr") == subprocess.PIPE else None
+        self.stdin: Any = open(os.devnull, mode.replace("r", "w")) if kwargs.get("stdin") == subprocess.PIPE else None
+        self.stdout: Any = open(os.devnull, mode) if kwargs.get("stdout") == subprocess.PIPE else None
+        self.stderr: Any = open(os.devnull, mode) if kwargs.get("stderr") == subprocess.PIPE else None
         name = args if isinstance(args, str) else " ".join(str(word) for word in list(args)[:3])
-        record.note("the dry run did not start: " + name[:80])
+        if not name.startswith("uname"):  # what platform.processor() asks for on every import of TensorFlow
+            record.note("the dry run did not start: " + name[:80])
 
     def __enter__(self) -> "_NothingRun":
         return self
@@ -46,12 +47,12 @@ class _NothingRun(subprocess.Popen):  # type: ignore[type-arg]
     def send_signal(self, sig: int) -> None:
         return
 
-    kill = terminate = lambda self: None  # noqa: E731
+    kill = terminate = lambda self: None
 
 
 def start_nothing() -> None:
     """Put the stand-ins in place."""
-    subprocess.Popen = _NothingRun  # type: ignore[assignment,misc]
+    subprocess.Popen = _NothingRun  # type: ignore[misc]
     os.system = lambda command: 0
     for name in ("posix_spawn", "posix_spawnp", "spawnv", "spawnve", "spawnvp", "spawnl", "spawnlp"):
         if hasattr(os, name):

@@ -1,19 +1,19 @@
 """What the dry run has found so far, handed over as JSON lines the moment it is known.
 
 Lines: ``{"started": version}``, ``{"phase": n, "facts": {name: value}}`` (facts of one phase may come in several
-lines), ``{"note": text}``, ``{"argument": {...}}``, ``{"ended": how}``. A script may be killed at any moment, so nothing
-is kept back.
+lines), ``{"note": text}``, ``{"arguments": {...}}``, ``{"ended": how}``. A script may be killed at any moment, so
+nothing is kept back.
 """
 
 import json
 import math
 import os
 import threading
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Set
 
 _lock = threading.Lock()
 _descriptor = -1
-_seen_notes = set()
+_seen_notes: Set[str] = set()
 _phases = 0
 _at_end: List[Callable[[], None]] = []
 
@@ -34,7 +34,8 @@ def new_phase() -> int:
 
 def facts(phase: int, **values: Any) -> None:
     """Hand over facts of a phase; those that are None or not finite are unknown and left out."""
-    known = {name: clean for name, clean in ((name, _clean(value)) for name, value in values.items()) if clean is not None}
+    cleaned = {name: _clean(value) for name, value in values.items()}
+    known = {name: value for name, value in cleaned.items() if value is not None}
     if known:
         write({"phase": phase, "facts": known})
 

@@ -1,6 +1,7 @@
 """Run the user's script with its arguments until it ends, or its time is up, with training stubbed out.
 
-The specification: ``script``, ``arguments``, ``module`` (for ``python -m``), ``descriptor``, ``scratch``, ``wall_s``, ``after_fit_s``, ``gpus``.
+The specification: ``script``, ``arguments``, ``module`` (for ``python -m``), ``descriptor``, ``scratch``, ``wall_s``,
+``after_fit_s``, ``gpus``.
 """
 
 import json

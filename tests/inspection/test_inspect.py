@@ -1,0 +1,201 @@
+"""From a script to its facts: the decisions, and real dry runs of real Keras scripts."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from advisor.errors import UsageError
+from advisor.inspection.confine import landlock_version
+from advisor.inspection.dry_run import DryRun, dry_run, read_messages
+from advisor.inspection.inspect import ScriptToInspect, imports_any, inspect, probed_facts
+from advisor.inspection.workload import Fact, Source, Workload
+
+ROOT = Path(__file__).parents[2]
+needs_landlock = pytest.mark.skipif(not landlock_version(), reason="this kernel has no Landlock")
+
+
+def run(path: Path, *arguments: str, wall_s: float = 60.0) -> DryRun:
+    """A dry run in this interpreter."""
+    return dry_run(
+        path, arguments, interpreter=(sys.executable,), environment=dict(os.environ), unconfined=True, wall_s=wall_s
+    )
+
+
+def found(*phases: dict[str, Any], ended: str = "end") -> DryRun:
+    """A dry run that found these phases."""
+    return DryRun(phases=phases, notes=(), ended=ended, seconds=1.0)
+
+
+def values(workload: Workload) -> dict[str, object]:
+    """The known facts."""
+    return {name: fact.value for name, fact in workload.facts() if fact.source is not Source.UNKNOWN}
+
+
+@pytest.mark.tensorflow
+def test_example_is_read_to_the_last_fact() -> None:
+    """The shipped script, unmodified, with its arguments; FLOPs are held against a count by hand."""
+    script = ScriptToInspect(
+        path=ROOT / "docs" / "examples" / "train_keras.py",
+        arguments=("--epochs", "7", "--samples", "1000"),
+        interpreter=(sys.executable,),
+    )
+    told: list[str] = []
+    workload = inspect(
+        script,
+        options={"optimizer": "sgd"},
+        directives={"epochs": "9"},
+        probe="on",
+        environment=dict(os.environ),
+        tell=told.append,
+    )
+    convolutions = 2 * (32 * 32 * 32 * 27 + 16 * 16 * 64 * 32 * 9 + 8 * 8 * 128 * 64 * 9)
+
+    assert {
+        "framework": "tensorflow", "model_name": "small_cnn", "parameters": 95696, "trainable_parameters": 95504,
+        "input_shape": (32, 32, 3), "batch_size": 64, "train_samples": 1000, "validation_samples": 125, "epochs": 9,
+        "optimizer": "sgd", "precision": "float32",
+    }.items() <= values(workload).items()  # fmt: skip
+    assert pytest.approx(convolutions + 2 * 128 * 16, rel=0.01) == workload.forward_flops_per_sample.value
+    assert (Source.DIRECTIVE, Source.OPTION) == (workload.epochs.source, workload.optimizer.source)
+    assert 1 == len(told)
+
+
+FROZEN = """
+import sys, os, numpy as np, keras, tensorflow as tf
+base = keras.applications.MobileNetV2(weights="imagenet", include_top=False, input_shape=(96, 96, 3))
+base.trainable = False
+model = keras.Sequential([base, keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(5)], name="tuned")
+model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+data = tf.data.Dataset.from_tensor_slices((np.zeros((50, 96, 96, 3), "float32"), np.zeros(50))).batch(16)
+history = model.fit(data, epochs=4, steps_per_epoch=None)
+print(history.history["loss"][-1])
+base.trainable = True
+model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+model.fit(data, epochs=3, callbacks=[keras.callbacks.EarlyStopping()])
+open(os.path.join(os.path.dirname(__file__), "written"), "w").write("x")
+"""
+
+
+@pytest.mark.tensorflow
+def test_frozen_then_fine_tuned(tmp_path: Path) -> None:
+    """Two phases of one network: epochs add up, pretrained weights are not fetched, the dearest phase counts."""
+    script = tmp_path / "tune.py"
+    script.write_text(FROZEN, encoding="utf-8")
+    result = run(script)
+    facts, notes = probed_facts(result)
+
+    assert 2 == len(result.phases)
+    assert (7, 50, 16) == tuple(facts[name].value for name in ("epochs", "train_samples", "batch_size"))
+    assert result.phases[0]["training_flops_per_sample"] < 1.1 * result.phases[0]["forward_flops_per_sample"]
+    assert result.phases[1]["training_flops_per_sample"] > 2.5 * result.phases[1]["forward_flops_per_sample"]
+    assert any("early" in note for note in notes)
+    assert not (tmp_path / "written").exists()
+
+
+@needs_landlock
+def test_script_cannot_write_delete_or_connect(tmp_path: Path) -> None:
+    """On a shared login node a dry run touches nothing: not even by ways that Python does not see."""
+    precious = tmp_path / "precious"
+    precious.write_text("keep", encoding="utf-8")
+    script = tmp_path / "bad.py"
+    script.write_text(
+        "import ctypes, sys\n"
+        "libc = ctypes.CDLL(None)\n"
+        f"libc.unlink({str(precious)!r}.encode())\n"
+        f"libc.creat({str(tmp_path / 'made')!r}.encode(), 0o600)\n"
+        f"libc.truncate({str(precious)!r}.encode(), 0)\n",
+        encoding="utf-8",
+    )
+    dry_run(script, (), interpreter=(sys.executable,), environment=dict(os.environ))
+
+    assert "keep" == precious.read_text(encoding="utf-8")
+    assert {"precious", "bad.py"} == {path.name for path in tmp_path.iterdir()}
+
+
+def test_endless_script_is_ended_with_all_it_started(tmp_path: Path) -> None:
+    """A loop without end, with a child in a session of its own that ignores signals, is gone when its time is up."""
+    script = tmp_path / "loop.py"
+    script.write_text(
+        "import os, signal, time\n"
+        "if os.fork() == 0:\n"
+        "    os.setsid()\n"
+        "for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):\n"
+        "    signal.signal(number, signal.SIG_IGN)\n"
+        "while True:\n"
+        "    time.sleep(0.1)\n",
+        encoding="utf-8",
+    )
+    before = set(psutil.pids())
+    result = run(script, wall_s=1.0)
+    left = [pid for pid in set(psutil.pids()) - before if _is_python_of(pid, str(script))]
+
+    assert "time" == result.ended
+    assert [] == left
+
+
+def test_mistake_of_the_script_is_an_answer(tmp_path: Path) -> None:
+    """What Python says of it is handed on, with the line."""
+    script = tmp_path / "wrong.py"
+    script.write_text("import json\njson.loads('{')\n", encoding="utf-8")
+    result = run(script)
+    _facts, notes = probed_facts(result)
+
+    assert "line 2" in result.ended
+    assert "JSONDecodeError" in notes[0]
+
+
+def test_lines_that_are_none_of_ours_are_passed_over() -> None:
+    """The script holds the descriptor too, and may write to it what it likes."""
+    text = 'garbage\n[1]\n{"phase": 1, "facts": {"epochs": 3}}\n{"phase": "x", "facts": 1}\n{"ended": "end"}\n'
+
+    assert (({"epochs": 3},), (), "end") == read_messages(text)
+
+
+def test_other_networks_are_not_added_up() -> None:
+    """A GAN's second network or a fold of other size is noted, never silently mixed in."""
+    first = {"epochs": 2, "parameters": 10, "train_samples": 100, "training_flops_per_sample": 5.0}
+    facts, notes = probed_facts(found(first, {**first, "parameters": 999, "training_flops_per_sample": 50.0}))
+
+    assert Fact(2, Source.PROBE) == facts["epochs"]
+    assert Fact(999, Source.PROBE) == facts["parameters"]
+    assert "not counted" in notes[0]
+
+
+@pytest.mark.parametrize("ended", ["interrupted", "time", "killed", "end", "unconfined", "exit 2"])
+def test_a_dry_run_without_a_training_says_why(ended: str) -> None:
+    """Unknown is an answer, with its reason."""
+    facts, notes = probed_facts(found(ended=ended))
+
+    assert {} == facts
+    assert 1 == len(notes)
+
+
+def test_keras_is_found_through_local_modules(tmp_path: Path) -> None:
+    """A training script often keeps its model in a file beside it; a broken file is no reason to fail."""
+    (tmp_path / "model.py").write_text("import keras\n", encoding="utf-8")
+    (tmp_path / "broken.py").write_text("def\n", encoding="utf-8")
+    script = tmp_path / "train.py"
+    script.write_text("import broken\nfrom model import build\n", encoding="utf-8")
+
+    assert imports_any(script, frozenset({"keras"}))
+    assert not imports_any(script, frozenset({"torch"}))
+
+
+def test_mistake_in_a_stated_fact_stops_before_anything_runs(tmp_path: Path) -> None:
+    """The user's mistake is named at once."""
+    script = ScriptToInspect(path=tmp_path / "x.py", arguments=(), interpreter=(sys.executable,))
+    with pytest.raises(UsageError):
+        inspect(script, options={"epochs": "x"}, directives={}, probe="on", environment={}, tell=pytest.fail)
+
+
+def _is_python_of(pid: int, script: str) -> bool:
+    try:
+        return any(script in word for word in psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return False
