@@ -147,6 +147,34 @@ def step_time(spool: Path, options: argparse.Namespace) -> None:
         print(f"| {name} | {medians} | {middle - 1:+.2%} | {low - 1:+.2%} .. {high - 1:+.2%} |")
 
 
+HOOK_CALLS = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from gsbatch_inside.passes import Passes
+class Batch: shape = (32, 3, 224, 224)
+class Silent:
+    framework_trains, framework_epoch_open, framework_epoch = 0, False, None
+    def send(self, *a, **k): pass
+    def new_pass(self): return 1
+    def new_phase(self): return 0
+passes, batch, best = Passes(Silent()), (Batch(), Batch()), 1.0
+for repeat in range(20):
+    one, begun = passes.begin(), time.process_time()
+    for step in range(10000):
+        passes.read(one, batch); passes.backward(); passes.step(7)
+    best = min(best, (time.process_time() - begun) / 10000)
+    passes.end(one)
+print(best * 1e6)
+"""
+
+
+def hook_calls(_spool: Path, _options: argparse.Namespace) -> None:
+    """Microseconds of CPU that the bookkeeping of one step takes; the wrapped calls add two Python calls each."""
+    injected = str(Path(__file__).parents[2] / "advisor" / "injected")
+    done = subprocess.run([sys.executable, "-c", HOOK_CALLS, injected], check=True, capture_output=True, text=True)
+    print(f"{float(done.stdout):.1f} us a step for a read, a backward and an optimizer step (best of 20 x 10,000)")
+
+
 def sampler_cost(spool: Path, options: argparse.Namespace) -> None:
     """CPU and resident memory of the sampler over minutes of eight replayed GPUs at 1 Hz."""
     readings = spool.parent / "eight.jsonl"
@@ -221,6 +249,7 @@ def write_readings(path: Path, *, gpus: int, seconds: int) -> None:
 MEASURES: dict[str, Callable[[Path, argparse.Namespace], None]] = {
     "endings": endings,
     "added": added_seconds,
+    "hook": hook_calls,
     "steps": step_time,
     "size": trace_size,
     "sampler": sampler_cost,
