@@ -78,9 +78,13 @@ class Projector:
                 time_s=time_s,
                 method=method,
                 energy_j=energy_j,
-                energy_low_j=max(energy_j - half_j, self._spent_j),
-                energy_high_j=energy_j + half_j,
+                energy_low_j=max(energy_j - half, self._spent_j),
+                energy_high_j=energy_j + half,
                 duration_s=duration_s,
             )
-            for method, energy_j in (("epoch_energy", by_energy_j), ("power", by_power_j))
+            # Mean power is applied to the warm-up too, whose energy is known: the difference is an error of its own.
+            for method, energy_j, half in (
+                ("epoch_energy", by_energy_j, half_j),
+                ("power", by_power_j, half_j + abs(by_power_j - by_energy_j)),
+            )
         )

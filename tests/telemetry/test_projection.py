@@ -87,3 +87,10 @@ def test_a_resumed_training_has_fewer_epochs_to_come() -> None:
         projections = projector.add(epoch(index, 100.0), 10)
 
     assert pytest.approx(500.0) == projections[0].energy_j
+
+
+def test_mean_power_admits_what_it_gets_wrong_of_the_warm_up() -> None:
+    """A warm-up epoch that cost more is not what mean power says: the interval reaches to what is known."""
+    by_energy, by_power = last([150.0] + [100.0] * 4, total=10)
+
+    assert by_power.energy_j < by_energy.energy_j <= by_power.energy_high_j
