@@ -15,6 +15,7 @@ from advisor.prediction.features import Setting
 # One user or one script may weigh no more than this many runs of one setting, and this share of all settings.
 RUNS_PER_USER_AND_SETTING = 20
 _REPEATS_FOR_A_SPREAD = 5
+_FEWEST_WITH_A_MIDDLE = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +129,8 @@ def _log_spread(values: Sequence[float | None]) -> float | None:
 
 def _robust_mean(values: Sequence[float]) -> float:
     """The mean of the values within four of their own spreads around the median."""
+    if len(values) < _FEWEST_WITH_A_MIDDLE:
+        return sum(values) / len(values)
     array = np.asarray(values, dtype=np.float64)
     middle = np.median(array)
     spread = 1.48 * np.median(np.abs(array - middle))
