@@ -137,12 +137,12 @@ def thin(runs: Sequence[TrainingRun], seed: int) -> list[TrainingRun]:
     chosen: list[TrainingRun] = []
     for study, mine in by_study.items():
         most = SETTINGS_PER_STUDY if study else SETTINGS_OF_THE_CORPUS
-        chosen.extend(mine if len(mine) <= most else _evenly(mine, most, chooser))
+        chosen.extend(mine if len(mine) <= most else evenly(mine, most, chooser))
     return chosen
 
 
-def _evenly(runs: Sequence[TrainingRun], most: int, chooser: random.Random) -> list[TrainingRun]:
-    """A random choice that takes from every site in turn."""
+def evenly(runs: Sequence[TrainingRun], most: int, chooser: random.Random) -> list[TrainingRun]:
+    """A random choice of at most so many runs that takes from every site in turn."""
     by_site: dict[str, list[TrainingRun]] = defaultdict(list)
     for run in chooser.sample(runs, len(runs)):
         by_site[run.setting.site].append(run)

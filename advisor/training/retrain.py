@@ -8,6 +8,7 @@ that wins nevertheless has earned it.
 
 from __future__ import annotations
 
+import random
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,11 +23,12 @@ from advisor.registry import Registry, StoredModel
 from advisor.training.calibration import calibrated
 from advisor.training.card import card_of, card_text
 from advisor.training.evaluation import Judged, Scores, judge, pooled
-from advisor.training.fit import fit
+from advisor.training.fit import evenly, fit
 from advisor.training.prior_data import read_prior
 from advisor.training.runs import TrainingRun, aggregate
 
 _FOLDS = 5
+_SETTINGS_JUDGED = 3000  # a larger corpus is sampled, evenly over its machines, before it is split and learned from
 _CLEARLY = 0.99  # a candidate must err less than this share of what the promoted model errs
 
 
@@ -66,6 +68,8 @@ def retrain(
             yield run
 
     mine = aggregate(counted())
+    if len(mine) > _SETTINGS_JUDGED:
+        mine = evenly(mine, _SETTINGS_JUDGED, random.Random(0))  # noqa: S311 (a sample, not a secret)
     if not mine:
         return _nothing("the corpus has no run to learn from", corpus_runs)
     current = load_model(registry.promoted())
