@@ -74,11 +74,25 @@ def accounted_job(job: Any) -> AccountedJob:
 
 def _shown_id(job: Any) -> str:
     if job.array_id:
-        # pyslurm 25.11 gives None for task 0 as for no task; a task that waits has its range instead.
-        return f"{job.array_id}_{job.array_tasks_waiting or job.array_task_id or 0}"
+        # pyslurm 25.11 gives None for task 0 as for no task; tasks that wait are one job that has their set instead.
+        if job.array_tasks_waiting:
+            return f"{job.array_id}_[{_task_ranges(job.array_tasks_waiting)}]"
+        return f"{job.array_id}_{job.array_task_id or 0}"
     if job.heterogeneous_id:
-        return f"{job.heterogeneous_id}+{job.heterogeneous_offset}"
+        # None for component 0 likewise.
+        return f"{job.heterogeneous_id}+{job.heterogeneous_offset or 0}"
     return str(job.id)
+
+
+def _task_ranges(waiting: str) -> str:
+    """``0x3E2`` as ``1,5-9``: slurmdbd keeps a set of tasks as a hexadecimal mask, which pyslurm 25.11 passes on."""
+    if not waiting.startswith("0x"):
+        return waiting
+    mask = int(waiting, 16)
+    tasks = [task for task in range(mask.bit_length()) if mask >> task & 1]
+    starts = [task for task in tasks if not task or not mask >> (task - 1) & 1]
+    ends = [task for task in tasks if not mask >> (task + 1) & 1]
+    return ",".join(f"{start}" if start == end else f"{start}-{end}" for start, end in zip(starts, ends, strict=True))
 
 
 def _count(tres: Any, name: str) -> int | None:

@@ -122,6 +122,26 @@ def test_task_zero_has_its_number() -> None:
     assert ["5_0"] == [job.shown_id for job in found if job.job_id == "13"]
 
 
+@pytest.mark.parametrize(
+    ("waiting", "expected"),
+    [("0x3E0", "5_[5-9]"), ("0x1", "5_[0]"), ("0x92F", "5_[0-3,5,8,11]"), ("2-4", "5_[2-4]")],
+)
+def test_tasks_that_wait_are_shown_as_sacct_shows_them(waiting: str, expected: str) -> None:
+    """A real slurmdbd 25.11 gives the tasks of a waiting array as a hexadecimal mask."""
+    pyslurm = ReplayedAccounting(array_id=5, array_task_id=None, array_tasks_waiting=waiting)
+    found, _ = read_with_pyslurm(pyslurm, ["13"])
+
+    assert [expected] == [job.shown_id for job in found if job.job_id == "13"]
+
+
+def test_the_first_component_of_a_heterogeneous_job_has_its_number() -> None:
+    """Pyslurm 25.11 gives None for offset 0; a component asked for as N+0 is found."""
+    pyslurm = ReplayedAccounting(array_id=None, heterogeneous_id=2, heterogeneous_offset=None)
+    found, _ = read_with_pyslurm(pyslurm, ["2+0"])
+
+    assert ["2+0"] == [job.shown_id for job in found if job.job_id == "2"]
+
+
 def test_requeued_jobs_are_told() -> None:
     """Pyslurm loads the last attempt only; the caller asks sacct for the others."""
     assert ["2"] == read_with_pyslurm(ReplayedAccounting(requeue_count=1), ["2"])[1]
