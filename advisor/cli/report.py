@@ -20,6 +20,7 @@ _SOURCES = {
     "sacct": "Slurm's accounting (whole nodes)",
     "none": "not measured",
 }
+_NOT_STARTED = ("PENDING", "SUBMITTED")
 _QUALITIES = {
     "complete": "the record is complete",
     "cut": "the record was cut: it holds what was written before the recorder ended",
@@ -203,7 +204,10 @@ def _footnotes(run: Run, projection: Projection | None, rates: Rates, currency: 
             f"projected from what was measured: {units.human_energy(projection.energy_j)}"
             f" ({low} to {high}){duration}; {projection.method}"
         )
-    yield f"energy from: {_SOURCES[run.energy_source]}; {_QUALITIES[run.quality]}"
+    if run.state in _NOT_STARTED:
+        yield "nothing is measured yet"
+    else:
+        yield f"energy from: {_SOURCES[run.energy_source]}; {_QUALITIES[run.quality]}"
     carbon_g, cost = _footprint(run, rates)
     if carbon_g is not None:
         yield f"carbon: {carbon_g:.3g} gCO2e"

@@ -166,11 +166,15 @@ def _total(values: Sequence[float | None]) -> float | None:
 
 
 def _epochs(traces: Sequence[Trace]) -> tuple[RunEpoch, ...]:
-    """Each epoch once: the first node's times, all nodes' energy, which is None where a node's is not known."""
+    """Each epoch once: the first node's times, all nodes' energy, which is None where a node's is not known.
+
+    A validation pass that was marked apart belongs to no epoch here: what is predicted and learnt is of training.
+    """
     on_node: dict[tuple[int, int], list[Epoch]] = defaultdict(list)
     for trace in traces:
         for epoch in trace.epochs:
-            on_node[epoch.phase, epoch.index].append(epoch)
+            if not epoch.validation:
+                on_node[epoch.phase, epoch.index].append(epoch)
     return tuple(_epoch(seen, len(traces)) for _key, seen in sorted(on_node.items()))
 
 

@@ -92,7 +92,8 @@ class Epoch:
     """One epoch as the hook marked it. ``phase`` counts the fits of the script from 0, ``index`` the epochs in it.
 
     ``gpu_energy_j`` is the sum over the node's GPUs, None where no GPU was sampled. ``steps`` and ``samples`` are of
-    training only; ``samples`` is None where it could not be seen.
+    training only; ``samples`` is None where it could not be seen. ``validation`` marks a pass over validation data that
+    was seen apart from the training; where it is part of the epoch (Keras ``fit``), it is counted in it and not marked.
     """
 
     phase: int

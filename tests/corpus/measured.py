@@ -153,7 +153,7 @@ def _epoch(header: TraceHeader, index: int) -> Epoch:
         steps=100,
         samples=3200,
         gpu_energy_j=len(header.gpus) * POWER_W * EPOCH_S if header.gpus else None,
-        validation=True,
+        validation=False,
     )
 
 
