@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
+from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from advisor.corpus.accounting import AccountedJob, parse_sacct
 from advisor.corpus.accounting_pyslurm import read_with_pyslurm
 from advisor.corpus.ask_accounting import ask_accounting
 from advisor.errors import SlurmError, UsageError
+from advisor.inventory.read import backend_in_use
 from tests.corpus.test_accounting import fake_sacct, recorded_answer
 
 RECORDED = Path(__file__).parents[1] / "data" / "slurm" / "25.11.7" / "sacct.json"
@@ -164,6 +167,26 @@ def test_sacct_is_asked_where_pyslurm_is_not_installed(tmp_path: Path, monkeypat
 
     assert {"1", "2"} <= {job.job_id for job in ask_accounting(["1", "2"], backend="auto")}
     assert not (tmp_path / "asked").exists()
+
+
+def test_pyslurm_does_not_ask_a_slurmdbd_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hung slurmdbd held pyslurm for minutes: sacct, which is ended in time, is asked in its place."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    (tmp_path / "answer").write_text(recorded_answer("25.11.7"))
+    fake_sacct(tmp_path, f"cat {tmp_path}/answer")
+    for name, lines in (("scontrol", "echo 'SLURM_VERSION = 25.11.7'"), ("sacctmgr", "exit 1")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{lines}\n")
+        (tmp_path / name).chmod(0o755)
+    metadata = tmp_path / "pyslurm-25.11.2.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text("Metadata-Version: 2.1\nName: pyslurm\nVersion: 25.11.2\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    without_accounting = ModuleType("pyslurm")
+    without_accounting.__spec__ = ModuleSpec("pyslurm", None)
+    monkeypatch.setitem(sys.modules, "pyslurm", without_accounting)
+
+    assert "pyslurm" == backend_in_use().backend
+    assert {"1", "2"} <= {job.job_id for job in ask_accounting(["1", "2"], backend="auto")}
 
 
 def test_nothing_is_asked_for_no_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
