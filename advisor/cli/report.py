@@ -125,14 +125,7 @@ def _footprint(run: Run, rates: Rates) -> tuple[float | None, float | None]:
     """Grams of CO2e and money of what was measured, by the same rules as those of a recommendation."""
     if run.energy_j is None:
         return None, None
-    energy_kwh = run.energy_j / units.JOULES_PER_KWH * rates.pue
-    carbon_g = None
-    if rates.carbon_intensity_g_per_kwh is not None:
-        carbon_g = energy_kwh * rates.carbon_intensity_g_per_kwh
-    if rates.price_per_kwh is None and rates.price_per_gpu_hour is None:
-        return carbon_g, None
-    gpu_hours = run.gpus * run.duration_s / units.SECONDS_PER_HOUR
-    return carbon_g, energy_kwh * (rates.price_per_kwh or 0.0) + gpu_hours * (rates.price_per_gpu_hour or 0.0)
+    return rates.carbon_g(run.energy_j), rates.cost(run.energy_j, run.gpus, run.duration_s)
 
 
 def shown_job_id(run: Run) -> str:

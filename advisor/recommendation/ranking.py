@@ -30,6 +30,19 @@ class Rates:
     price_per_gpu_hour: float | None = None
     pue: float = 1.0
 
+    def carbon_g(self, energy_j: float) -> float | None:
+        """Grams of CO2e of GPU energy, None where the site gave no intensity."""
+        if self.carbon_intensity_g_per_kwh is None:
+            return None
+        return energy_j / JOULES_PER_KWH * self.pue * self.carbon_intensity_g_per_kwh
+
+    def cost(self, energy_j: float, gpus: int, duration_s: float) -> float | None:
+        """What GPU energy and GPU time cost in the site's currency, None where it gave no price."""
+        if self.price_per_kwh is None and self.price_per_gpu_hour is None:
+            return None
+        energy = energy_j / JOULES_PER_KWH * self.pue * (self.price_per_kwh or 0.0)
+        return energy + gpus * duration_s / SECONDS_PER_HOUR * (self.price_per_gpu_hour or 0.0)
+
 
 def rank(
     workload: Workload,
@@ -148,7 +161,7 @@ def _score(objective: str, rates: Rates) -> Callable[[Prediction], float]:
         return (prediction.duration_s or prediction.epoch_duration_s).value
 
     def cost(prediction: Prediction) -> float:
-        return _money(prediction, rates, energy_j(prediction), duration_s(prediction))
+        return rates.cost(energy_j(prediction), prediction.placement.gpus, duration_s(prediction)) or 0.0
 
     scores: dict[str, Callable[[Prediction], float]] = {
         "energy": energy_j,
@@ -160,27 +173,27 @@ def _score(objective: str, rates: Rates) -> Callable[[Prediction], float]:
     return scores[objective]
 
 
-def _money(prediction: Prediction, rates: Rates, energy_j: float, duration_s: float) -> float:
-    energy_kwh = energy_j / JOULES_PER_KWH * rates.pue
-    gpu_hours = prediction.placement.gpus * duration_s / SECONDS_PER_HOUR
-    return energy_kwh * (rates.price_per_kwh or 0.0) + gpu_hours * (rates.price_per_gpu_hour or 0.0)
-
-
 def _carbon_g(prediction: Prediction, rates: Rates) -> Estimate | None:
-    if prediction.energy_j is None or rates.carbon_intensity_g_per_kwh is None:
-        return None
-    return prediction.energy_j.scaled(rates.pue * rates.carbon_intensity_g_per_kwh / JOULES_PER_KWH)
+    return None if prediction.energy_j is None else _estimate(prediction.energy_j, rates.carbon_g)
 
 
 def _cost(prediction: Prediction, rates: Rates) -> Estimate | None:
-    energy_j, duration_s = prediction.energy_j, prediction.duration_s
-    if energy_j is None or duration_s is None or (rates.price_per_kwh is None and rates.price_per_gpu_hour is None):
+    energy_j, duration_s, gpus = prediction.energy_j, prediction.duration_s, prediction.placement.gpus
+    if energy_j is None or duration_s is None:
         return None
-    return Estimate(
-        _money(prediction, rates, energy_j.value, duration_s.value),
-        _money(prediction, rates, energy_j.low, duration_s.low),
-        _money(prediction, rates, energy_j.high, duration_s.high),
-    )
+    ends = [
+        rates.cost(energy, gpus, duration)
+        for energy, duration in (
+            (energy_j.value, duration_s.value), (energy_j.low, duration_s.low), (energy_j.high, duration_s.high),
+        )
+    ]  # fmt: skip
+    value, low, high = ends
+    return None if value is None or low is None or high is None else Estimate(value, low, high)
+
+
+def _estimate(estimate: Estimate, of: Callable[[float], float | None]) -> Estimate | None:
+    value, low, high = of(estimate.value), of(estimate.low), of(estimate.high)
+    return None if value is None or low is None or high is None else Estimate(value, low, high)
 
 
 def _why_nothing(rejections: Sequence[Rejection]) -> str:

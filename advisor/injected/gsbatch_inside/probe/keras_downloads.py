@@ -46,16 +46,21 @@ def _replace_code(name: str, function: Any) -> None:
         function.__code__, function.__globals__, name, function.__defaults__, function.__closure__
     )
     _originals[name].__kwdefaults__ = function.__kwdefaults__
-    source = (
-        "def load_data(*args, **kwargs):\n"
-        "    from gsbatch_inside.probe import keras_downloads\n"
-        "    return keras_downloads.load(%r, args, kwargs)\n" % name
-    )
-    made: Dict[str, Any] = {}
-    exec(compile(source, "<gsbatch>", "exec"), made)  # noqa: S102 (our own four lines)
+    template = _load_placeholder.__code__
+    constants = tuple(name if constant == _PLACEHOLDER else constant for constant in template.co_consts)
     if not function.__code__.co_freevars:
         function.__defaults__ = function.__kwdefaults__ = None
-        function.__code__ = made["load_data"].__code__
+        function.__code__ = template.replace(co_consts=constants)
+
+
+_PLACEHOLDER = "the data set's name"
+
+
+def _load_placeholder(*args: Any, **kwargs: Any) -> Any:
+    """The code that a data set's ``load_data`` gets, with its name in place of the constant."""
+    from gsbatch_inside.probe import keras_downloads
+
+    return keras_downloads.load("the data set's name", args, kwargs)
 
 
 def load(name: str, args: Any, kwargs: Any) -> Any:
