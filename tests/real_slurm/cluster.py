@@ -98,6 +98,11 @@ class Cluster:
         self._start_daemon("slurmctld", ["slurmctld", "-D", "-f", str(self.slurm_conf)])
         self._wait_for("slurmctld to answer", lambda: "is UP" in self.run(["scontrol", "ping"], check=False).stdout, 20)
 
+    def restart_controller(self) -> None:
+        """Start slurmctld again after an outage and wait until it has heard of every node."""
+        self.start_controller()
+        self._wait_for("the nodes to register again", lambda: not self._node_states() & {"unknown", "unk"}, 60)
+
     def stop_controller(self) -> None:
         """End slurmctld as an outage would: every command of Slurm that asks it then fails; jobs go on."""
         self._daemons.stop("slurmctld")
@@ -296,9 +301,13 @@ class Cluster:
         base = {"PATH": DAEMON_PATH, "LANG": "C.UTF-8", "SLURM_CONF": str(self.slurm_conf)}
         self._daemons.start(name, argv, {**base, **(environment or {})})
 
+    def _node_states(self) -> set[str]:
+        listing = self.run(["sinfo", "--noheader", "--all", "--Node", "--format=%N %T"], check=False).stdout
+        states = dict(line.split() for line in listing.splitlines())
+        return {state.rstrip("*") for state in states.values()} if len(states) >= len(config.NODES) else {"unknown"}
+
     def _all_nodes_idle(self) -> bool:
-        states = self.run(["sinfo", "--noheader", "--all", "--Node", "--format=%T"], check=False).stdout.split()
-        return len(states) >= len(config.NODES) and set(states) == {"idle"}
+        return self._node_states() == {"idle"}
 
     @staticmethod
     def _wait_for(

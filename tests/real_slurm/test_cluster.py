@@ -133,7 +133,7 @@ def test_second_cluster_runs_beside_and_leaves_nothing() -> None:
         submit(second, "alice", "--partition=gtx", "--gres=gpu:1", "--wrap=trap '' TERM; sleep 600")
         second.stop_controller()
         unreachable = second.run(["scontrol", "ping"], check=False).stdout
-        second.start_controller()
+        second.restart_controller()
         members = processes_of(folder)
     finally:
         second.stop()

@@ -270,7 +270,7 @@ def controller_down(cluster: Cluster) -> Iterator[None]:
     """An outage for the length of a test."""
     cluster.stop_controller()
     yield
-    cluster.start_controller()
+    cluster.restart_controller()
 
 
 def test_with_the_controller_down_sbatch_has_the_last_word(alice: User, controller_down: None) -> None:

@@ -202,6 +202,6 @@ def test_ingest_while_the_controller_is_down(cluster: Cluster, site: Site) -> No
     try:
         summary = json.loads(site.run(gsadmin, "ingest", "--json").stdout)
     finally:
-        cluster.start_controller()
+        cluster.restart_controller()
 
     assert (1, []) == (summary["runs_added"], summary["rejected"])
