@@ -65,12 +65,13 @@ def test_without_record_nothing_is_kept(gsbatch: Gsbatch) -> None:
     assert not gsbatch.spool.exists()
 
 
-def test_a_corpus_that_cannot_be_written_costs_the_report_only(gsbatch: Gsbatch) -> None:
-    """The training's status stands."""
+def test_a_corpus_that_cannot_be_written_costs_the_corpus_only(gsbatch: Gsbatch) -> None:
+    """The training's status stands, and the report comes from the spool folder."""
     (gsbatch.folder / "train.py").write_text(TRAIN, encoding="utf-8")
 
     done = gsbatch("--local", *FACTS, "train.py", GSBATCH_CORPUS="/proc/1/nowhere/corpus.db")
 
     assert 4 == done.returncode
-    assert "gsbatch: no report: " in done.stderr
+    assert "gsbatch: not ingested: " in done.stderr
+    assert "FAILED on this machine" in done.stdout
     assert "Traceback" not in done.stderr

@@ -21,5 +21,6 @@ def test_the_loop_closes(cluster: Cluster, site: Path) -> None:
     assert steps[1].stdout.startswith("Submitted batch job ")
     assert "energy" in steps[1].stderr
     assert "COMPLETED" in by_command["gseff"].stdout
-    assert "6 epochs" in by_command["gseff"].stdout or "6" in by_command["gseff"].stdout
-    assert "1 runs added" in steps[5].stdout
+    assert "6 measured of 6 planned" in by_command["gseff"].stdout
+    assert "replay" in by_command["gseff"].stdout
+    assert " 0 files rejected" in steps[5].stdout
