@@ -43,7 +43,8 @@ def build_attempt(nodes: Sequence[NodeTrace], ticket: JobTicket | None, *, now_s
         state=state,
         exit_status=exit_status,
         started_at=min(trace.header.started_at for trace in traces),
-        partition=job.partition if job else header.partition,
+        # slurmdbd loses the partition of some short jobs for good; the job itself knew it.
+        partition=(job.partition if job else None) or header.partition,
         nodes=job.nodes if job and job.nodes else header.nodes,
         memory_bytes=_per_node(job, job.memory_bytes) if job else None,
         cpus=_per_node(job, job.cpus) if job else None,

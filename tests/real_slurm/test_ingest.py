@@ -76,7 +76,7 @@ def test_finished_job_is_joined_with_accounting(cluster: Cluster, site: Site) ->
     """State, user, account and allocation of the row are Slurm's; gseff tells the same before and after ingest."""
     job_id = submit(cluster, "-p", "rtx", "--gres=gpu:1", "--mem=2G", "-A", "small", "--wrap", "sleep 1")
     assert "COMPLETED" == cluster.wait_for_job(job_id)
-    measured(site, accounted(job_id)[0])
+    measured(site, accounted(job_id)[0], partition="rtx")
     ticket = site.spool / ticket_name(CLUSTER_NAME, job_id)
     ticket.write_text(ticket_to_json(replace(made_ticket(), job_id=job_id)))
     os.chown(ticket, pwd.getpwnam("alice").pw_uid, -1)
