@@ -15,6 +15,7 @@ from advisor.inspection.workload import Fact, Source, Workload
 _KERAS_PACKAGES = frozenset({"keras", "tensorflow", "tf_keras", "tensorflow_hub"})
 _NAMES = frozenset(item.name for item in fields(Workload)) - {"notes"}
 _MOST_MODULES = 200
+_FOLD_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +139,12 @@ def _cost(phase: Mapping[str, Any]) -> float:
 
 
 def _is_alike(phase: Mapping[str, Any], main: Mapping[str, Any]) -> bool:
-    return all(phase.get(name) == main.get(name) for name in ("parameters", "train_samples", "input_shape"))
+    samples, most = phase.get("train_samples"), main.get("train_samples")
+    # The folds of a cross-validation differ by a sample or two.
+    same_samples = samples == most or (
+        samples is not None and most is not None and abs(samples - most) <= max(_FOLD_TOLERANCE * most, 1)
+    )
+    return same_samples and all(phase.get(name) == main.get(name) for name in ("parameters", "input_shape"))
 
 
 def _ending_notes(found: DryRun) -> Sequence[str]:

@@ -82,6 +82,18 @@ open(os.path.join(os.path.dirname(__file__), "written"), "w").write("x")
 """
 
 
+LSTM = """
+import keras
+import numpy as np
+
+x, y = np.zeros((1200, 64), "int64"), np.zeros(1200)
+layers = [keras.layers.Embedding(5000, 32), keras.layers.LSTM(48), keras.layers.Dense(1)]
+model = keras.Sequential(layers)
+model.compile("rmsprop", "mse")
+model.fit(x, y, batch_size=24, epochs=7, validation_split=0.25)
+"""
+
+
 @pytest.mark.tensorflow
 def test_frozen_then_fine_tuned(tmp_path: Path) -> None:
     """Two phases of one network: epochs add up, pretrained weights are not fetched, the dearest phase counts."""
@@ -155,6 +167,29 @@ def test_lines_that_are_none_of_ours_are_passed_over() -> None:
     text = 'garbage\n[1]\n{"phase": 1, "facts": {"epochs": 3}}\n{"phase": "x", "facts": 1}\n{"ended": "end"}\n'
 
     assert (({"epochs": 3},), (), "end") == read_messages(text)
+
+
+def test_folds_of_unequal_size_are_one_training() -> None:
+    """The folds of a cross-validation differ by a sample; their epochs add up all the same."""
+    fold = {"epochs": 10, "parameters": 161, "train_samples": 83}
+    facts, _notes = probed_facts(found(fold, fold, {**fold, "train_samples": 82}))
+
+    assert Fact(30, Source.PROBE) == facts["epochs"]
+
+
+@pytest.mark.tensorflow
+def test_recurrent_network_built_by_fit_is_counted_once(tmp_path: Path) -> None:
+    """A loop counts its body times its length, and building the model in fit adds nothing: hand counts."""
+    script = tmp_path / "lstm.py"
+    script.write_text(LSTM, encoding="utf-8")
+    facts, _notes = probed_facts(run(script))
+
+    embedding, states, head = 64 * 32, 48, 1
+    matrix_products = 64 * 2 * (32 + 48) * 4 * 48 + 2 * 48
+    assert 3 == facts["layers"].value
+    assert embedding + states + head == facts["activation_elements"].value
+    assert matrix_products == facts["forward_flops_per_sample"].value
+    assert 900 == facts["train_samples"].value
 
 
 def test_other_networks_are_not_added_up() -> None:

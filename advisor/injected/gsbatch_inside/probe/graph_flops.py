@@ -160,6 +160,8 @@ def _product(sizes: Sequence[int]) -> float:
 def _flops(operation: Any) -> float:
     """FLOPs of one operation; 0 for all that is neither a matrix product nor a convolution."""
     kind = operation.type
+    if kind.startswith("CudnnRNN"):
+        raise ValueError("a fused kernel does not show its FLOPs")
     if kind in _WITH_KERNEL:
         kernel = _shape(operation.inputs[1])
         return 2.0 * _product(_shape(operation.outputs[0])) * _product(kernel[:-1])

@@ -38,10 +38,22 @@ def framework(keras: Any) -> str:
 
 def optimizer(model: Any) -> Optional[str]:
     """Name of the optimizer; a wrapper for loss scaling is looked through."""
-    found = getattr(model, "optimizer", None)
+    if getattr(model, "optimizer", None) is None or "compile" in vars(type(model)):
+        return _own_optimizer(model)
+    found = model.optimizer
     while found is not None and hasattr(found, "inner_optimizer"):
         found = found.inner_optimizer
     return None if found is None or isinstance(found, str) else type(found).__name__.lower()
+
+
+def _own_optimizer(model: Any) -> Optional[str]:
+    """The one kind of optimizer that a model with its own ``compile`` holds (GAN); Keras's default is not it."""
+    kinds = {
+        type(value).__name__.lower()
+        for attribute, value in vars(model).items()
+        if hasattr(value, "apply_gradients") and attribute not in ("optimizer", "_optimizer")
+    }
+    return kinds.pop() if len(kinds) == 1 else None
 
 
 def precision(model: Any) -> Optional[str]:
@@ -117,6 +129,8 @@ def traced(keras: Any, model: Any, data: "keras_data.Data") -> Traced:
         return Traced({})
     counter = _LayerCounter(keras)
     try:
+        if not is_built(model):
+            _trace(model, data)  # building calls every layer too; only the second trace is one forward pass
         with counter:
             concrete, output = _trace(model, data)
     except Exception as exc:
@@ -127,7 +141,7 @@ def traced(keras: Any, model: Any, data: "keras_data.Data") -> Traced:
     if cost.unknown:
         record.note("not counted in the FLOPs: " + ", ".join(cost.unknown[:5]))
     facts: Dict[str, Any] = {"layers": counter.layers, "activation_elements": counter.elements // _BATCH}
-    if not any("loop" in word for word in cost.unknown):
+    if not cost.unknown:  # a sum with a gap would be a wrong value
         facts.update(forward_flops_per_sample=cost.forward / _BATCH, training_flops_per_sample=cost.training / _BATCH)
     if _has_own_step(keras, model):
         facts.update(_train_step_facts(model, data))

@@ -64,7 +64,7 @@ def note(text: str) -> None:
     """Hand over a sentence for the user, once."""
     if text not in _seen_notes:
         _seen_notes.add(text)
-        write({"note": text[:300]})
+        write({"note": "".join(letter for letter in text.split("\n", 1)[0] if letter.isprintable())[:300]})
 
 
 def write(message: Dict[str, Any]) -> None:
