@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import stat
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -19,6 +21,7 @@ SLURM_PROGRAMS = (
     "sacctmgr",
     "useradd",
 )
+REPOSITORY = Path(__file__).resolve().parents[1]
 _DAEMON_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 
 
@@ -35,3 +38,19 @@ def why_no_real_slurm() -> str | None:
         except OSError as error:
             return f"no Slurm test cluster: device files for GPUs cannot be made here ({error.strerror})"
     return None
+
+
+def frameworks_python(*modules: str) -> str | None:
+    """The interpreter that has PyTorch, JAX and the trainers built on them, if it is there and has all of ``modules``.
+
+    ``tests/frameworks.sh`` makes it; GSBATCH_FRAMEWORKS_PYTHON names another.
+    """
+    named = os.environ.get("GSBATCH_FRAMEWORKS_PYTHON")
+    python = Path(named) if named else REPOSITORY / ".venv-frameworks" / "bin" / "python"
+    return str(python) if python.is_file() and _can_import(python, modules) else None
+
+
+@functools.cache
+def _can_import(python: Path, modules: tuple[str, ...]) -> bool:
+    code = "import importlib.util as u, sys; sys.exit(not all(u.find_spec(name) for name in sys.argv[1:]))"
+    return subprocess.run([python, "-c", code, *modules], check=False, capture_output=True).returncode == 0

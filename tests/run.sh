@@ -10,6 +10,7 @@ if [ "$slurm" != 0 ] && [ "${CI:-}" = true ]; then
     echo "run: CI=true and Slurm could not be installed: that is a failure here, not a skip." >&2
     exit 1
 fi
+bash tests/frameworks.sh || echo "run: the tests that need PyTorch or JAX will be skipped." >&2
 
 bin=$PWD/.venv/bin
 "$bin/ruff" format --check .
