@@ -12,7 +12,9 @@ want=$( (.venv/bin/python --version; cat tests/frameworks.in tests/frameworks.lo
 # The CPU build of PyTorch alone is taken, from where pip looks for wheels (pip's find-links): what an index serves under
 # the same version brings gigabytes of CUDA.
 torch=$(grep '^torch==' tests/frameworks.in)
-.venv/bin/python -m pip download --quiet --disable-pip-version-check --no-index --no-deps --dest "$(mktemp -d)" "$torch" \
+wheels=$(mktemp -d)
+trap 'rm -rf "$wheels"' EXIT
+.venv/bin/python -m pip download --quiet --disable-pip-version-check --no-index --no-deps --dest "$wheels" "$torch" \
     2>/dev/null || {
     echo "frameworks: no CPU build of $torch in pip's find-links; put one in a folder and name it: PIP_FIND_LINKS=FOLDER" >&2
     exit 1; }
@@ -20,6 +22,7 @@ torch=$(grep '^torch==' tests/frameworks.in)
 echo "frameworks: installing PyTorch, JAX and the trainers built on them into .venv-frameworks (about 2 minutes)" >&2
 rm -rf "$folder"
 .venv/bin/python -m venv "$folder"
-"$folder/bin/python" -m pip install --quiet --disable-pip-version-check --requirement tests/frameworks.lock
-"$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-index --no-deps "$torch"
+# --no-deps: the lock is whole, and what it holds would else ask the index for PyTorch.
+"$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --requirement tests/frameworks.lock
+"$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-index --no-deps "$wheels"/*.whl
 echo "$want" > "$folder/.locked"
