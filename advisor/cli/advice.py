@@ -25,7 +25,7 @@ from advisor.prediction.model import load_model
 from advisor.prediction.prediction import Prediction
 from advisor.prediction.predictor import predict
 from advisor.recommendation.ranking import Rates, rank
-from advisor.recommendation.recommendation import Recommendation
+from advisor.recommendation.recommendation import RankedPlacement, Recommendation
 from advisor.registry import Registry
 from advisor.rendering.picks import Pick, choose_picks
 from advisor.rendering.python_inside import python_inside
@@ -116,7 +116,9 @@ def advise(job: Job) -> Advice:
         rates=site_rates(settings),
         time_limit_s=job.asked.request.time_s,
     )
-    return Advice(recommendation=recommendation, picks=_picks(job, recommendation, inventory), inventory=inventory)
+    best = recommendation.recommended
+    picks = () if best is None else picks_for(job, best, inventory)
+    return Advice(recommendation=recommendation, picks=picks, inventory=inventory)
 
 
 def find_workload(job: Job) -> Workload:
@@ -194,10 +196,8 @@ def is_training(workload: Workload) -> bool:
     return not known.isdisjoint(_SIGNS_OF_TRAINING)
 
 
-def _picks(job: Job, recommendation: Recommendation, inventory: Inventory) -> tuple[Pick, ...]:
-    best = recommendation.recommended
-    if best is None:
-        return ()
-    name = best.prediction.placement.partition
+def picks_for(job: Job, ranked: RankedPlacement, inventory: Inventory) -> tuple[Pick, ...]:
+    """What a header has to say for the job to run in that placement."""
+    name = ranked.prediction.placement.partition
     default_time_s = next(found.default_time_s for found in inventory.partitions if found.name == name)
-    return choose_picks(best, job.asked, default_time_s=default_time_s)
+    return choose_picks(ranked, job.asked, default_time_s=default_time_s)

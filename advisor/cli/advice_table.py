@@ -114,11 +114,15 @@ def _table(shown: Sequence[RankedPlacement], currency: str) -> Table:
         table.add_column("CO2e", no_wrap=True)
     if with_cost:
         table.add_column(currency, no_wrap=True)
+    with_start = any(item.prediction.placement.expected_start for item in shown)
+    if with_start:
+        table.add_column("starts", overflow="fold")
     table.add_column("confidence", overflow="fold")
     table.add_column("why", overflow="fold", ratio=1)
     for position, item in enumerate(shown, 1):
         extra = [_short(item.carbon_g, _grams)] if with_carbon else []
         extra += [_short(item.cost, "{:.2f}".format)] if with_cost else []
+        extra += [_start(item)] if with_start else []
         cells = [*_placement_cells(position, item), *_figures(item, whole_run=whole_run), *extra]
         table.add_row(
             *map(printable, [*cells, item.prediction.confidence, item.reason]), style="bold" if position == 1 else None
@@ -153,6 +157,12 @@ def _figures(item: RankedPlacement, *, whole_run: bool) -> list[str]:
 
 def _short(estimate: Estimate | None, show: Callable[[float], str]) -> str:
     return "?" if estimate is None else show(estimate.value)
+
+
+def _start(item: RankedPlacement) -> str:
+    """Month, day and minute of the expected start, as Slurm's own commands show them."""
+    start = item.prediction.placement.expected_start
+    return "?" if start is None else start[5:16].replace("T", " ")
 
 
 def _grams(carbon_g: float) -> str:

@@ -15,6 +15,7 @@ from advisor.cli.advice_json import advice_object
 from advisor.cli.command_line import CommandLine, Mode
 from advisor.cli.job import Job, load_script, read_job
 from advisor.cli.messages import say
+from advisor.cli.start_times import with_expected_starts
 from advisor.cli.submitting import render_job
 from advisor.cli.time_limit import OutOfTime, time_limit
 from advisor.errors import AdvisorError, InspectionError, ScriptError
@@ -33,10 +34,11 @@ def run_dry_mode(line: CommandLine, environment: Mapping[str, str]) -> int:
     script = load_script(line, environment, sys.stdin.buffer.read() if from_stdin else None)
     job = read_job(line, script, environment)
     if line.mode is Mode.JSON:
-        sys.stdout.write(json.dumps(advice_object(_advice(job).recommendation)) + "\n")
+        advice = with_expected_starts(job, _advice(job))
+        sys.stdout.write(json.dumps(advice_object(advice.recommendation)) + "\n")
         return 0
     if line.mode is Mode.ADVISE:
-        advice = _advice(job)
+        advice = with_expected_starts(job, _advice(job))
         advice.show(job, all_placements=True)
         return 0
     if script.kind is ScriptKind.UNTOUCHED:

@@ -145,6 +145,11 @@ def render_job(job: Job, picks: tuple[Pick, ...], *, ticket_id: str, python: tup
     return render(job.script, picks, template_dir=settings.template_dir, recorder=recorder, python=python)
 
 
+def user_options(line: CommandLine) -> tuple[str, ...]:
+    """The user's own sbatch options as they were written; the command of ``--wrap`` is in the script by then."""
+    return tuple(word for option in line.options if option.name != "wrap" for word in option.words)
+
+
 def _outputs() -> Outputs:
     def to_stdout(data: bytes) -> None:
         sys.stdout.buffer.write(data)
@@ -173,7 +178,7 @@ def _submit_text(
     """Submit generated text: as a file that gives the job its name, or on standard input where none may be written."""
     on_stdin = script.from_stdin or line.has("test-only")
     batch = BatchScript(
-        options=tuple(word for option in line.options if option.name != "wrap" for word in option.words),
+        options=user_options(line),
         text=text,
         name=None if on_stdin else script.name,
         arguments=script.arguments if script.kind is not ScriptKind.PYTHON else (),

@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,18 @@ def test_test_only_submits_and_writes_nothing(alice: User) -> None:
     assert (0, "") == (done.returncode, done.stdout)
     assert "to start at" in done.stderr
     assert before == state()
+
+
+def test_advice_says_when_slurm_would_start_the_first_placements(alice: User) -> None:
+    """Asked of Slurm with the very script that would be submitted; nothing is submitted for it."""
+    before = alice.job_ids()
+
+    done = alice("--json", *FACTS, "train.py")
+
+    starts = [item["expected_start"] for item in json.loads(done.stdout)["placements"]]
+    assert starts[0] is not None
+    datetime.fromisoformat(starts[0])
+    assert before == alice.job_ids()
 
 
 def test_a_wrapped_commands_status_is_the_jobs(alice: User) -> None:
