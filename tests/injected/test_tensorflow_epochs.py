@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from advisor.telemetry.reading import parse_trace
+from tests.injected.recorded import record, rows
 
 pytestmark = pytest.mark.tensorflow
 
@@ -49,25 +46,13 @@ for epoch in range(2):
 
 def test_passes_over_data_sets_are_epochs(tmp_path: Path) -> None:
     """Compiled steps are counted, validation is told apart, inside an epoch it is part of it, loops may be left."""
-    script = tmp_path / "train.py"
-    script.write_text(TRAINING, encoding="utf-8")
-    recorder = [sys.executable, "-I", "-m", "advisor.telemetry.recorder", "--spool", str(tmp_path / "spool")]
-    done = subprocess.run(
-        [*recorder, "--", sys.executable, str(script)],
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    (path,) = (tmp_path / "spool").iterdir()
-    epochs = parse_trace(path.read_text(encoding="utf-8")).epochs
+    done, trace = record(TRAINING, tmp_path, KERAS_BACKEND="tensorflow")
 
     assert 0 == done.returncode, done.stderr
     assert [
         (0, 0, 7, 100, False), (0, 0, None, 30, True), (0, 1, 7, 100, False), (0, 1, None, 30, True),
-    ] == [(epoch.phase, epoch.index, epoch.steps, epoch.samples, epoch.validation) for epoch in epochs[:4]]  # fmt: skip
+    ] == rows(trace)[:4]  # fmt: skip
     # The batch that made the loop end was read, and not trained with.
     assert [
         (1, 0, 4, 80, False), (1, 1, 4, 80, False),
-    ] == [(epoch.phase, epoch.index, epoch.steps, epoch.samples, epoch.validation) for epoch in epochs[4:]]  # fmt: skip
+    ] == rows(trace)[4:]  # fmt: skip

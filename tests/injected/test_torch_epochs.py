@@ -1,22 +1,13 @@
-"""Epoch marks of real trainings with torch and what is built on it, seen from outside, through the whole recorder.
-
-Torch is no part of the test environment: name an interpreter that has it in GSBATCH_TORCH_PYTHON (the versions tried
-stand in docs/recorder.md). Each script that its frameworks are missing for is skipped.
-"""
+"""Epoch marks of real trainings with torch, JAX and what is built on them, seen from outside, through the recorder."""
 
 from __future__ import annotations
 
-import functools
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from advisor.telemetry.reading import parse_trace
-
-PYTHON = os.environ.get("GSBATCH_TORCH_PYTHON", sys.executable)
+from tests.capabilities import frameworks_python
+from tests.injected.recorded import Row, record, rows
 
 START = """
 import os, sys, warnings
@@ -146,63 +137,55 @@ os.environ["KERAS_BACKEND"] = "torch"
 import keras
 network = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(1)])
 network.compile("sgd", "mse")
-network.fit(DataLoader(data, batch_size=10), epochs=2, verbose=0)
+network.fit(DataLoader(data, batch_size=15, drop_last=True), validation_data=DataLoader(few, batch_size=10), epochs=2,
+            verbose=0)
+"""
+KERAS_ON_JAX = """
+os.environ["KERAS_BACKEND"] = "jax"
+import keras, numpy
+x, y = numpy.zeros((100, 4), "float32"), numpy.zeros((100, 1), "float32")
+inputs = keras.Input((4,))
+network = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Dense(3)(inputs)))
+network.compile("adam", "mse")
+network.fit([x], y, epochs=2, batch_size=16, verbose=0)
+def batches():
+    while True: yield x[:10], y[:10]
+network.fit(batches(), steps_per_epoch=4, epochs=1, verbose=0)
 """
 
 
-def epochs(*rows: tuple[int, int, int | None, int | None, bool]) -> list[tuple[int, int, int | None, int | None, bool]]:
-    """A literal of phase, index, steps, samples and validation."""
-    return list(rows)
-
-
-CASES = {
-    "plain": ("torch", PLAIN, epochs(
-        (0, 0, 7, 100, False), (0, 0, None, 30, True), (0, 1, 7, 100, False), (0, 1, None, 30, True))),
-    "two phases, the second left early": ("torch", TWO_PHASES, epochs(
-        (0, 0, 7, 100, False), (0, 1, 7, 100, False), (1, 0, 4, 80, False), (1, 1, 4, 80, False))),
-    "AMP, iterable data": ("torch", AMP, epochs((0, 0, 7, 50, False), (0, 1, 7, 50, False))),
-    "gradient accumulation": ("torch", ACCUMULATION, epochs((0, 0, 2, 100, False), (0, 1, 2, 100, False))),
-    "persistent workers, validation inside": ("torch", WORKERS, epochs((0, 0, 10, 100, False), (0, 1, 10, 100, False))),
-    "two loaders in step": ("torch", ZIPPED, epochs((0, 0, 10, 100, False), (0, 1, 10, 100, False))),
-    "DDP, two processes": ("torch", DISTRIBUTED, epochs((0, 0, 5, 100, False), (0, 1, 5, 100, False))),
-    "accelerate": ("accelerate", ACCELERATE, epochs(
-        (0, 0, 5, 100, False), (0, 0, None, 30, True), (0, 1, 5, 100, False), (0, 1, None, 30, True))),
-    "Lightning": ("lightning", LIGHTNING, epochs((0, 0, 7, 100, False), (0, 1, 7, 100, False))),
-    "Transformers": ("transformers", TRANSFORMERS, epochs(
-        (0, 0, 5, 100, False), (0, 0, None, 30, True), (0, 1, 5, 100, False), (0, 1, None, 30, True))),
-    "no loader: the run is one epoch": ("torch", NO_LOADER, epochs()),
-    "Keras on torch": ("keras", KERAS_ON_TORCH, epochs((0, 0, 10, None, False), (0, 1, 10, None, False))),
+CASES: dict[str, tuple[str, str, list[Row]]] = {
+    "plain": ("torch", PLAIN, [
+        (0, 0, 7, 100, False), (0, 0, None, 30, True), (0, 1, 7, 100, False), (0, 1, None, 30, True)]),
+    "two phases, the second left early": ("torch", TWO_PHASES, [
+        (0, 0, 7, 100, False), (0, 1, 7, 100, False), (1, 0, 4, 80, False), (1, 1, 4, 80, False)]),
+    "AMP, iterable data": ("torch", AMP, [(0, 0, 7, 50, False), (0, 1, 7, 50, False)]),
+    "gradient accumulation": ("torch", ACCUMULATION, [(0, 0, 2, 100, False), (0, 1, 2, 100, False)]),
+    "persistent workers, validation inside": ("torch", WORKERS, [(0, 0, 10, 100, False), (0, 1, 10, 100, False)]),
+    "two loaders in step": ("torch", ZIPPED, [(0, 0, 10, 100, False), (0, 1, 10, 100, False)]),
+    "DDP, two processes": ("torch", DISTRIBUTED, [(0, 0, 5, 100, False), (0, 1, 5, 100, False)]),
+    "accelerate": ("accelerate", ACCELERATE, [
+        (0, 0, 5, 100, False), (0, 0, None, 30, True), (0, 1, 5, 100, False), (0, 1, None, 30, True)]),
+    "Lightning": ("lightning", LIGHTNING, [(0, 0, 7, 100, False), (0, 1, 7, 100, False)]),
+    "Transformers": ("transformers", TRANSFORMERS, [
+        (0, 0, 5, 100, False), (0, 0, None, 30, True), (0, 1, 5, 100, False), (0, 1, None, 30, True)]),
+    "no loader: the run is one epoch": ("torch", NO_LOADER, []),
+    "Keras on torch": ("keras", KERAS_ON_TORCH, [(0, 0, 6, 90, False), (0, 1, 6, 90, False)]),
+    "Keras on JAX, functional, then a generator": ("keras", KERAS_ON_JAX, [
+        (0, 0, 7, 100, False), (0, 1, 7, 100, False), (1, 0, 4, None, False)]),
 }  # fmt: skip
-
-
-@functools.cache
-def can_import(module: str) -> bool:
-    """Whether the interpreter has the framework; asked of it, not of its name."""
-    code = f"import importlib.util as u, sys; sys.exit(not (u.find_spec('torch') and u.find_spec({module!r})))"
-    return subprocess.run([PYTHON, "-c", code], check=False, capture_output=True).returncode == 0
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_epochs_steps_and_samples(name: str, tmp_path: Path) -> None:
     """Every epoch of a training whose script knows nothing of us, with its steps and samples, and nothing else."""
     module, code, expected = CASES[name]
-    if not can_import(module):
-        pytest.skip(f"needs torch and {module} in GSBATCH_TORCH_PYTHON")
-    (tmp_path / "train.py").write_text(START + code, encoding="utf-8")
-    recorder = [sys.executable, "-I", "-m", "advisor.telemetry.recorder", "--spool", str(tmp_path / "spool")]
-    done = subprocess.run(
-        [*recorder, "--", PYTHON, "train.py"],
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-        cwd=tmp_path,
-    )
-    (path,) = (tmp_path / "spool").iterdir()
-    trace = parse_trace(path.read_text(encoding="utf-8"))
+    python = frameworks_python("torch", module, *(["jax"] if "JAX" in name else []))
+    if python is None:
+        pytest.skip(f"no interpreter with torch and {module} (tests/frameworks.sh makes one)")
+    done, trace = record(START + code, tmp_path, python=python)
 
     assert 0 == done.returncode, done.stderr
-    assert expected == [(e.phase, e.index, e.steps, e.samples, e.validation) for e in trace.epochs]
+    assert expected == rows(trace)
     assert trace.footer is not None
     assert sum(not validation for *_, validation in expected) == trace.footer.epochs

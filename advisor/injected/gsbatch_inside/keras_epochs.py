@@ -48,8 +48,9 @@ class _Data:
     """What a call of ``fit`` says of the samples of one epoch, where it says it without reading the data."""
 
     def __init__(self, arguments):
-        self.samples = None
-        length = _rows(arguments.get("x"))
+        x = arguments.get("x")
+        self.samples = _loader_samples(x)
+        length = _rows(x)
         if length is None:
             return
         split = arguments.get("validation_split") or 0.0
@@ -69,6 +70,16 @@ def _rows(x):
     try:
         return int(shape[0])
     except (TypeError, IndexError, ValueError):
+        return None
+
+
+def _loader_samples(x):
+    """What one pass over a torch DataLoader yields; None for anything else, and for batches that it does not make."""
+    batch = getattr(x, "batch_size", None)
+    try:
+        samples = len(x.sampler)
+        return samples - samples % batch if x.drop_last else samples
+    except (AttributeError, TypeError):
         return None
 
 
