@@ -18,7 +18,8 @@ class TraceHeader:
 
     ``job_id`` is the id that sacct lists as JobIDRaw; ``array_job_id`` the array's id. ``gpus`` names the GPUs that
     are sampled (UUID and name); empty with ``gpu_note`` saying why where none are. ``gpu_sensor`` is ``nvml``, or
-    ``replay`` where recorded readings stood in for it.
+    ``replay`` where recorded readings stood in for it. ``step`` is the Slurm step whose tasks had this node measured;
+    None where the recorder itself ran.
     """
 
     schema: int
@@ -42,6 +43,7 @@ class TraceHeader:
     partition: str | None
     recorder_version: str
     gpu_sensor: str = "nvml"
+    step: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +110,12 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Projection:
-    """The run's total as projected at the end of an epoch (J and s), with the interval's ends."""
+    """The run's total as projected at the end of an epoch (J and s), with the 90% interval's ends.
+
+    ``method`` is ``early`` while epochs are not stable yet, and then each of ``power``, ``epoch_energy`` and, the one
+    to show, ``stable``; see ``projection.py``. ``epochs_done`` of ``epochs_in_all`` had ended, of the phase at hand;
+    ``stable_from`` is the index of the first epoch that counted as stable.
+    """
 
     time_s: float
     method: str
@@ -116,18 +123,22 @@ class Projection:
     energy_low_j: float
     energy_high_j: float
     duration_s: float | None
+    epochs_done: int | None = None
+    epochs_in_all: int | None = None
+    stable_from: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceFooter:
-    """How the attempt ended. ``exit_status`` is what the job's exit status was, 128+n for signal n.
+    """How the attempt ended. ``exit_status`` is what the job's exit status was, 128+n for signal n; of a node without
+    the recorder it is None.
 
     ``energy_source`` is ``nvml_counter``, ``nvml_integral``, ``replay`` or ``none``
     and names which of the two energies counts.
     """
 
     ended_at: float
-    exit_status: int
+    exit_status: int | None
     reason: str
     energy_source: str
     gpu_energy_counter_j: float | None
