@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from advisor.inspection.workload import Workload
+from advisor.inspection.workload import Fact, Workload
 from advisor.prediction.prediction import Estimate
 from advisor.recommendation.recommendation import RankedPlacement, Recommendation
 
@@ -14,7 +14,7 @@ def advice_object(recommendation: Recommendation) -> dict[str, Any]:
     """One object in SI units; each estimate is ``{"value", "low", "high"}`` at 90%, null where unknown."""
     best = recommendation.recommended
     return {
-        "workload": _workload(recommendation.workload),
+        "workload": workload_object(recommendation.workload),
         "notes": list(recommendation.workload.notes),
         "placements": [_placement(ranked) for ranked in recommendation.ranked],
         "rejected": [
@@ -28,8 +28,16 @@ def advice_object(recommendation: Recommendation) -> dict[str, Any]:
     }
 
 
-def _workload(workload: Workload) -> dict[str, Any]:
-    return {name: {"value": fact.value, "source": fact.source.value} for name, fact in workload.facts()}
+def workload_object(workload: Workload) -> dict[str, Any]:
+    """Every fact: value, source, and under ``others`` the values that lost, where there are any."""
+    return {name: _fact(fact) for name, fact in workload.facts()}
+
+
+def _fact(fact: Fact[Any]) -> dict[str, Any]:
+    plain = {"value": fact.value, "source": fact.source.value}
+    if fact.others:
+        plain["others"] = [{"value": other.value, "source": other.source.value} for other in fact.others]
+    return plain
 
 
 def _placement(ranked: RankedPlacement) -> dict[str, Any]:

@@ -45,10 +45,13 @@ def _word(text: str) -> str:
     return text.strip()
 
 
-def _precision(text: str) -> str:
-    if text.strip() not in _PRECISIONS:
-        raise ValueError(f"is none of {', '.join(_PRECISIONS)}")
-    return text.strip()
+def _one_of(words: tuple[str, ...]) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text.strip() not in words:
+            raise ValueError(f"is none of {', '.join(words)}")
+        return text.strip()
+
+    return read
 
 
 READERS: Mapping[str, Callable[[str], Any]] = {
@@ -67,8 +70,14 @@ READERS: Mapping[str, Callable[[str], Any]] = {
     "validation_samples": _count_or_zero,
     "epochs": _count,
     "optimizer": _word,
-    "precision": _precision,
+    "precision": _one_of(_PRECISIONS),
     "devices": _count,
+    "steps": _count,
+    "backend": _word,
+    "loader_workers": _count_or_zero,
+    "data_loading": _one_of(("memory", "streamed")),
+    "strategy": _word,
+    "phases": _word,
 }
 
 

@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from advisor.inspection.dry_run import DryRun, dry_run
+from advisor.inspection.evidence import merge
 from advisor.inspection.facts import read_facts
 from advisor.inspection.workload import Fact, Source, Workload
 
-_KERAS_PACKAGES = frozenset({"keras", "tensorflow", "tf_keras", "tensorflow_hub"})
+FRAMEWORKS = frozenset(
+    {"keras", "tensorflow", "tf_keras", "tensorflow_hub", "keras_hub", "keras_cv", "keras_nlp", "torch", "torchvision",
+     "timm", "lightning", "pytorch_lightning", "transformers", "accelerate", "fastai", "jax", "flax"}
+)  # fmt: skip
 _NAMES = frozenset(item.name for item in fields(Workload)) - {"notes"}
 _MOST_MODULES = 200
 _FOLD_TOLERANCE = 0.01
@@ -54,8 +58,8 @@ def inspect(
         return _workload(stated, ("only a Python script can be dry-run; state facts with --set",))
     if probe == "off":
         return _workload(stated, ())
-    if not imports_any(script.path, _KERAS_PACKAGES):
-        return _workload(stated, ("it does not import Keras: state its facts with --set",))
+    if not imports_any(script.path, FRAMEWORKS):
+        return _workload(stated, ("it imports no framework that is known here: state its facts with --set",))
     tell(f"dry-running {script.path.name} up to its first training step (--no-probe leaves that out)")
     found = dry_run(
         script.path,
@@ -65,7 +69,7 @@ def inspect(
         unconfined=probe == "on",
     )
     probed, notes = probed_facts(found)
-    return _workload({**probed, **stated}, notes)
+    return _workload(merge([stated, probed]), notes)
 
 
 def _workload(facts: Mapping[str, Any], notes: tuple[str, ...]) -> Workload:
@@ -156,6 +160,6 @@ def _ending_notes(found: DryRun) -> Sequence[str]:
         "interrupted": "the dry run was interrupted before a training began",
         "time": "the dry run took too long to get to a training",
         "killed": "the dry run ended without a word: too much memory or CPU time, or Python did not start",
-        "end": "the dry run met no Keras fit",
+        "end": "the dry run met no training",
     }
     return [reasons.get(found.ended, f"the dry run ended before a training began: {found.ended}")]

@@ -13,20 +13,37 @@ T = TypeVar("T")
 class Source(str, enum.Enum):
     """Where a fact came from, strongest first."""
 
-    OPTION = "option"
-    DIRECTIVE = "directive"
-    PROBE = "probe"
-    SOURCE_CODE = "source_code"
-    DEFAULT = "default"
+    OPTION = "option"  # --set
+    DIRECTIVE = "directive"  # a #GSBATCH line
+    PROBE = "probe"  # the dry run
+    LAUNCHER = "launcher"  # srun, torchrun, mpirun ... in a batch script
+    ARGUMENTS = "arguments"  # the script's own arguments and their defaults, read without running it
+    CONFIGURATION = "configuration"  # a JSON, YAML or TOML file that the script reads
+    SOURCE_CODE = "source_code"  # a constant in the source
+    DEFAULT = "default"  # what the framework does when the script does not say
+    TABLE = "table"  # a well-known model's figures
+    HISTORY = "history"  # earlier jobs of the same script
     UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
+class Contender(Generic[T]):
+    """A value that a stronger source outdid, and where it came from."""
+
+    value: T
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
 class Fact(Generic[T]):
-    """A value and where it came from. ``value`` is None exactly when ``source`` is UNKNOWN."""
+    """A value and where it came from; ``others`` are the values that lost to it, strongest first.
+
+    ``value`` is None exactly when ``source`` is UNKNOWN. A source that says the same is no contender.
+    """
 
     value: T | None = None
     source: Source = Source.UNKNOWN
+    others: tuple[Contender[T], ...] = ()
 
     def __post_init__(self) -> None:
         if (self.value is None) != (self.source is Source.UNKNOWN):
@@ -42,7 +59,11 @@ class Workload:
     over all devices, gradient accumulation left out. ``activation_elements`` is the number of output elements of all
     layers for one sample. ``layers`` counts the layers that launch work (convolutions, matrix products,
     normalisations, ...), not containers. ``precision`` is ``float32``, ``mixed_float16``, ``mixed_bfloat16``,
-    ``float16``, ``bfloat16`` or ``float64``.
+    ``float16``, ``bfloat16`` or ``float64``. ``steps`` are the optimizer steps of the whole run. ``backend`` is what
+    computes for Keras 3 (``tensorflow``, ``torch``, ``jax``). ``loader_workers`` are the processes that load data, 0
+    where the training process does; ``data_loading`` is ``memory`` or ``streamed``. ``strategy`` is how devices share
+    the work (``single``, ``ddp``, ``fsdp``, ``deepspeed``, ``mirrored``, ...). ``phases`` says in words what else than
+    one plain fit it is (``frozen, then fine-tuned``, ``5 folds``, ``generator and discriminator``).
     """
 
     framework: Fact[str] = field(default_factory=Fact)
@@ -62,6 +83,12 @@ class Workload:
     optimizer: Fact[str] = field(default_factory=Fact)
     precision: Fact[str] = field(default_factory=Fact)
     devices: Fact[int] = field(default_factory=Fact)
+    steps: Fact[int] = field(default_factory=Fact)
+    backend: Fact[str] = field(default_factory=Fact)
+    loader_workers: Fact[int] = field(default_factory=Fact)
+    data_loading: Fact[str] = field(default_factory=Fact)
+    strategy: Fact[str] = field(default_factory=Fact)
+    phases: Fact[str] = field(default_factory=Fact)
     notes: tuple[str, ...] = ()
 
     def facts(self) -> Iterator[tuple[str, Fact[object]]]:

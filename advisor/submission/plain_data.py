@@ -59,7 +59,7 @@ def _dataclass(kind: Any, arguments: tuple[Any, ...], plain: object, where: str)
     for item in dataclasses.fields(kind):
         if item.name in plain:
             hint = _hints(kind)[item.name]
-            if arguments:  # the one generic dataclass, Fact[T]: its T is what the annotation named
+            if arguments:  # Fact[T] and Contender[T]: their T is what the annotation named
                 hint = _bound(hint, arguments[0])
             values[item.name] = from_plain(hint, plain[item.name], where=f"{where}.{item.name}")
         elif item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
@@ -72,6 +72,8 @@ def _bound(hint: Any, argument: Any) -> Any:
         return argument
     if typing.get_origin(hint) in {Union, types.UnionType}:
         return Union[tuple(_bound(option, argument) for option in typing.get_args(hint))]  # noqa: UP007 (built, not written)
+    if typing.get_args(hint):
+        return typing.get_origin(hint)[tuple(_bound(option, argument) for option in typing.get_args(hint))]
     return hint
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from advisor.errors import TelemetryError
-from advisor.inspection.workload import Fact, Source, Workload
+from advisor.inspection.workload import Contender, Fact, Source, Workload
 from advisor.submission.ticket import (
     TICKET_SCHEMA_VERSION,
     Ticket,
@@ -35,9 +35,9 @@ TICKET = Ticket(
     arguments=("--epochs", "5"),
     workload=Workload(
         framework=Fact("keras", Source.PROBE),
-        epochs=Fact(5, Source.OPTION),
+        epochs=Fact(5, Source.OPTION, (Contender(3, Source.PROBE),)),
         forward_flops_per_sample=Fact(2.5e9, Source.PROBE),
-        input_shape=Fact((224, 224, 3), Source.SOURCE_CODE),
+        input_shape=Fact((224, 224, 3), Source.SOURCE_CODE, (Contender((28, 28), Source.HISTORY),)),
         notes=("two fits",),
     ),
     prediction=dataclasses.replace(prediction(placement()), energy_j=None),
