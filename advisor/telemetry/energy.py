@@ -88,15 +88,28 @@ class EnergyMeter:
         return total_j
 
 
-def energy_between(begin: Reading | None, end: Reading | None) -> float | None:
-    """J between two readings, by the counter where both have it and else by the integral."""
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """J between two readings by either way, None where it is not known."""
+
+    counter_j: float | None = None
+    integral_j: float | None = None
+
+    @property
+    def energy_j(self) -> float | None:
+        """The one that counts: the counter's where it is known."""
+        return self.integral_j if self.counter_j is None else self.counter_j
+
+
+def spent_between(begin: Reading | None, end: Reading | None) -> Spent:
+    """The energy between two readings."""
     if begin is None or end is None:
-        return None
-    if begin.counter_j is not None and end.counter_j is not None:
-        return end.counter_j - begin.counter_j
-    if begin.integral_j is not None and end.integral_j is not None:
-        return end.integral_j - begin.integral_j
-    return None
+        return Spent()
+    return Spent(_difference(begin.counter_j, end.counter_j), _difference(begin.integral_j, end.integral_j))
+
+
+def _difference(begin_j: float | None, end_j: float | None) -> float | None:
+    return None if begin_j is None or end_j is None else end_j - begin_j
 
 
 def _between(low: float | None, high: float | None, share: float) -> float | None:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from advisor.telemetry.energy import EnergyMeter, Reading, energy_between
+from advisor.telemetry.energy import EnergyMeter, Reading, spent_between
 from advisor.telemetry.trace import Epoch
 
 MAX_MARK_BYTES = 4096
 _MOST = 2**53
 _MOST_OPEN = 64
+_LONGEST_WORD = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
     """One message of the hook.
 
-    ``kind`` is ``epoch_begin`` or ``epoch_end``; ``epochs`` is how many are wanted. ``process`` is the one that sent
-    it: a job may train in several, one after the other, and each counts its phases from 0. ``pass_number`` names a
-    pass over data, of which only its end says whether it was an epoch and which.
+    ``kind`` is ``epoch_begin``, ``epoch_end`` or ``stopped``, with ``by``, how the training was told; ``epochs`` is how
+    many are wanted. ``process`` is the one that sent it: a job may train in several, one after the other, and each
+    counts its phases from 0. ``pass_number`` names a pass over data, of which only its end says whether it was an epoch
+    and which. ``metrics`` are what the framework reported by then. ``answer`` is a descriptor on which the hook waits,
+    for a moment, to hear whether to stop.
     """
 
     kind: str
@@ -32,6 +36,9 @@ class Mark:
     process: int = 0
     pass_number: int | None = None
     validation: bool = False
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    by: str | None = None
+    answer: int | None = None
 
 
 def read_mark(message: bytes) -> Mark | None:
@@ -49,6 +56,8 @@ def read_mark(message: bytes) -> Mark | None:
             process=plain.get("process", 0),
             pass_number=plain.get("pass_number"),
             validation=plain.get("validation", False),
+            metrics={name: float(value) for name, value in plain.get("metrics", {}).items() if _is_number(value)},
+            by=plain.get("by"),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
@@ -57,9 +66,15 @@ def read_mark(message: bytes) -> Mark | None:
         return None
     if None in {mark.phase, mark.index, mark.process} or type(mark.validation) is not bool:
         return None
-    if type(mark.time_s) not in {int, float} or not 0 <= mark.time_s <= _MOST:  # NaN is neither
+    if not _is_number(mark.time_s) or mark.time_s < 0:
         return None
-    return mark if mark.kind in {"epoch_begin", "epoch_end"} else None
+    if mark.by is not None and not (type(mark.by) is str and len(mark.by) <= _LONGEST_WORD):
+        return None
+    return mark if mark.kind in {"epoch_begin", "epoch_end", "stopped"} else None
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in {int, float} and -_MOST <= value <= _MOST  # type: ignore[operator] # NaN is in no range
 
 
 class EpochLog:
@@ -81,10 +96,11 @@ class EpochLog:
             while len(self._open) > _MOST_OPEN:  # epochs that were broken off
                 del self._open[next(iter(self._open))]
             return None
-        begun = self._open.pop(key, None)
+        begun = self._open.pop(key, None) if mark.kind == "epoch_end" else None
         if begun is None or mark.time_s < begun[0].time_s:
             return None
         begin, reading = begun
+        spent = spent_between(reading, self._meter.at(mark.time_s))
         return Epoch(
             phase=self._phases.setdefault((mark.process, mark.phase), len(self._phases)),
             index=mark.index,
@@ -92,8 +108,10 @@ class EpochLog:
             ended_at=mark.time_s,
             steps=mark.steps,
             samples=mark.samples,
-            gpu_energy_j=energy_between(reading, self._meter.at(mark.time_s)),
+            gpu_energy_j=spent.energy_j,
             validation=mark.validation,
+            gpu_energy_counter_j=spent.counter_j,
+            gpu_energy_integral_j=spent.integral_j,
         )
 
 

@@ -1,8 +1,8 @@
 """Trace records as lines of JSON and back.
 
-Every line is an object with ``kind``. Header, epochs, projections and footer bear the names of their dataclasses'
-fields; samples, of which there are a day's 86,400, are arrays in the order of the fields of ``GpuSample`` and
-``HostSample``.
+Every line is an object with ``kind``. Header, epochs, projections, stops and footer bear the names of their
+dataclasses' fields; samples, of which there are a day's 86,400, are arrays in the order of the fields of ``GpuSample``
+and ``HostSample``.
 """
 
 from __future__ import annotations
@@ -20,13 +20,20 @@ from advisor.telemetry.trace import (
     HostSample,
     Projection,
     Sample,
+    Stop,
     TraceFooter,
     TraceHeader,
 )
 
-Record = TraceHeader | Sample | Epoch | Projection | TraceFooter
+Record = TraceHeader | Sample | Epoch | Projection | Stop | TraceFooter
 
-_KINDS: dict[str, type] = {"header": TraceHeader, "epoch": Epoch, "projection": Projection, "footer": TraceFooter}
+_KINDS: dict[str, type] = {
+    "header": TraceHeader,
+    "epoch": Epoch,
+    "projection": Projection,
+    "stop": Stop,
+    "footer": TraceFooter,
+}
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _GPU_WIDTH = len(fields(GpuSample))
 _HOST_WIDTH = len(fields(HostSample))

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from advisor.errors import TelemetryError
-from advisor.telemetry.energy import EnergyMeter
+from advisor.telemetry.energy import EnergyMeter, Reading, spent_between
 from advisor.telemetry.lines import record_of
-from advisor.telemetry.trace import Epoch, Projection, Sample, Trace, TraceFooter, TraceHeader
+from advisor.telemetry.trace import Epoch, Projection, Sample, Stop, Trace, TraceFooter, TraceHeader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,7 @@ class _Parts:
     samples: list[Sample] = field(default_factory=list)
     epochs: list[Epoch] = field(default_factory=list)
     projections: list[Projection] = field(default_factory=list)
+    stops: list[Stop] = field(default_factory=list)
     footer: TraceFooter | None = None
     damaged_lines: int = 0
 
@@ -66,6 +67,7 @@ def parse_trace(text: str) -> Trace:
         projections=tuple(parts.projections),
         footer=parts.footer,
         damaged_lines=parts.damaged_lines,
+        stops=tuple(parts.stops),
     )
 
 
@@ -93,6 +95,21 @@ def summarise(trace: Trace) -> Summary:
     )
 
 
+def gpu_energy_between(trace: Trace, begin_s: float, end_s: float) -> float | None:
+    """J that a node's GPUs used between two instants, by its samples; None where they do not reach over both."""
+    meter = EnergyMeter()
+    begin: Reading | None = None
+    if not trace.samples or trace.samples[0].time_s > begin_s:
+        return None
+    for sample in trace.samples:
+        meter.add(sample)
+        if begin is None and sample.time_s >= begin_s:
+            begin = meter.at(begin_s)
+        if sample.time_s >= end_s:
+            return spent_between(begin, meter.at(end_s)).energy_j
+    return None
+
+
 def _take(parts: _Parts, line: str) -> None:
     record = record_of(line)
     if parts.header is None:
@@ -109,6 +126,8 @@ def _take(parts: _Parts, line: str) -> None:
         parts.epochs.append(record)
     elif isinstance(record, Projection):
         parts.projections.append(record)
+    elif isinstance(record, Stop):
+        parts.stops.append(record)
     else:
         parts.footer = record
 

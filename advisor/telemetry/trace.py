@@ -93,9 +93,11 @@ class Sample:
 class Epoch:
     """One epoch as the hook marked it. ``phase`` counts the fits of the script from 0, ``index`` the epochs in it.
 
-    ``gpu_energy_j`` is the sum over the node's GPUs, None where no GPU was sampled. ``steps`` and ``samples`` are of
-    training only; ``samples`` is None where it could not be seen. ``validation`` marks a pass over validation data that
-    was seen apart from the training; where it is part of the epoch (Keras ``fit``), it is counted in it and not marked.
+    ``gpu_energy_j`` is the sum over the node's GPUs, None where no GPU was sampled: by their counters where every card
+    has one (``gpu_energy_counter_j``), else by sampled power (``gpu_energy_integral_j``). ``steps`` and ``samples`` are
+    of training only; ``samples`` is None where it could not be seen. ``validation`` marks a pass over validation data
+    that was seen apart from the training; where it is part of the epoch (Keras ``fit``), it is counted in it and not
+    marked.
     """
 
     phase: int
@@ -106,6 +108,19 @@ class Epoch:
     samples: int | None
     gpu_energy_j: float | None
     validation: bool = False
+    gpu_energy_counter_j: float | None = None
+    gpu_energy_integral_j: float | None = None
+
+    @property
+    def samples_per_s(self) -> float | None:
+        """Training samples a second, validation inside the epoch and all."""
+        duration_s = self.ended_at - self.started_at
+        return self.samples / duration_s if self.samples and duration_s > 0 else None
+
+    @property
+    def joules_per_sample(self) -> float | None:
+        """J of the node's GPUs for each training sample."""
+        return self.gpu_energy_j / self.samples if self.samples and self.gpu_energy_j is not None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,10 +144,27 @@ class Projection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TraceFooter:
-    """How the attempt ended. ``exit_status`` is what the job's exit status was, 128+n for signal n; of a node without
-    the recorder it is None.
+class Stop:
+    """That the training was to be stopped after an epoch, because its user had asked for it.
 
+    ``rule`` is ``energy_budget`` or ``gain_per_kj``, ``reason`` says it in words and figures. ``by`` is how the
+    training was told (``keras``, ``lightning``, ``transformers``, ``signal USR1``, ``none`` with the reason); the
+    decision is written first, with None, and again when the training has been told.
+    """
+
+    time_s: float
+    phase: int
+    index: int
+    rule: str
+    reason: str
+    by: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceFooter:
+    """How the attempt ended.
+
+    ``exit_status`` is what the job's exit status was, 128+n for signal n; None on a node without the recorder.
     ``energy_source`` is ``nvml_counter``, ``nvml_integral``, ``replay`` or ``none``
     and names which of the two energies counts.
     """
@@ -163,3 +195,4 @@ class Trace:
     projections: tuple[Projection, ...]
     footer: TraceFooter | None
     damaged_lines: int = 0
+    stops: tuple[Stop, ...] = ()

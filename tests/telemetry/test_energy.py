@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from advisor.telemetry.energy import EnergyMeter, energy_between
+from advisor.telemetry.energy import EnergyMeter, spent_between
 from advisor.telemetry.trace import GpuSample, HostSample, Sample
 
 
@@ -66,7 +66,7 @@ def test_energy_at_a_mark_is_interpolated() -> None:
     meter.add(sample(0.0, GpuSample(power_w=100.0)))
     meter.add(sample(1.0, GpuSample(power_w=100.0)))
 
-    assert pytest.approx(25.0) == energy_between(meter.at(0.25), meter.at(0.5))
+    assert pytest.approx(25.0) == spent_between(meter.at(0.25), meter.at(0.5)).energy_j
 
 
 def test_no_gpu_is_no_energy() -> None:
