@@ -77,6 +77,7 @@ def dry_run(
             "wall_s": wall_s,
             "after_fit_s": AFTER_FIT_S,
             "gpus": 1,
+            "unconfined": unconfined,
         }
         _adopt_orphans()
         others = frozenset(process.pid for process in psutil.Process().children(recursive=True))
