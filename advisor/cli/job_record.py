@@ -11,7 +11,7 @@ from advisor.corpus import rows
 from advisor.corpus.accounting import AccountedJob, submitted_job
 from advisor.corpus.ask_accounting import ask_accounting
 from advisor.corpus.attempt import build_attempt, unmeasured_run
-from advisor.corpus.belief import JobTicket, NodeTrace, believed_ticket, believed_trace
+from advisor.corpus.belief import JobTicket, NodeTrace, believed_ticket, believed_trace, place_of, rank_of
 from advisor.corpus.plausibility import LOCAL_PREFIX
 from advisor.corpus.run import Run
 from advisor.corpus.spool import read_first_line, trace_entries
@@ -88,9 +88,9 @@ class JobSearch:
         attempts: dict[tuple[str, str, int], dict[str, NodeTrace]] = {}
         for node in self._traces(accounted):
             header = node.trace.header
-            attempts.setdefault((header.cluster, header.job_id, header.restart), {})[header.node] = node
+            attempts.setdefault((header.cluster, header.job_id, header.restart), {})[place_of(header)] = node
         for nodes in attempts.values():
-            first = min(nodes.values(), key=lambda node: node.trace.header.node_rank)
+            first = min(nodes.values(), key=lambda node: rank_of(node.trace.header))
             header = first.trace.header
             job_id = header.array_job_id or header.job_id
             ticket = self._ticket(first.file.path.parent, header.cluster, job_id, first.file.owner_uid)

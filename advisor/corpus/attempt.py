@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from advisor.corpus.accounting import AccountedJob
-from advisor.corpus.belief import JobTicket, NodeTrace
+from advisor.corpus.belief import JobTicket, NodeTrace, place_of, rank_of
 from advisor.corpus.plausibility import is_local, last_time_s
 from advisor.corpus.rows import Attempt, TraceFile, ticket_fields
 from advisor.corpus.run import QUALITIES, Run, RunEpoch
-from advisor.telemetry.reading import Summary
+from advisor.telemetry.reading import Summary, gpu_energy_between
 from advisor.telemetry.trace import Epoch, Trace
 
 # The recorder writes at least every 30 s: a local trace that has been silent for this long has no writer left.
@@ -26,7 +26,7 @@ def build_attempt(nodes: Sequence[NodeTrace], ticket: JobTicket | None, *, now_s
         ticket: what was predicted, if the job has a ticket.
         now_s: the time, to tell a local run that goes on from one whose recorder died.
     """
-    ranked = sorted(nodes, key=lambda node: node.trace.header.node_rank)
+    ranked = sorted(nodes, key=lambda node: rank_of(node.trace.header))
     traces = [node.trace for node in ranked]
     header, job = traces[0].header, ranked[0].job
     state, exit_status, finished = _ending(traces, job, now_s)
@@ -109,9 +109,8 @@ def _ending(traces: Sequence[Trace], job: AccountedJob | None, now_s: float) -> 
     """State in Slurm's words, exit status, and whether nothing more will come."""
     if job is not None:
         return job.state, job.exit_status if job.finished else None, job.finished
-    statuses = [trace.footer.exit_status for trace in traces if trace.footer]
-    if len(statuses) == len(traces):
-        worst = max(statuses)
+    if all(trace.footer for trace in traces):
+        worst = max(trace.footer.exit_status or 0 for trace in traces if trace.footer)
         return ("COMPLETED" if worst == 0 else "FAILED"), worst, True
     if now_s - max(last_time_s(trace) for trace in traces) < _SILENT_S:
         return "RUNNING", None, False
@@ -120,13 +119,15 @@ def _ending(traces: Sequence[Trace], job: AccountedJob | None, now_s: float) -> 
 
 def _measurements(nodes: Sequence[NodeTrace], job: AccountedJob | None) -> dict[str, Any]:
     """The figures of all nodes together; see ``Run`` for what each covers."""
-    gpus = [gpu for node in nodes for gpu in node.trace.header.gpus]
+    # The steps of a job use a node's GPUs one after the other.
+    gpus = list({(node.trace.header.node, gpu.uuid): gpu for node in nodes for gpu in node.trace.header.gpus}.values())
     summaries = [node.summary for node in nodes]
     duration_s = max(summary.duration_s for summary in summaries)
     host_peaks = [summary.host_memory_bytes for summary in summaries] + [job.max_rss_bytes if job else None]
     energy_j, source = _energy(summaries, job)
     mean_power_w = _total([summary.mean_power_w for summary in summaries])
-    if source in {"rapl", "sacct"} and energy_j is not None and duration_s > 0:
+    is_of_steps = any(node.trace.header.step is not None for node in nodes)
+    if (source in {"rapl", "sacct"} or is_of_steps) and energy_j is not None and duration_s > 0:
         mean_power_w = energy_j / duration_s
     return {
         "gpus": len(gpus),
@@ -171,31 +172,42 @@ def _epochs(traces: Sequence[Trace]) -> tuple[RunEpoch, ...]:
 
     A validation pass that was marked apart belongs to no epoch here: what is predicted and learnt is of training.
     """
-    on_node: dict[tuple[int, int], list[Epoch]] = defaultdict(list)
-    for trace in traces:
+    on_node: dict[tuple[int, int], dict[int, Epoch]] = defaultdict(dict)
+    for place, trace in enumerate(traces):
         for epoch in trace.epochs:
             if not epoch.validation:
-                on_node[epoch.phase, epoch.index].append(epoch)
-    return tuple(_epoch(seen, len(traces)) for _key, seen in sorted(on_node.items()))
+                on_node[epoch.phase, epoch.index].setdefault(place, epoch)
+    return tuple(_epoch(seen, traces) for _key, seen in sorted(on_node.items()))
 
 
-def _epoch(seen: Sequence[Epoch], nodes: int) -> RunEpoch:
-    first = seen[0]
-    energies = [epoch.gpu_energy_j for epoch in seen if epoch.gpu_energy_j is not None]
+def _epoch(seen: Mapping[int, Epoch], traces: Sequence[Trace]) -> RunEpoch:
+    """Only the training's first process marks epochs: what the other nodes used meanwhile is in their samples."""
+    first = next(iter(seen.values()))
+    energies = [
+        seen[place].gpu_energy_j if place in seen else gpu_energy_between(trace, first.started_at, first.ended_at)
+        for place, trace in enumerate(traces)
+        if place in seen or not _is_apart(trace, first)
+    ]
     return RunEpoch(
         phase=first.phase,
         index=first.index,
         started_at=first.started_at,
         duration_s=first.ended_at - first.started_at,
-        gpu_energy_j=sum(energies) if len(energies) == nodes else None,
+        gpu_energy_j=_total(energies),
         steps=first.steps,
         samples=first.samples,
     )
 
 
+def _is_apart(trace: Trace, epoch: Epoch) -> bool:
+    """Whether a step of the job had ended on its node before the epoch, or began there after it."""
+    header = trace.header
+    return header.step is not None and (header.started_at >= epoch.ended_at or last_time_s(trace) <= epoch.started_at)
+
+
 def _quality(traces: Sequence[Trace]) -> str:
     """The worst of any node; an attempt that lacks a node's trace is cut."""
-    missing = len(traces) < traces[0].header.nodes
+    missing = len({trace.header.node for trace in traces}) < traces[0].header.nodes
     qualities = [_trace_quality(trace) for trace in traces] + (["cut"] if missing else [])
     return max(qualities, key=QUALITIES.index)
 
@@ -210,7 +222,7 @@ def _trace_quality(trace: Trace) -> str:
 def _trace_file(node: NodeTrace) -> TraceFile:
     return TraceFile(
         file=node.file,
-        node=node.trace.header.node,
+        node=place_of(node.trace.header),
         schema=node.trace.header.schema,
         quality=_trace_quality(node.trace),
     )

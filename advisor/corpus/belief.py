@@ -13,6 +13,7 @@ from advisor.corpus.plausibility import (
     check_ticket,
     check_trace,
     is_local,
+    last_time_s,
 )
 from advisor.corpus.spool import SpoolFile, read_spool_file
 from advisor.errors import TelemetryError
@@ -68,6 +69,29 @@ def believed_trace(path: Path, accounted: Iterable[AccountedJob], *, uid: int, n
         raise TelemetryError(f"accounting knows no started job {trace.header.job_id} on {trace.header.cluster}")
     check_against_accounting(trace, job, file.owner_uid)
     return NodeTrace(trace=trace, summary=summary, file=file, job=job)
+
+
+def place_of(header: TraceHeader) -> str:
+    """Where a trace of an attempt was written: a node has one of the recorder's, or one of each step."""
+    return header.node if header.step is None else f"{header.node}.{header.step}"
+
+
+def rank_of(header: TraceHeader) -> tuple[bool, int, str, str]:
+    """The order of an attempt's traces: the recorder's own first, because a step counts its nodes from 0 again."""
+    return header.step is not None, header.node_rank, header.node, header.step or ""
+
+
+def check_apart(one: NodeTrace, other: NodeTrace) -> None:
+    """Refuse a trace that measured the same GPUs of a node at the same time as another: nothing is counted twice.
+
+    Raises:
+        TelemetryError: it did.
+    """
+    first, second = one.trace.header, other.trace.header
+    has_shared = {gpu.uuid for gpu in first.gpus} & {gpu.uuid for gpu in second.gpus}
+    meet = first.started_at < last_time_s(other.trace) and second.started_at < last_time_s(one.trace)
+    if first.node == second.node and has_shared and meet:
+        raise TelemetryError(f"{other.file.path.name} measured the same GPUs at the same time")
 
 
 def matching_attempt(header: TraceHeader, accounted: Iterable[AccountedJob]) -> AccountedJob | None:

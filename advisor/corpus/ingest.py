@@ -16,7 +16,7 @@ from sqlite_utils import Database
 
 from advisor.corpus.accounting import AccountedJob
 from advisor.corpus.attempt import build_attempt
-from advisor.corpus.belief import JobTicket, NodeTrace, believed_ticket, believed_trace
+from advisor.corpus.belief import JobTicket, NodeTrace, believed_ticket, believed_trace, check_apart, place_of
 from advisor.corpus.plausibility import check_header, is_local
 from advisor.corpus.rows import Attempt, store
 from advisor.corpus.spool import SpoolEntry, read_first_line, trace_entries
@@ -191,7 +191,7 @@ def _ingest_attempt(
             node = believed_trace(entry.path, accounted, uid=state.uid, now_s=state.now_s)
             state.read += 1
             _check_place(node, key, nodes)
-            nodes[node.trace.header.node] = node
+            nodes[place_of(node.trace.header)] = node
         except TelemetryError as exc:
             state.reject(entry, str(exc))
     if not nodes:
@@ -218,11 +218,13 @@ def _why_not_over_what_is_held(db: Database, key: _Key, attempt: Attempt) -> str
 
 
 def _check_place(node: NodeTrace, key: _Key, nodes: Mapping[str, NodeTrace]) -> None:
-    name = node.trace.header.node
+    place = place_of(node.trace.header)
     if _Key.of(node.trace.header) != key:
         raise TelemetryError("it was replaced while it was read")
-    if name in nodes:
-        raise TelemetryError(f"{nodes[name].file.path.name} is of the same node and attempt")
+    if place in nodes:
+        raise TelemetryError(f"{nodes[place].file.path.name} is of the same node and attempt")
+    for other in nodes.values():
+        check_apart(node, other)
 
 
 def _ticket(state: _Ingest, node: NodeTrace) -> JobTicket | None:

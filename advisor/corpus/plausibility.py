@@ -136,7 +136,15 @@ def _doubts(trace: Trace, owner_uid: int, now_s: float) -> Iterator[str]:
 def _header_doubts(header: TraceHeader, owner_uid: int, now_s: float) -> Iterator[str]:
     if not 1 <= header.schema <= SCHEMA_VERSION:
         yield f"it has schema {header.schema}; this program reads 1 to {SCHEMA_VERSION}"
-    names = (header.cluster, header.node, header.user, header.partition, header.ticket_id, header.array_task)
+    names = (
+        header.cluster,
+        header.node,
+        header.user,
+        header.partition,
+        header.ticket_id,
+        header.array_task,
+        header.step,
+    )
     if any(name is not None and _NAME.fullmatch(name) is None for name in names):
         yield "a name in its header is not one that Slurm allows"
     if _RAW_ID.fullmatch(header.job_id) is None and _LOCAL_ID.fullmatch(header.job_id) is None:

@@ -72,3 +72,15 @@ def _by_index(text: str, uuids: Sequence[str], names: Sequence[str], environment
         # CUDA counts the fastest first unless told otherwise, NVML by the bus: with mixed models the two differ.
         return Choice(note="mixed GPU models and no CUDA_DEVICE_ORDER=PCI_BUS_ID: the numbers may mean other GPUs")
     return Choice(indices=tuple(indices))
+
+
+def environment_of_step(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a task's variables say of all GPUs that its step has on this node.
+
+    ``SLURM_JOB_GPUS`` is inherited from the batch script and names another node's GPUs; ``CUDA_VISIBLE_DEVICES`` may
+    name those of one task alone.
+    """
+    kept = {name: value for name, value in environment.items() if name != "SLURM_JOB_GPUS"}
+    if kept.get("SLURM_STEP_GPUS") and not kept.get("CUDA_VISIBLE_DEVICES", "").startswith("MIG-"):
+        kept.pop("CUDA_VISIBLE_DEVICES", None)
+    return kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from pathlib import Path
 
@@ -16,29 +17,38 @@ _KERNEL_LISTS_CHILDREN = Path(f"/proc/self/task/{os.getpid()}/children").exists(
 
 
 class HostSensor:
-    """CPU time and memory of a process with all its descendants. RAPL is of the whole node, never of the job alone."""
+    """CPU time and memory of processes with all their descendants. RAPL is of the whole node, never the job's alone."""
 
-    def __init__(self, root_pid: int, rapl_folder: Path = RAPL_FOLDER) -> None:
-        try:
-            self._root: psutil.Process | None = psutil.Process(root_pid)
-        except psutil.Error:  # it has ended already
-            self._root = None
+    def __init__(self, root_pid: int | None = None, rapl_folder: Path = RAPL_FOLDER) -> None:
+        self._roots: dict[int, _Root] = {}
+        self._ended_cpu_s = 0.0
+        if root_pid is not None:
+            self.add_root(root_pid)
         self._rapl = [zone for zone in (_open_zone(path) for path in sorted(rapl_folder.glob("intel-rapl:*"))) if zone]
         self.note = None if self._rapl else "RAPL cannot be read: host energy is absent"
 
+    def add_root(self, pid: int) -> None:
+        """Count one more process with its descendants, unless it is a descendant of one that is counted already."""
+        try:
+            process = psutil.Process(pid)
+            family = {pid, *(parent.pid for parent in process.parents())}
+        except psutil.Error:  # it has ended already
+            return
+        if not family & self._roots.keys():
+            self._roots[pid] = _Root(process)
+
     def read(self) -> HostSample:
         """One reading; processes that end while they are read are passed over."""
-        cpu_time_s, memory_bytes, alive = 0.0, 0, False
-        for process in self._processes():
-            try:
-                with process.oneshot():
-                    times = process.cpu_times()
-                    memory_bytes += process.memory_info().rss
-            except psutil.Error:
-                continue
-            alive = True
-            # Descendants that ended and were waited for stand in children_*; those alive are in the list themselves.
-            cpu_time_s += times.user + times.system + times.children_user + times.children_system
+        memory_bytes, alive = 0, False
+        for pid, root in list(self._roots.items()):
+            root_memory_bytes = root.read()
+            if root_memory_bytes is not None:
+                alive = True
+                memory_bytes += root_memory_bytes
+            elif len(self._roots) > 1:  # a task that has ended leaves what it used; the last root says is_alive
+                self._ended_cpu_s += root.cpu_time_s
+                del self._roots[pid]
+        cpu_time_s = self._ended_cpu_s + sum(root.cpu_time_s for root in self._roots.values())
         package = [zone.energy_j() for zone in self._rapl if zone.kind == "package"]
         dram = [zone.energy_j() for zone in self._rapl if zone.kind == "dram"]
         return HostSample(
@@ -49,21 +59,63 @@ class HostSensor:
         )
 
     def is_alive(self) -> bool:
-        """Whether the process still runs: not a later one of its number, and not a zombie that nobody waits for."""
+        """Whether one of the processes still runs."""
+        return any(root.is_alive() for root in self._roots.values())
+
+
+def step_task(pid: int) -> tuple[int, int | None]:
+    """The task of a Slurm step that a process belongs to, and its slurmstepd; without one, the process itself."""
+    try:
+        line = [psutil.Process(pid), *psutil.Process(pid).parents()]
+        for task, parent in itertools.pairwise(line):
+            if parent.name() == "slurmstepd":
+                return task.pid, parent.pid
+    except psutil.Error:
+        return pid, None
+    return pid, None
+
+
+class _Root:
+    """A process of the job with its descendants; ``cpu_time_s`` is that of the last reading."""
+
+    def __init__(self, process: psutil.Process) -> None:
+        self._process = process
+        self.cpu_time_s = 0.0
+
+    def read(self) -> int | None:
+        """Resident bytes, or None where nothing is left to read."""
+        cpu_time_s, memory_bytes, alive = 0.0, 0, False
+        for process in self._family():
+            try:
+                with process.oneshot():
+                    times = process.cpu_times()
+                    memory_bytes += process.memory_info().rss
+            except psutil.Error:
+                continue
+            alive = True
+            # Descendants that ended and were waited for stand in children_*; those alive are in the list themselves.
+            cpu_time_s += times.user + times.system + times.children_user + times.children_system
+        if not alive:
+            return None
+        self.cpu_time_s = cpu_time_s
+        return memory_bytes
+
+    def is_alive(self) -> bool:
+        """Whether it still runs: not a later one of its number, and not a zombie that nobody waits for."""
         try:
-            return self._root is not None and self._root.is_running() and self._root.status() != psutil.STATUS_ZOMBIE
+            return self._process.is_running() and self._process.status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
             return False
 
-    def _processes(self) -> list[psutil.Process]:
-        if self._root is None:
+    def _family(self) -> list[psutil.Process]:
+        if not self._process.is_running():
             return []
         if not _KERNEL_LISTS_CHILDREN:
             try:
-                return [self._root, *self._root.children(recursive=True)]
+                return [self._process, *self._process.children(recursive=True)]
             except psutil.Error:
                 return []
-        found = [self._root]
+        found = [self._process]
         for process in found:  # grows while it is walked
             for pid in _children(process.pid):
                 with contextlib.suppress(psutil.Error):

@@ -73,15 +73,38 @@ def main() -> None:
         _run_plainly(sys.argv[1:], str(exc))
     unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {*WITNESSED, signal.SIGCHLD})
     marks, marks_path = _marks_socket()
-    training = _start(options.command, marks_path, unblocked)
+    training = _start(options, marks_path, unblocked)
     sampler, control, witness = _start_sampler(options, training, marks)
     if marks is not None:
         marks.close()
-    status, reason = _wait(training, witness)
+    wait_status = _wait(training, witness)
+    status, reason = exit_status_of(wait_status)
     if sampler is not None:
         _close_trace(sampler, control, status, reason)
     _remove(marks_path)
+    if os.WIFSIGNALED(wait_status) and _is_batch_process():
+        _die_by(os.WTERMSIG(wait_status))
     os._exit(status)
+
+
+def _is_batch_process() -> bool:
+    """Whether Slurm itself waits for us: it tells a death by signal from an exit status, and shows it in sacct."""
+    try:
+        with open(f"/proc/{os.getppid()}/comm", encoding="ascii", errors="replace") as file:
+            return file.read().startswith("slurmstepd")
+    except OSError:
+        return False
+
+
+def _die_by(number: int) -> None:
+    """End as the training did, without a core file of ours."""
+    import resource  # noqa: PLC0415 (rarely needed, and starting must be cheap)
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if number != signal.SIGKILL:
+        signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _run_plainly(arguments: Sequence[str], why: str) -> NoReturn:
@@ -100,14 +123,14 @@ def _run_plainly(arguments: Sequence[str], why: str) -> NoReturn:
         os._exit(_NOT_FOUND if exc.errno == errno.ENOENT else _NOT_EXECUTABLE)
 
 
-def _wait(training: int, witness: _Witness | None) -> tuple[int, str]:
-    """Hand on signals until the training has ended."""
+def _wait(training: int, witness: _Witness | None) -> int:
+    """Hand on signals until the training has ended; its wait status."""
     while True:
         caught = signal.sigwaitinfo({*WITNESSED, signal.SIGCHLD})
         if caught.si_signo == signal.SIGCHLD:
             pid, wait_status = os.waitpid(training, os.WNOHANG)
             if pid == training:
-                return exit_status_of(wait_status)
+                return wait_status
             continue
         # The terminal signals the whole process group, Slurm often every process of a step: then the training has it.
         if caught.si_code == _SI_KERNEL:
@@ -120,13 +143,14 @@ def _wait(training: int, witness: _Witness | None) -> tuple[int, str]:
             continue
 
 
-def _start(command: Sequence[str], marks_path: str | None, unblocked: set[int | signal.Signals]) -> int:
+def _start(options: argparse.Namespace, marks_path: str | None, unblocked: set[int | signal.Signals]) -> int:
     """Start the training as the shell would; Python's own changes to signals are undone."""
+    command = options.command
     try:
         return os.posix_spawnp(
             command[0],
             list(command),
-            _environment(os.environ, marks_path),
+            _environment(os.environ, marks_path, options),
             setsigmask=unblocked,
             setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
         )
@@ -152,16 +176,12 @@ def _start_sampler(
         words = [
             sys.executable, "-I", "-m", "advisor.telemetry.sampler",
             "--control", str(control_read), "--witness", str(witness_write), "--marks", str(marks.fileno()),
-            "--training-pid", str(training), "--spool", options.spool, "--fallback", os.getcwd(),
-            "--interval", str(options.interval),
+            "--training-pid", str(training),
         ]
         # fmt: on
-        for name in ("ticket", "gpu_readings", "energy_budget"):
-            if getattr(options, name) is not None:
-                words += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
         sampler = os.posix_spawn(
             sys.executable,
-            [*words, "--", *options.command],
+            [*words, *_shared_words(options)],
             os.environ,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -174,6 +194,18 @@ def _start_sampler(
     os.close(control_read)
     os.close(witness_write)
     return sampler, control_write, _Witness(witness_read)
+
+
+def _shared_words(options: argparse.Namespace) -> list[str]:
+    """What the sampler of any node is told."""
+    folder = os.getcwd()
+    words = ["--spool", os.path.join(folder, options.spool), "--fallback", folder, "--interval", str(options.interval)]
+    if options.gpu_readings is not None:
+        words += ["--gpu-readings", os.path.join(folder, options.gpu_readings)]
+    for name in ("ticket", "energy_budget"):
+        if getattr(options, name) is not None:
+            words += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
+    return [*words, "--", *options.command]
 
 
 def _close_trace(sampler: int, control: int, status: int, reason: str) -> None:
@@ -200,6 +232,7 @@ def _marks_socket() -> tuple[socket.socket | None, str | None]:
     path = os.path.join(folder, "marks")
     try:
         marks = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        marks.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)  # the kernel tells the sampler who writes
     except OSError:
         return None, None
     try:
@@ -212,13 +245,19 @@ def _marks_socket() -> tuple[socket.socket | None, str | None]:
     return marks, path
 
 
-def _environment(environment: Mapping[str, str], marks_path: str | None) -> dict[str, str]:
-    """The training's environment: its own, and what lets the hook start in Python."""
+def _environment(environment: Mapping[str, str], marks_path: str | None, options: argparse.Namespace) -> dict[str, str]:
+    """The training's environment: its own, and what lets the hook start in Python, on this node and on others."""
     changed = dict(environment)
     if marks_path is not None:
         own = environment.get("PYTHONPATH")
         changed["PYTHONPATH"] = INJECTED_FOLDER + (os.pathsep + own if own else "")
         changed["GSBATCH_MARKS"] = marks_path
+        if "SLURMD_NODENAME" in environment:
+            place = (environment["SLURMD_NODENAME"], environment.get("SLURM_STEP_ID", "batch"))
+            changed["GSBATCH_PLACE"] = "/".join(place)
+        if environment.get("SLURM_JOB_NUM_NODES", "1") != "1":
+            program = [sys.executable, "-I", "-m", "advisor.telemetry.node_sampler"]
+            changed["GSBATCH_SAMPLER"] = json.dumps([*program, *_shared_words(options)])
     return changed
 
 

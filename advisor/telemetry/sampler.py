@@ -24,9 +24,10 @@ from pathlib import Path
 from advisor import __version__
 from advisor.errors import TelemetryError
 from advisor.telemetry.energy import EnergyMeter
-from advisor.telemetry.epochs import MAX_MARK_BYTES, EpochLog, Mark, read_mark
+from advisor.telemetry.epochs import EpochLog, Mark
 from advisor.telemetry.gpu import GpuSensor, NvmlGpus, ReplayedGpus
-from advisor.telemetry.host import HostSensor
+from advisor.telemetry.host import HostSensor, step_task
+from advisor.telemetry.marks_socket import MarksSocket
 from advisor.telemetry.projection import Projector
 from advisor.telemetry.signals import WITNESSED
 from advisor.telemetry.trace import SCHEMA_VERSION, Sample, TraceFooter, TraceHeader
@@ -114,7 +115,7 @@ class Sampler:
             self._trace.add(
                 TraceFooter(
                     ended_at=self._clock(),
-                    exit_status=int(str(ending["exit_status"])),
+                    exit_status=None if ending["exit_status"] is None else int(str(ending["exit_status"])),
                     reason=str(ending["reason"]),
                     energy_source=source,
                     gpu_energy_counter_j=totals.counter_j if totals else None,
@@ -141,6 +142,7 @@ def header_of(
     interval_s: float,
     gpus: GpuSensor,
     host: HostSensor,
+    step: str | None = None,
 ) -> TraceHeader:
     """The header of this attempt on this node, from Slurm's variables."""
     uid = os.getuid()
@@ -170,6 +172,7 @@ def header_of(
         partition=environment.get("SLURM_JOB_PARTITION"),
         recorder_version=__version__,
         gpu_sensor=gpus.sensor,
+        step=step,
     )
 
 
@@ -182,25 +185,34 @@ def warn(message: str) -> None:
 def main() -> None:
     """Sample until the recorder says how the training ended, or until both are gone."""
     options = _options()
-    options.spool = options.spool.absolute()
-    readings = options.gpu_readings.absolute() if options.gpu_readings else None
     # A folder that we stand in could not be unmounted.
     os.chdir("/")
     flush_asked: list[int] = []
     _witness_signals(options.witness, flush_asked)
+    host = HostSensor(options.training_pid)
+    sampler = open_sampler(options, os.environ, host)
+    ending = _sample_until_the_end(sampler, host, options, flush_asked)
+    sampler.sample()
+    sampler.close(ending)
+
+
+def open_sampler(
+    options: argparse.Namespace, environment: Mapping[str, str], host: HostSensor, step: str | None = None
+) -> Sampler:
+    """The sampler of this node with its first sample written; without readings that were asked for, the end."""
     try:
-        gpus: GpuSensor = ReplayedGpus(readings) if readings else NvmlGpus(os.environ)
+        gpus: GpuSensor = ReplayedGpus(options.gpu_readings) if options.gpu_readings else NvmlGpus(environment)
     except TelemetryError as exc:
         warn(f"the job is not recorded: {exc}")
         sys.exit(exc.exit_status)
-    host = HostSensor(options.training_pid)
     header = header_of(
-        os.environ,
+        environment,
         ticket_id=options.ticket,
         command=options.command,
         interval_s=options.interval,
         gpus=gpus,
         host=host,
+        step=step,
     )
     with contextlib.suppress(OSError):  # the trace file says what failed, and goes on elsewhere
         options.spool.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -208,60 +220,46 @@ def main() -> None:
     sampler = Sampler(gpus, host, trace, budget_j=options.energy_budget)
     sampler.sample()
     sampler.flush()
-    ending = _sample_until_the_end(sampler, host, options, flush_asked)
-    sampler.sample()
-    sampler.close(ending)
+    return sampler
 
 
 def _sample_until_the_end(
     sampler: Sampler, host: HostSensor, options: argparse.Namespace, flush_asked: list[int]
 ) -> Mapping[str, object] | None:
-    marks = socket.socket(fileno=options.marks)
-    marks.setblocking(False)
+    marks = MarksSocket(options.marks)
     watched: list[int] = [options.control, marks.fileno()]
     told = b""
     next_at = time.monotonic() + options.interval
     while True:
         ready, _, _ = select.select(watched, [], [], max(next_at - time.monotonic(), 0.0))
-        if flush_asked:
-            flush_asked.clear()
-            sampler.flush()
         if marks.fileno() in ready:
-            _take_marks(sampler, marks)
+            _take_marks(sampler, host, marks)
         if options.control in ready:
             piece = os.read(options.control, 4096)
             told += piece
             if not piece and told:
-                _take_marks(sampler, marks)
+                _take_marks(sampler, host, marks)
                 return dict(json.loads(told))
             if not piece:
                 watched.remove(options.control)  # the recorder was killed; the training may go on
         if options.control not in watched and not host.is_alive():
-            _remove_socket(marks)
+            marks.remove()
             return None
         if time.monotonic() >= next_at:
             sampler.sample()
             next_at = max(next_at + options.interval, time.monotonic())
+        if flush_asked:  # after SIGTERM comes SIGKILL: from now on nothing waits to be written
+            sampler.flush()
 
 
-def _remove_socket(marks: socket.socket) -> None:
-    """Do what the recorder can no longer do: it made the socket in a folder of its own."""
-    path = marks.getsockname()
-    if isinstance(path, str) and path:
-        with contextlib.suppress(OSError):
-            Path(path).unlink()
-            Path(path).parent.rmdir()
-
-
-def _take_marks(sampler: Sampler, marks: socket.socket) -> None:
+def _take_marks(sampler: Sampler, host: HostSensor, marks: MarksSocket) -> None:
     """Sample once, at the marks, so that an epoch shorter than the interval has its own readings."""
-    received = []
-    with contextlib.suppress(BlockingIOError):
-        while True:
-            received.append(marks.recv(MAX_MARK_BYTES))
-    found = [mark for mark in map(read_mark, received) if mark is not None]
+    found, words = marks.receive()
     if found:
         sampler.take_marks(found)
+    for word in words:
+        host.add_root(step_task(word.pid)[0])
+        word.heed()
 
 
 def _witness_signals(witness: int, flush_asked: list[int]) -> None:
@@ -287,16 +285,26 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="gsbatch-sampler", description="Started by the recorder, not by hand.")
     parser.add_argument("--control", type=int, required=True)
     parser.add_argument("--witness", type=int, required=True)
-    parser.add_argument("--marks", type=int, required=True)
     parser.add_argument("--training-pid", type=int, required=True)
-    parser.add_argument("--spool", type=Path, required=True)
-    parser.add_argument("--fallback", type=Path, required=True)
+    add_shared_options(parser)
+    return parser.parse_args()
+
+
+def add_shared_options(parser: argparse.ArgumentParser) -> None:
+    """What the sampler of any node is told."""
+    parser.add_argument("--marks", type=int, required=True)
+    parser.add_argument("--spool", type=_absolute, required=True)
+    parser.add_argument("--fallback", type=_absolute, required=True)
     parser.add_argument("--ticket")
     parser.add_argument("--interval", type=float, required=True)
-    parser.add_argument("--gpu-readings", type=Path)
+    parser.add_argument("--gpu-readings", type=_absolute)
     parser.add_argument("--energy-budget", type=float)
     parser.add_argument("command", nargs="+")
-    return parser.parse_args()
+
+
+def _absolute(text: str) -> Path:
+    """Before anybody leaves the folder that the job began in."""
+    return Path(text).absolute()
 
 
 if __name__ == "__main__":

@@ -17,10 +17,11 @@ _UNSAFE = re.compile(r"[^\w.+-]", re.ASCII)
 
 
 def trace_name(header: TraceHeader) -> str:
-    """``cluster-jobid[_task]-restart-node.trace.jsonl``; what could leave the folder becomes ``_``."""
+    """``cluster-jobid[_task]-restart-node[.step].trace.jsonl``; what could leave the folder becomes ``_``."""
     task = f"_{header.array_task}" if header.array_task is not None else ""
     job = header.array_job_id if header.array_task is not None and header.array_job_id else header.job_id
-    parts = (header.cluster, f"{job}{task}", str(header.restart), header.node)
+    step = f".{header.step}" if header.step is not None else ""
+    parts = (header.cluster, f"{job}{task}", str(header.restart), f"{header.node}{step}")
     return "-".join(_UNSAFE.sub("_", part)[:100] for part in parts) + TRACE_SUFFIX
 
 
