@@ -101,6 +101,7 @@ def first_shape(value: Any) -> tuple[int, ...] | None:
 def watch_torch(seen: Observed) -> None:
     """Hooks that PyTorch itself offers: every module call, every optimizer step, every operation."""
     import torch  # noqa: PLC0415
+    from torch.optim.optimizer import register_optimizer_step_post_hook  # noqa: PLC0415
     from torch.utils._python_dispatch import TorchDispatchMode  # noqa: PLC0415
     from torch.utils.flop_counter import flop_registry  # noqa: PLC0415
 
@@ -116,7 +117,7 @@ def watch_torch(seen: Observed) -> None:
 
     def note(module: Any, args: Any, kwargs: Any) -> None:
         shape = first_shape([args, kwargs]) if depth[0] == 1 else None
-        parameters = list(module.parameters())
+        parameters = [item for item in module.parameters() if not torch.nn.parameter.is_lazy(item)]
         if shape is not None and parameters and "keras" not in sys.modules:
             sizes = {
                 "parameters": sum(item.numel() for item in parameters),
@@ -148,7 +149,7 @@ def watch_torch(seen: Observed) -> None:
     torch.nn.Module.__call__ = call
     torch.autograd.backward = backward(torch.autograd.backward)
     torch.autograd.grad = backward(torch.autograd.grad)
-    torch.optim.optimizer.register_optimizer_step_post_hook(lambda optimizer, args, kwargs: seen.stepped(optimizer))
+    register_optimizer_step_post_hook(lambda optimizer, *_details: seen.stepped(optimizer))
     torch.backends.mkldnn.set_flags(False)  # its recurrent kernels are one operation that has no FLOP formula
     Counter().__enter__()
 
