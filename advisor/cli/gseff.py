@@ -13,7 +13,7 @@ import click
 import advisor
 from advisor.cli.errors import handle_errors
 from advisor.cli.job_record import JobRecord, JobSearch, last_job_id
-from advisor.cli.report import printable, report_object, report_text
+from advisor.cli.report import printable, report_object, report_text, sum_text
 from advisor.errors import UsageError
 from advisor.recommendation.ranking import Rates
 from advisor.settings import Settings, load_settings
@@ -61,7 +61,9 @@ def gseff(
     if as_json:
         click.echo(json.dumps([_object(record, settings) for record in records]))
     else:
-        click.echo("\n\n".join(_text(record, settings) for record in records))
+        parts = [_text(record, settings) for record in records]
+        parts += [sum_text([record.run for record in records])] if len(records) > 1 else []
+        click.echo("\n\n".join(parts))
 
 
 def _wanted(job_id: str | None, user: str | None, settings: Settings, *, last: bool) -> str:

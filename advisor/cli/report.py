@@ -145,6 +145,15 @@ def report_text(run: Run, projection: Projection | None, rates: Rates, currency:
     return "\n".join([_headline(run), "", *table, "", *_footnotes(run, projection, rates, currency)])
 
 
+def sum_text(runs: Sequence[Run]) -> str:
+    """What the attempts of a requeued job, or the tasks of an array, cost together."""
+    energies = [run.energy_j for run in runs if run.energy_j is not None]
+    duration = units.human_duration(sum(run.duration_s for run in runs))
+    unmeasured = f" ({len(runs) - len(energies)} not measured)" if len(energies) < len(runs) else ""
+    energy = units.human_energy(sum(energies)) if energies else "no energy"
+    return f"In all, {len(runs)} attempts or tasks: {energy}{unmeasured}, {duration}"
+
+
 def _headline(run: Run) -> str:
     where = run.partition or ("this machine" if run.local else "no partition")
     gpus = f"{run.gpus} x {run.gpu_model}" if run.gpus and run.gpu_model else "no GPU measured"

@@ -95,7 +95,7 @@ def check_apart(one: NodeTrace, other: NodeTrace) -> None:
 
 
 def matching_attempt(header: TraceHeader, accounted: Iterable[AccountedJob]) -> AccountedJob | None:
-    """The attempt of a requeued job in which a trace was written: the last that had started by then.
+    """The attempt of a requeued job in which a trace was written: of those that had started by then, the nearest.
 
     Restarts are not counted instead, because accounting purges old attempts and Slurm 22.05 does not number them.
     """
@@ -106,7 +106,7 @@ def matching_attempt(header: TraceHeader, accounted: Iterable[AccountedJob]) -> 
     ]
     before = [item for item in started if item[0] <= header.started_at + _CLOCK_SKEW_S]
     if before:
-        return max(before, key=lambda item: item[0])[1]
+        return min(before, key=lambda item: abs(header.started_at - item[0]))[1]
     return min(started, key=lambda item: item[0])[1] if started else None
 
 
