@@ -1,26 +1,31 @@
-"""Start a program that can do no harm: ``python -I -m advisor.inspection.confine SCRATCH MEMORY_BYTES CPU_S WORD...``.
+"""Start a program that can do no harm: ``python -I -m advisor.inspection.confine SCRATCH LIMITS WORD...``.
 
-Limits memory and CPU time, gives way to everybody else, and by Landlock (Linux 5.13 and newer) writes nowhere but in
-SCRATCH; from Landlock's fourth version on it opens no TCP connection, from its sixth it signals nobody outside. System
-calls and constants: linux/landlock.h; the numbers are the same on every architecture.
+LIMITS are ``MEMORY_BYTES,CPU_S,FILE_BYTES,PARENT``. The program gives way to everybody else, is the first to go where
+memory runs out, ends with the process PARENT, and by Landlock (Linux 5.13 and newer) writes nowhere but in SCRATCH;
+from Landlock's fourth version on it opens no TCP connection, from its sixth it signals nobody outside. What more is
+taken from a Python script: gsbatch_inside/probe/seccomp.py. System calls and constants: linux/landlock.h; the numbers
+are the same on every architecture.
 
 Exit status 96: this kernel cannot keep the program from writing, and ``GSBATCH_UNCONFINED`` is not set.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import resource
+import signal
 import stat
 import struct
 import sys
+from pathlib import Path
 
 CANNOT_CONFINE = 96
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _ASK_VERSION = 1
 _RULE_PATH_BENEATH = 1
-_PR_SET_NO_NEW_PRIVS = 38
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _WRITE_FILE = 1 << 1
 _REMOVE_AND_MAKE = sum(1 << bit for bit in range(4, 13))  # rmdir, unlink, mkdir, mknod of every kind, symlink
 _REFER, _REFER_SINCE = 1 << 13, 2
@@ -36,20 +41,38 @@ def landlock_version() -> int:
 
 def main() -> None:
     """Confine this process, then become the program."""
-    scratch, memory_bytes, cpu_s, *words = sys.argv[1:]
+    scratch, limits, *words = sys.argv[1:]
+    memory_bytes, cpu_s, file_bytes, parent = map(int, limits.split(","))
+    _end_with(parent)
+    _go_first()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _lower(resource.RLIMIT_CPU, int(cpu_s))
-    _lower(resource.RLIMIT_DATA, int(memory_bytes))
+    # The first limit's signal tells what ended the program; one that ignores it ends a second later.
+    _lower(resource.RLIMIT_CPU, cpu_s, cpu_s + 1)
+    _lower(resource.RLIMIT_DATA, memory_bytes, memory_bytes)
+    _lower(resource.RLIMIT_FSIZE, file_bytes, file_bytes)
     os.nice(19)
     if not _confine_writes(scratch) and "GSBATCH_UNCONFINED" not in os.environ:
         sys.exit(CANNOT_CONFINE)
     os.execv(words[0], words)  # noqa: S606 (no shell is meant: argv goes to the user's own interpreter)
 
 
-def _lower(limit: int, value: int) -> None:
-    hard = resource.getrlimit(limit)[1]
-    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(limit, (value, value))
+def _end_with(parent: int) -> None:
+    """Have the kernel end this process when the one that started it is gone, however that ended."""
+    _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it was gone before this was arranged
+        sys.exit()
+
+
+def _go_first() -> None:
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+def _lower(limit: int, soft: int, hard: int) -> None:
+    most = resource.getrlimit(limit)[1]
+    if most != resource.RLIM_INFINITY:
+        soft, hard = min(soft, most), min(hard, most)
+    resource.setrlimit(limit, (soft, hard))
 
 
 def _confine_writes(scratch: str) -> bool:

@@ -17,11 +17,9 @@ from advisor.inspection.workload import Fact, Source, Workload
 ROOT = Path(__file__).parents[2]
 
 
-def run(path: Path, *arguments: str, wall_s: float = 60.0) -> DryRun:
+def run(path: Path, *arguments: str) -> DryRun:
     """A dry run in this interpreter."""
-    return dry_run(
-        path, arguments, interpreter=(sys.executable,), environment=dict(os.environ), unconfined=True, wall_s=wall_s
-    )
+    return dry_run(path, arguments, interpreter=(sys.executable,), environment=dict(os.environ), unconfined=True)
 
 
 def found(*phases: dict[str, Any], ended: str = "end") -> DryRun:
@@ -121,6 +119,7 @@ def test_mistake_of_the_script_is_an_answer(tmp_path: Path) -> None:
 def test_lines_that_are_none_of_ours_are_passed_over() -> None:
     """The script holds the descriptor too, and may write to it what it likes."""
     text = 'garbage\n[1]\n{"phase": 1, "facts": {"epochs": 3}}\n{"phase": "x", "facts": 1}\n{"ended": "end"}\n'
+    text += '{"phase": 1, "facts": {"epochs": NaN, "layers": 1e999, "optimizer": "' + "x" * 9999 + '"}}\n'
 
     assert (({"epochs": 3},), (), "end") == read_messages(text)
 

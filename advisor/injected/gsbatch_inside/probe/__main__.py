@@ -1,4 +1,4 @@
-"""Entry: ``python .../gsbatch_inside/probe SPECIFICATION`` (JSON; see runner.py)."""
+"""Entry: ``python .../gsbatch_inside/probe FILE``, a specification in JSON (see runner.py)."""
 
 import os
 import sys
@@ -10,4 +10,6 @@ if __name__ == "__main__":
     sys.path[0] = _INJECTED
     from gsbatch_inside.probe import runner
 
-    runner.main(sys.argv[1])
+    with open(sys.argv[1], encoding="utf-8") as _file:
+        _specification = _file.read()
+    runner.main(_specification)

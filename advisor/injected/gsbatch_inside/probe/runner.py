@@ -1,6 +1,8 @@
 """Run the user's script with its arguments until it ends, or its time is up, with training stubbed out.
 
-The specification: ``script``, ``arguments``, ``module`` (for ``python -m``), ``descriptor``, ``scratch``, ``wall_s``,
+What is found goes to the standard output that this process was started with; the script's own goes nowhere.
+
+The specification: ``script``, ``arguments``, ``module`` (for ``python -m``), ``scratch``, ``wall_s``,
 ``after_fit_s``, ``gpus``, ``unconfined`` (run also where the kernel cannot keep the script in bounds).
 """
 
@@ -21,7 +23,7 @@ _deadline = [0.0]
 def main(specification: str) -> None:
     """Run the script and end this process, whatever the script thinks of that."""
     spec: Dict[str, Any] = json.loads(specification)
-    record.start(spec["descriptor"])
+    record.start(os.dup(1))
     record.write({"started": "%d.%d.%d" % sys.version_info[:3]})
     if not seccomp.forbid() and not spec.get("unconfined"):
         _end("unconfined")

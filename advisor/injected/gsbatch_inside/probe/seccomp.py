@@ -1,8 +1,8 @@
 """Take from this process what a dry run has no need of: other processes, other programs, sockets, others' files' modes.
 
 Landlock (advisor/inspection/confine.py) sees to what is written; a seccomp filter sees to the rest, for all threads
-and for good. It is put in place here, in the user's interpreter, and not before that is started: an interpreter may be a
-shell script that starts the real one. Denied are all ways to make a process (threads stay), so a script cannot fork
+and for good. It is put in place here, in the user's interpreter: what is started may be a shell script
+that starts the real one. Denied are all ways to make a process (threads stay), so a script cannot fork
 without end, leave a daemon or call sbatch. Changes of mode, owner and times are pretended, because programs make them
 for files of their own too. Numbers: asm/unistd_64.h (x86-64), asm-generic/unistd.h (AArch64); alike from 424 on.
 """
