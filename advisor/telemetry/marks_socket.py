@@ -7,7 +7,8 @@ import json
 import os
 import socket
 import struct
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from advisor.telemetry.epochs import MAX_MARK_BYTES, Mark, read_mark
@@ -54,8 +55,8 @@ class MarksSocket:
                 mark = read_mark(message)
                 kind = None if mark is not None else _task_word(message)
                 if mark is not None:
-                    marks.append(mark)
-                if kind is not None and pid is not None:
+                    marks.append(replace(mark, answer=answer))
+                elif kind is not None and pid is not None:
                     words.append(TaskWord(kind, pid, answer))
                 elif answer is not None:
                     os.close(answer)
@@ -68,6 +69,16 @@ class MarksSocket:
             with contextlib.suppress(OSError):
                 Path(path).unlink()
                 Path(path).parent.rmdir()
+
+
+def answer(mark: Mark, word: Mapping[str, str | None]) -> None:
+    """Tell the hook whether to stop, if it waits to hear; it may be gone, and its pipe is never waited for."""
+    if mark.answer is None:
+        return
+    with contextlib.suppress(OSError):
+        os.set_blocking(mark.answer, False)
+        os.write(mark.answer, json.dumps(word).encode())
+    os.close(mark.answer)
 
 
 def _task_word(message: bytes) -> str | None:

@@ -1,9 +1,10 @@
 """The run's total as seen from inside it, after every epoch.
 
 Once epochs are stable (``stability.py``; at the latest from the tenth epoch on, as in arXiv 2307.05520, section 4),
-three estimators speak. The paper's two, over a window of up to five stable epochs: ``power``, E = mean power x duration,
-and ``epoch_energy``, E = energy so far + mean energy of the window x epochs to come. And ``stable``: like the latter,
-over all stable epochs. Before that one does, ``early``: the epochs seen so far, weighed against the offline prediction.
+three estimators speak. The paper's two, over a window of up to five stable epochs: ``power``, E = mean power x
+duration, and ``epoch_energy``, E = energy so far + mean energy of the window x epochs to come. And ``stable``: like the
+latter, over all stable epochs. Before that ``early`` does: the epochs seen so far, weighed against the offline
+prediction.
 """
 
 from __future__ import annotations

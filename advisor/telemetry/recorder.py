@@ -28,6 +28,7 @@ _WITNESS_S = 0.1
 # How long a trace may take to be closed after the command has ended, on a slow shared file system.
 _CLOSING_S = 20.0
 _SI_KERNEL = 128
+_STOP_OPTIONS = ("energy_budget", "budget_on", "budget_signal", "min_gain")
 _USAGE, _NOT_EXECUTABLE, _NOT_FOUND = 2, 126, 127
 
 
@@ -202,7 +203,7 @@ def _shared_words(options: argparse.Namespace) -> list[str]:
     words = ["--spool", os.path.join(folder, options.spool), "--fallback", folder, "--interval", str(options.interval)]
     if options.gpu_readings is not None:
         words += ["--gpu-readings", os.path.join(folder, options.gpu_readings)]
-    for name in ("ticket", "energy_budget"):
+    for name in ("ticket", *_STOP_OPTIONS):
         if getattr(options, name) is not None:
             words += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
     return [*words, "--", *options.command]
@@ -252,6 +253,8 @@ def _environment(environment: Mapping[str, str], marks_path: str | None, options
         own = environment.get("PYTHONPATH")
         changed["PYTHONPATH"] = INJECTED_FOLDER + (os.pathsep + own if own else "")
         changed["GSBATCH_MARKS"] = marks_path
+        if options.energy_budget is not None or options.min_gain is not None:
+            changed["GSBATCH_STOPS"] = "1"  # the hook asks at the end of epochs
         if "SLURMD_NODENAME" in environment:
             place = (environment["SLURMD_NODENAME"], environment.get("SLURM_STEP_ID", "batch"))
             changed["GSBATCH_PLACE"] = "/".join(place)
@@ -284,7 +287,10 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--ticket", help="id of the submission's ticket, kept in the trace")
     parser.add_argument("--interval", type=float, default=1.0, help="seconds between samples (default 1)")
     parser.add_argument("--gpu-readings", help="recorded GPU readings to replay in place of NVML")
-    parser.add_argument("--energy-budget", type=float, help="J; one warning when spent or projected energy passes it")
+    parser.add_argument("--energy-budget", type=float, help="J; the training stops after the epoch that passes it")
+    parser.add_argument("--budget-on", help="spent (default) or projected: which energy the budget is about")
+    parser.add_argument("--budget-signal", help="sent at an epoch's end to a training that no framework can stop")
+    parser.add_argument("--min-gain", help="GAIN[:METRIC[:EPOCHS]]; stop when epochs gain less of it per kJ")
     parser.add_argument("command", nargs="+", help="the training, after --")
     return parser.parse_args(arguments)
 

@@ -19,19 +19,24 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from advisor import __version__
-from advisor.errors import TelemetryError
+from advisor.errors import TelemetryError, UsageError
 from advisor.telemetry.energy import EnergyMeter
 from advisor.telemetry.epochs import EpochLog, Mark
 from advisor.telemetry.gpu import GpuSensor, NvmlGpus, ReplayedGpus
 from advisor.telemetry.host import HostSensor, step_task
-from advisor.telemetry.marks_socket import MarksSocket
-from advisor.telemetry.projection import Projector
+from advisor.telemetry.marks_socket import MarksSocket, answer
 from advisor.telemetry.signals import WITNESSED
-from advisor.telemetry.trace import SCHEMA_VERSION, Sample, TraceFooter, TraceHeader
+from advisor.telemetry.stopping import BUDGET_ON, SIGNALS, GainRule, Judge, StopRules, gain_rule_of
+from advisor.telemetry.trace import SCHEMA_VERSION, Epoch, Sample, Stop, TraceFooter, TraceHeader
 from advisor.telemetry.trace_file import TraceFile
+
+if TYPE_CHECKING:
+    from advisor.telemetry.projection import Projector
 
 SHORTEST_GAP_S = 0.05
 # Episodic trainings have thousands of passes a minute; their epochs are written together.
@@ -39,7 +44,7 @@ SHORTEST_FLUSH_S = 1.0
 
 
 class Sampler:
-    """Sensors in, trace out; no processes, signals or descriptors here."""
+    """Sensors in, trace out, and a word on whether to stop for the hook that asks; no processes or signals here."""
 
     def __init__(
         self,
@@ -47,17 +52,22 @@ class Sampler:
         host: HostSensor,
         trace: TraceFile,
         *,
-        budget_j: float | None,
+        rules: StopRules,
+        projector: Callable[[], Projector],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._clock = clock
         self._gpus = gpus
         self._host = host
         self._trace = trace
-        self._budget_j = budget_j
+        self._rules = rules
+        self._judge = Judge(rules)
+        self._is_budget_minded = False
         self._meter = EnergyMeter()
         self._epoch_log = EpochLog(self._meter)
-        self._projector = Projector()
+        self._make_projector = projector
+        self._projector: Projector | None = None
+        self._stop: Stop | None = None
         self._samples = 0
         self._epochs = 0
         self._rapl_j: float | None = None
@@ -89,17 +99,32 @@ class Sampler:
 
     def _take(self, mark: Mark) -> None:
         epoch = self._epoch_log.add(mark)
-        if epoch is None:
-            return
+        stop = None if epoch is None else self._take_epoch(epoch, mark)
+        if mark.kind == "stopped" and self._stop is not None:
+            self._trace.add(replace(self._stop, by=mark.by), flush=True)
+            warn(f"the training is told to stop ({mark.by}): {self._stop.reason}")
+        answer(mark, {} if stop is None else {"stop": stop.reason, "signal": self._rules.signal})
+
+    def _take_epoch(self, epoch: Epoch, mark: Mark) -> Stop | None:
         self._epochs += not epoch.validation
-        for projection in self._projector.add(epoch, self._epoch_log.total_epochs):
+        if self._projector is None:  # by now the ticket has been written, if there is one
+            self._projector = self._make_projector()
+        projections = self._projector.add(epoch, self._epoch_log.total_epochs)
+        for projection in projections:
             self._trace.add(projection)
-            self._mind_budget(projection.energy_j, "is projected to use")
+            if projection.stable_from is not None:
+                self._mind_budget(projection.energy_j, "is projected to use")
         now = self._clock()
         is_due = now - self._epoch_flushed_at >= SHORTEST_FLUSH_S
         self._trace.add(epoch, flush=is_due)
         if is_due:
             self._epoch_flushed_at = now
+        spent_j, _source = self._meter.counted()
+        stop = self._judge.judge(epoch, spent_j=spent_j, projections=projections, metrics=mark.metrics)
+        if stop is not None and stop != self._stop:
+            self._stop = stop
+            self._trace.add(stop, flush=True)
+        return stop
 
     def flush(self) -> None:
         """Write what is kept."""
@@ -129,9 +154,10 @@ class Sampler:
         self._trace.close()
 
     def _mind_budget(self, energy_j: float | None, words: str) -> None:
-        if self._budget_j is not None and energy_j is not None and energy_j > self._budget_j:
-            warn(f"this job {words} {energy_j:.0f} J, more than its budget of {self._budget_j:.0f} J")
-            self._budget_j = None
+        budget_j = self._rules.budget_j
+        if budget_j is not None and energy_j is not None and energy_j > budget_j and not self._is_budget_minded:
+            warn(f"this job {words} {energy_j:.0f} J, more than its budget of {budget_j:.0f} J")
+            self._is_budget_minded = True
 
 
 def header_of(
@@ -217,10 +243,34 @@ def open_sampler(
     with contextlib.suppress(OSError):  # the trace file says what failed, and goes on elsewhere
         options.spool.mkdir(mode=0o700, parents=True, exist_ok=True)
     trace = TraceFile([options.spool, options.fallback], header, warn=warn)
-    sampler = Sampler(gpus, host, trace, budget_j=options.energy_budget)
+    sampler = Sampler(
+        gpus,
+        host,
+        trace,
+        rules=_rules(options, header.nodes),
+        projector=lambda: _projector(options.spool, header),
+    )
     sampler.sample()
     sampler.flush()
     return sampler
+
+
+def _projector(spool_dir: Path, header: TraceHeader) -> Projector:
+    # Loaded with the first epoch: a quarter of what starting would cost.
+    from advisor.telemetry.expectation import read_expectation  # noqa: PLC0415
+    from advisor.telemetry.projection import Projector  # noqa: PLC0415
+
+    return Projector(read_expectation(spool_dir, header))
+
+
+def _rules(options: argparse.Namespace, nodes: int) -> StopRules:
+    """What the user asked for, for this node: the budget is the job's, and each node sees its own energy only."""
+    return StopRules(
+        budget_j=None if options.energy_budget is None else options.energy_budget / nodes,
+        budget_on=options.budget_on,
+        gain=options.min_gain,
+        signal=options.budget_signal,
+    )
 
 
 def _sample_until_the_end(
@@ -299,7 +349,17 @@ def add_shared_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--interval", type=float, required=True)
     parser.add_argument("--gpu-readings", type=_absolute)
     parser.add_argument("--energy-budget", type=float)
+    parser.add_argument("--budget-on", choices=BUDGET_ON, default=BUDGET_ON[0])
+    parser.add_argument("--budget-signal", choices=SIGNALS)
+    parser.add_argument("--min-gain", type=_gain_rule)
     parser.add_argument("command", nargs="+")
+
+
+def _gain_rule(text: str) -> GainRule:
+    try:
+        return gain_rule_of(text)
+    except UsageError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from exc
 
 
 def _absolute(text: str) -> Path:

@@ -45,6 +45,10 @@ class Recorded:
         if kind == "epoch_end":
             self.ends.append({"phase": phase, "index": index, **facts})
 
+    def end_epoch(self, phase: int, index: int, _way: object, _begun_at: float, **facts: Any) -> None:
+        """Keep the end of a training pass."""
+        self.send("epoch_end", phase, index, **facts)
+
     def epochs(self) -> list[tuple[int, int, Any, Any, bool]]:
         """What was marked: phase, index, steps, samples, validation."""
         return [(e["phase"], e["index"], e["steps"], e["samples"], e["validation"]) for e in self.ends]

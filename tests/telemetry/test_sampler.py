@@ -10,8 +10,10 @@ import pytest
 from advisor.telemetry.epochs import Mark
 from advisor.telemetry.gpu import ReplayedGpus
 from advisor.telemetry.host import HostSensor
+from advisor.telemetry.projection import Projector
 from advisor.telemetry.reading import parse_trace, summarise
 from advisor.telemetry.sampler import Sampler, header_of
+from advisor.telemetry.stopping import StopRules
 from advisor.telemetry.trace import Trace
 from advisor.telemetry.trace_file import TraceFile
 
@@ -41,7 +43,7 @@ def sampler_of(folder: Path, clock: Clock) -> Sampler:
     gpus, host = ReplayedGpus(READINGS, clock), HostSensor(os.getpid(), folder)
     header = header_of({}, ticket_id=None, command=["train"], interval_s=1.0, gpus=gpus, host=host)
     trace = TraceFile([folder], header, warn=pytest.fail)
-    return Sampler(gpus, host, trace, budget_j=None, clock=clock)
+    return Sampler(gpus, host, trace, rules=StopRules(), projector=Projector, clock=clock)
 
 
 def trace_in(folder: Path) -> Trace:

@@ -5,6 +5,9 @@ A callback is added to every ``fit``; each ``fit`` is a phase. Validation at the
 
 import functools
 import inspect
+import os
+
+from gsbatch_inside.stop_word import Way, numbers
 
 
 def hook(keras, sender):
@@ -92,6 +95,14 @@ def _optimizer_steps(model):
         return None
 
 
+def _processes():
+    """How many processes train together, as far as their launcher says."""
+    if os.environ.get("TF_CONFIG"):
+        return 2  # or more
+    counts = [os.environ.get(name, "") for name in ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE")]
+    return max([int(count) for count in counts if count.isdigit()] or [1])
+
+
 def _callback_class(keras, sender):
     class EpochMarks(keras.callbacks.Callback):
         """Marks the epochs of one ``fit``."""
@@ -109,21 +120,26 @@ def _callback_class(keras, sender):
             self._guarded(self._begin, epoch)
 
         def on_epoch_end(self, epoch, logs=None):
-            self._guarded(self._end, epoch)
+            self._guarded(self._end, epoch, numbers(logs) if sender.asks else {})
 
         def _begin(self, epoch):
             self._steps_before = _optimizer_steps(self.model)
             wanted = (self.params or {}).get("epochs")
             sender.begin_framework_epoch(self._phase, int(epoch), None if wanted is None else int(wanted))
 
-        def _end(self, epoch):
+        def _end(self, epoch, metrics):
             steps = _optimizer_steps(self.model)
             taken = None if steps is None or self._steps_before is None else steps - self._steps_before
-            sender.end_framework_epoch(self._phase, int(epoch), taken, self._data.samples)
+            way = Way("keras", self._stop, _processes())
+            facts = {"steps": taken, "samples": self._data.samples, "metrics": metrics}
+            sender.end_framework_epoch(self._phase, int(epoch), way, **facts)
 
-        def _guarded(self, mark, epoch):
+        def _stop(self):
+            self.model.stop_training = True
+
+        def _guarded(self, mark, *arguments):
             try:
-                mark(epoch)
+                mark(*arguments)
             except Exception:
                 pass  # an epoch that is not marked is better than a training that ends
 

@@ -13,6 +13,8 @@ while it was read (with long accumulation a pass can end before its optimizer st
 import itertools
 import time
 
+from gsbatch_inside.stop_word import Way
+
 _MOST_OPEN = 32
 _DEEPEST = 3
 
@@ -134,15 +136,14 @@ class Passes:
         rank, processes = self._world()
         if rank:
             return
-        self._sender.send(
-            "epoch_end",
-            phase,
-            index,
-            pass_number=one.number,
-            steps=None if validation else one.steps,
-            samples=one.samples * processes if one.countable and one.samples else None,
-            validation=validation,
-        )
+        samples = one.samples * processes if one.countable and one.samples else None
+        steps = None if validation else one.steps
+        facts = {"pass_number": one.number, "steps": steps, "samples": samples, "validation": validation}
+        if validation:
+            self._sender.send("epoch_end", phase, index, **facts)
+        else:
+            way = Way("a loop of the script's own", None, processes)
+            self._sender.end_epoch(phase, index, way, one.begun_at, **facts)
 
 
 def samples_of(batch, depth=0):

@@ -6,6 +6,7 @@ Lightning validates inside an epoch; Transformers evaluates after it, which the 
 import functools
 
 from gsbatch_inside.passes import samples_of
+from gsbatch_inside.stop_word import Way, numbers
 
 
 class _Epochs:
@@ -17,6 +18,7 @@ class _Epochs:
         self._steps_before = 0
         self._samples = 0
         self._countable = True
+        self._metrics = {}
 
     def begin(self, index, steps, wanted):
         self._steps_before, self._samples, self._countable = steps, 0, True
@@ -27,9 +29,14 @@ class _Epochs:
         self._countable = self._countable and size is not None
         self._samples += (size or 0) * processes
 
-    def end(self, index, steps):
+    def report(self, metrics):
+        if self._sender.asks:
+            self._metrics.update(numbers(metrics))
+
+    def end(self, index, steps, way):
         samples = self._samples if self._countable and self._samples else None
-        self._sender.end_framework_epoch(self._phase, index, steps - self._steps_before, samples)
+        facts = {"steps": steps - self._steps_before, "samples": samples, "metrics": self._metrics}
+        self._sender.end_framework_epoch(self._phase, index, way, **facts)
 
 
 def _guarded(method):
@@ -82,7 +89,10 @@ def hook_lightning(trainer_module, callback_class, sender):
 
         @_guarded
         def on_train_epoch_end(self, trainer, *_):
-            self._epochs.end(trainer.current_epoch, trainer.global_step)
+            self._epochs.report(trainer.callback_metrics)
+            stop = functools.partial(setattr, trainer, "should_stop", True)
+            way = Way("lightning", stop, trainer.world_size)
+            self._epochs.end(trainer.current_epoch, trainer.global_step, way)
 
     def prepare(trainer):
         marks = EpochMarks()
@@ -106,8 +116,14 @@ def hook_transformers(trainer_module, sender):
             self._epochs.begin(_whole(state.epoch), state.global_step, int(wanted) if wanted else None)
 
         @_guarded
+        def on_log(self, args, state, control, logs=None, **_):
+            self._epochs.report(logs)  # an evaluation comes after its epoch, so it counts for the next
+
+        @_guarded
         def on_epoch_end(self, args, state, control, **_):
-            self._epochs.end(max(_whole(state.epoch) - 1, 0), state.global_step)
+            stop = functools.partial(setattr, control, "should_training_stop", True)
+            way = Way("transformers", stop, args.world_size)
+            self._epochs.end(max(_whole(state.epoch) - 1, 0), state.global_step, way)
 
     def prepare(trainer):
         marks = EpochMarks()
