@@ -126,8 +126,11 @@ def _end(child: subprocess.Popen[bytes], others: frozenset[int], *, grace_s: flo
     Returns:
         Its status in words.
     """
-    with contextlib.suppress(subprocess.TimeoutExpired):
+    try:
         child.wait(grace_s)
+        cut_off = False
+    except subprocess.TimeoutExpired:
+        cut_off = True
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
@@ -142,7 +145,7 @@ def _end(child: subprocess.Popen[bytes], others: frozenset[int], *, grace_s: flo
             with contextlib.suppress(psutil.Error):
                 process.kill()
         psutil.wait_procs(left, timeout=0.1)
-    return _in_words(child.returncode)
+    return "it cut off what it could be heard on" if cut_off else _in_words(child.returncode)
 
 
 def _in_words(returncode: int) -> str:
