@@ -26,13 +26,56 @@ class Cost(NamedTuple):
     unknown: Tuple[str, ...]
 
 
-def cost_of(concrete: Any, trainable_handles: Set[int]) -> Cost:
+class Gradient(NamedTuple):
+    """A gradient that a traced step asks for: of ``targets`` in ``graph``, for the variables of these handles.
+
+    ``times`` is how often one call of the step does it, in a loop.
+    """
+
+    graph: Any
+    targets: Sequence[Any]
+    handles: Set[int]
+    times: float
+
+
+def cost_of(concrete: Any, trainable_handles: Set[int], *, input_needs_gradient: bool = False) -> Cost:
     """Cost of a concrete function; ``trainable_handles`` are the ids of the resource handles of trainable variables."""
     graph = concrete.graph
-    flags = {internal.name: id(external) in trainable_handles for external, internal in graph.captures}
+    flags = _flags(graph, trainable_handles)
+    if input_needs_gradient:
+        flags.update({tensor.name: True for tensor in graph.inputs if tensor.dtype.is_floating})
     walk = _Walk()
     forward, training, _outputs = walk.graph(graph, flags, graph.outputs, controls=graph.control_outputs)
     return Cost(forward, training, tuple(sorted(walk.unknown)))
+
+
+def cost_of_gradients(gradients: Sequence[Gradient]) -> Cost:
+    """Cost of a traced step: the forward pass that its gradients share once, and the backward pass of each."""
+    walk = _Walk()
+    forward = backward = 0.0
+    for graph in {id(gradient.graph): gradient.graph for gradient in gradients}.values():
+        here = [gradient for gradient in gradients if gradient.graph is graph]
+        targets = [target for gradient in here for target in gradient.targets]
+        shared, _training, _outputs = walk.graph(graph, {}, targets)
+        forward += here[0].times * shared
+        for gradient in here:
+            flags = _flags(graph, gradient.handles)
+            alone, training, _outputs = walk.graph(graph, flags, gradient.targets)
+            backward += gradient.times * (training - alone)
+    return Cost(forward, forward + backward, tuple(sorted(walk.unknown)))
+
+
+def _flags(graph: Any, handles: Set[int]) -> Dict[str, bool]:
+    """Which captured tensors are handles of these variables, through the graphs that one is traced in."""
+    flags = {}
+    for external, internal in graph.captures:
+        while id(external) not in handles:
+            outer = {id(inner): outer for outer, inner in getattr(getattr(external, "graph", None), "captures", ())}
+            if id(external) not in outer:
+                break
+            external = outer[id(external)]
+        flags[internal.name] = id(external) in handles
+    return flags
 
 
 class _Walk:
@@ -67,7 +110,7 @@ class _Walk:
         flag = any(inputs) and kind not in _STOPS
         results = [flag and _has_gradient(tensor) for tensor in operation.outputs]
         try:
-            flops = _flops(operation)
+            flops = flops_of(operation)
         except (TypeError, ValueError, IndexError):
             self.unknown.add(kind)
             return 0.0, 0.0, results
@@ -157,7 +200,7 @@ def _product(sizes: Sequence[int]) -> float:
     return result
 
 
-def _flops(operation: Any) -> float:
+def flops_of(operation: Any) -> float:
     """FLOPs of one operation; 0 for all that is neither a matrix product nor a convolution."""
     kind = operation.type
     if kind.startswith("CudnnRNN"):

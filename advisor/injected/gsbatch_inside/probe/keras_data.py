@@ -112,6 +112,15 @@ def _source(x: Any, batch_size: Any, steps: Any) -> Tuple[Optional[int], Optiona
     return None, None, None, None
 
 
+def counted(dataset: Any) -> Tuple[Optional[int], Optional[int]]:
+    """Samples of one pass over a ``tf.data`` pipeline, and its batch size."""
+    samples, batch = _dataset(dataset)
+    if batch is None:
+        leading = list(getattr(_first_leaf(_split_element(dataset.element_spec)[0]), "shape", None) or [None])
+        batch = int(leading[0]) if leading[0] else None
+    return samples, batch
+
+
 def _dataset(dataset: Any) -> Tuple[Optional[int], Optional[int]]:
     """Samples of one pass and batch size of a ``tf.data`` pipeline, found at its outermost batching step."""
     outer, batching = int(dataset.cardinality()), dataset

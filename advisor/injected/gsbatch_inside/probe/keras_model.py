@@ -1,9 +1,11 @@
 """What a Keras model is: parameters, layers, activations, FLOPs. Keras 2 and 3; FLOPs on the TensorFlow back end."""
 
+import contextlib
 import gc
 import math
 import re
-from typing import Any, Dict, List, NamedTuple, Optional, Set
+import sys
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional
 
 from . import graph_flops, keras_data, record
 
@@ -80,6 +82,11 @@ def counts(model: Any) -> Dict[str, Any]:
     return {"parameters": sum(_size(weight) for weight in model.weights), "trainable_parameters": trainable}
 
 
+def weight_sizes(weights: Iterable[Any]) -> Dict[int, int]:
+    """Elements of each weight, by an identity that the ways to get at it share."""
+    return {id(handle(weight) if handle(weight) is not None else weight): _size(weight) for weight in weights}
+
+
 def _size(weight: Any) -> int:
     return int(math.prod(int(size) for size in weight.shape))
 
@@ -127,16 +134,18 @@ def traced(keras: Any, model: Any, data: "keras_data.Data") -> Traced:
         record.note("FLOPs are counted on the TensorFlow back end of Keras only")
         _build(model, data)
         return Traced({})
-    counter = _LayerCounter(keras)
+    counter = LayerCounter(keras)
     try:
         if not is_built(model):
             _trace(model, data)  # building calls every layer too; only the second trace is one forward pass
         with counter:
             concrete, output = _trace(model, data)
     except Exception as exc:
-        record.note("the model could not be traced: %s: %s" % (type(exc).__name__, str(exc).strip()[:120]))
-        return Traced(_train_step_facts(model, data))
-    handles = {id(handle) for handle in (_handle(weight) for weight in model.trainable_weights) if handle is not None}
+        found = _train_step_facts(model, data)  # a GAN has no forward pass of its own
+        if not found:
+            record.note("the model could not be traced: %s: %s" % (type(exc).__name__, str(exc).strip()[:120]))
+        return Traced(found)
+    handles = {id(one) for one in (handle(weight) for weight in model.trainable_weights) if one is not None}
     cost = graph_flops.cost_of(concrete, handles)
     if cost.unknown:
         record.note("not counted in the FLOPs: " + ", ".join(cost.unknown[:5]))
@@ -154,7 +163,7 @@ def _build(model: Any, data: "keras_data.Data") -> None:
         model.build((None,) + leaves[0].shape)
 
 
-def _handle(weight: Any) -> Any:
+def handle(weight: Any) -> Any:
     value = getattr(weight, "value", weight)  # Keras 3 wraps the tf.Variable, Keras 2 is one (its value is a method)
     return getattr(weight if callable(value) else value, "handle", None)
 
@@ -216,37 +225,45 @@ def _has_own_step(keras: Any, model: Any) -> bool:
 
 
 def _train_step_facts(model: Any, data: "keras_data.Data") -> Dict[str, Any]:
-    """FLOPs of a training step that the author wrote (GAN, distillation): all that it traces, gradients included."""
+    """FLOPs of a training step that the author wrote (GAN, distillation): of all networks and gradients in it."""
     if not hasattr(model, "train_step") or data.specs is None:
         return {}
+    from . import tensorflow_loops  # needs TensorFlow, which other back ends have not
+
     try:
         import tensorflow
 
         specs = [_tensor_specs(tensorflow, data.specs)]
         if data.target_specs is not None:
             specs.append(_tensor_specs(tensorflow, data.target_specs))
-        batch = tuple(specs) if len(specs) > 1 else specs[0]
-        step = tensorflow.function(lambda inputs: model.train_step(inputs), autograph=False)
-        cost = graph_flops.cost_of(step.get_concrete_function(batch), set())
+        return tensorflow_loops.cost_of_train_step(model, tuple(specs) if len(specs) > 1 else specs[0], _BATCH)
     except Exception as exc:
         record.note("its train_step could not be traced: %s: %s" % (type(exc).__name__, str(exc).strip()[:120]))
         return {}
-    return {} if cost.unknown else {"training_flops_per_sample": cost.forward / _BATCH}
 
 
-class _LayerCounter:
+def layer_counter() -> Any:
+    """A counter of layers for whichever Keras the script has imported; one that counts nothing where it has none."""
+    for name in ("keras", "tf_keras"):
+        keras = sys.modules.get(name)
+        if hasattr(keras, "layers"):
+            return LayerCounter(keras)
+    return contextlib.nullcontext(None)
+
+
+class LayerCounter:
     """Counts the calls of leaf layers and the elements of their outputs while a model is traced."""
 
     def __init__(self, keras: Any) -> None:
         self._class = next(owner for owner in keras.layers.Layer.__mro__ if "__call__" in vars(owner))
         self._rnn = getattr(keras.layers, "RNN", ())
         self._original = vars(self._class)["__call__"]
-        self._seen: Set[str] = set()
         self._inside_rnn = 0
+        self.is_partial = False
         self.layers = 0
         self.elements = 0
 
-    def __enter__(self) -> "_LayerCounter":
+    def __enter__(self) -> "LayerCounter":
         original, counter = self._original, self
 
         def __call__(layer: Any, *args: Any, **kwargs: Any) -> Any:
@@ -273,7 +290,9 @@ class _LayerCounter:
             return
         for tensor in outputs if isinstance(outputs, (list, tuple)) else [outputs]:
             shape = getattr(tensor, "shape", None)
-            if shape is not None and None not in list(shape):
+            if shape is not None and None in list(shape):
+                self.is_partial = True
+            elif shape is not None:
                 self.elements += int(math.prod(int(size) for size in shape))
         if kind not in ("Flatten", "Reshape", "Identity"):
             self.layers += 2 if kind.startswith("SeparableConv") else 1

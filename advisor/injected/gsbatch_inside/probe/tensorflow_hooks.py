@@ -4,6 +4,8 @@ import collections
 import sys
 from typing import Any, List
 
+from . import tensorflow_loops
+
 _Device = collections.namedtuple("_Device", ["name", "device_type"])
 
 
@@ -42,6 +44,7 @@ def attach(tensorflow: Any, gpus: int) -> None:
     tensorflow.test.gpu_device_name = lambda: ""
     tensorflow.device = _any_device(tensorflow.device)
     _pretend_strategies(tensorflow, gpus)
+    tensorflow_loops.attach(tensorflow)
 
 
 def _any_device(original: Any) -> Any:
@@ -59,6 +62,14 @@ def _pretend_strategies(tensorflow: Any, gpus: int) -> None:
         def __init__(self, devices: Any = None, *_args: Any, **_kwargs: Any) -> None:
             super().__init__("/cpu:0")
             self._gsbatch_replicas = len(devices) if isinstance(devices, (list, tuple)) and devices else gpus
+
+        def experimental_distribute_dataset(self, dataset: Any, options: Any = None) -> Any:
+            return dataset
+
+        def distribute_datasets_from_function(self, dataset_fn: Any, options: Any = None) -> Any:
+            return dataset_fn(tensorflow.distribute.InputContext(1, 0, self._gsbatch_replicas))
+
+        experimental_distribute_datasets_from_function = distribute_datasets_from_function
 
         @property
         def num_replicas_in_sync(self) -> int:
