@@ -210,10 +210,8 @@ def watch_tensorflow(seen: Observed) -> None:
     tf.config.run_functions_eagerly(True)
     waiting: dict[int, tuple[Any, int, str]] = {}
 
-    def operation(
-        kind: Any, inputs: Any, attributes: Any, outputs: Any, op_name: Any = None, graph: Any = None
-    ) -> None:
-        if graph is not None:
+    def operation(kind: Any, inputs: Any, attributes: Any, outputs: Any, **where: Any) -> None:
+        if where.get("graph") is not None:
             return
         kind = kind.decode() if isinstance(kind, bytes) else kind
         if kind not in ("Shape", "ShapeN", "Rank", "Size"):
@@ -256,10 +254,10 @@ def tensorflow_flops(kind: str, inputs: Any, attributes: dict[str, Any], outputs
         rows, inner = shapes[0]
         if attributes.get("transpose_a"):
             inner = rows
-        return 2 * math.prod(out) * inner
+        return int(2 * math.prod(out) * inner)
     if kind.startswith("BatchMatMul"):
         inner = shapes[0][-2] if attributes.get("adj_x") else shapes[0][-1]
-        return 2 * math.prod(out) * inner
+        return int(2 * math.prod(out) * inner)
     if kind == "Einsum":
         equation = attributes["equation"]
         terms = (equation.decode() if isinstance(equation, bytes) else equation).split("->")[0].split(",")

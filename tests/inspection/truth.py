@@ -38,6 +38,7 @@ _FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
     "keras on torch": ("pytorch", "torch", "keras"),
     "jax": ("jax", "keras"),
 }
+_BACKENDS: Mapping[str, tuple[str, ...]] = {"keras on torch": ("torch", "pytorch"), "jax": ("jax",)}
 _TIMEOUT_S = 600
 
 
@@ -68,7 +69,7 @@ def script_set(folder: Path = HERE) -> list[Script]:
             where=said["where"],
             arguments=tuple(said.get("arguments", ())),
             environment=said.get("environment", {}),
-            facts=_facts(said, measured[name]) if said.get("trains", True) else {},
+            facts=_facts(said, measured[name]) if said.get("trains", True) and name in measured else {},
             trains=said.get("trains", True),
         )
         for name, said in declared(folder).items()
@@ -94,7 +95,10 @@ def _facts(said: Mapping[str, Any], seen: Mapping[str, Any]) -> dict[str, tuple[
         measured["steps"] = sum(optimizer["steps"] for optimizer in seen["optimizers"])
     facts |= {name: said.get(name, value) for name, value in measured.items()}
     facts |= {name: said[name] for name in ("parameters", "trainable_parameters", "input_shape") if name in said}
-    facts["framework"] = {"any": _FRAMEWORKS[said.get("framework", said["where"])]}
+    framework = said.get("framework", said["where"])
+    facts["framework"] = {"any": _FRAMEWORKS[framework]}
+    if framework in _BACKENDS:
+        facts["backend"] = {"any": _BACKENDS[framework]}
     return {name: _answers(value) for name, value in facts.items() if value != _NO_ANSWER}
 
 
@@ -167,7 +171,8 @@ def main() -> None:
         known[name] = seen
         file.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         steps = [optimizer["steps"] for optimizer in seen["optimizers"]]
-        print(f"{name}: {steps} steps, {[network['samples'] for network in seen['networks']]} samples")
+        samples = [network["samples"] for network in seen["networks"]]
+        sys.stdout.write(f"{name}: {steps} steps, {samples} samples\n")
 
 
 if __name__ == "__main__":
