@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from advisor.errors import ConfigurationError, UsageError
-from advisor.units import energy_j_from_text
+from advisor.units import GainRule, energy_j_from_text, gain_rule_from_text
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -24,6 +24,8 @@ else:
     import tomli as tomllib
 
 OBJECTIVES = ("energy", "time", "edp", "carbon", "cost")
+BUDGET_ON = ("spent", "projected")
+BUDGET_SIGNALS = ("USR1", "USR2", "INT", "TERM", "HUP")
 SITE_FILE = Path("/etc/gsbatch/config.toml")
 
 
@@ -46,6 +48,9 @@ class Settings:
     probe: str
     record: bool
     energy_budget: float | None
+    budget_on: str
+    budget_signal: str | None
+    min_gain: GainRule | None
     python: Path | None
     gpu_readings: Path | None
     carbon_intensity_g_per_kwh: float | None
@@ -168,7 +173,30 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("probe", "auto|on|off", "dry-run the script for its facts", _choice("auto", "on", "off"), _always("auto")),
     Setting("record", "true|false", "measure the job while it runs", _boolean, _always(True)),
-    Setting("energy_budget", "energy", "warn in the job beyond this, e.g. 2MJ", energy_j_from_text, _always(None)),
+    Setting(
+        "energy_budget", "energy", "stop after the epoch that passes this, e.g. 2MJ", energy_j_from_text, _always(None)
+    ),
+    Setting(
+        "budget_on",
+        "|".join(BUDGET_ON),
+        "which energy the budget is about",
+        _choice(*BUDGET_ON),
+        _always("spent"),
+    ),
+    Setting(
+        "budget_signal",
+        "|".join(BUDGET_SIGNALS),
+        "tells a loop of one's own, at an epoch's end, to stop",
+        _choice(*BUDGET_SIGNALS),
+        _always(None),
+    ),
+    Setting(
+        "min_gain",
+        "gain[:metric[:epochs]]",
+        "stop when epochs gain less per kJ, e.g. 0.001:val_accuracy:3",
+        gain_rule_from_text,
+        _always(None),
+    ),
     Setting("python", "file", "the interpreter that runs Python scripts in the job", _path, _always(None)),
     Setting(
         "gpu_readings", "file", "recorded readings in place of NVML, to try it without a GPU", _path, _always(None)

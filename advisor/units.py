@@ -6,6 +6,7 @@ Inside the package all values are SI (J, W, s, bytes) and names carry the unit; 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from advisor.errors import UsageError
 
@@ -14,11 +15,13 @@ MIB = 1024**2
 GIB = 1024**3
 SECONDS_PER_HOUR = 3600.0
 JOULES_PER_KWH = 3.6e6
+PATIENCE_EPOCHS = 3
 
 _MEMORY = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<suffix>[KMGTP]?)i?B?", re.IGNORECASE)
 _MEMORY_FACTOR = {"K": KIB, "M": MIB, "G": GIB, "T": 1024**4, "P": 1024**5}
 _ENERGY = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<prefix>[kMG]?)(?P<unit>J|Wh)")
 _ENERGY_FACTOR = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
+_GAIN = re.compile(r"(?P<per_kj>[0-9.]+(?:[eE]-?\d+)?)(?::(?P<metric>[^:\s]{1,64})?(?::(?P<patience>[1-9]\d{0,3}))?)?")
 _MINUTES_SECONDS = 2
 _HOURS_MINUTES_SECONDS = 3
 
@@ -91,6 +94,38 @@ def energy_j_from_text(text: str) -> float:
         raise UsageError(f"'{text}' is not an energy.", hint="Write for example 2MJ or 0.5kWh.")
     per_unit = SECONDS_PER_HOUR if match["unit"] == "Wh" else 1.0
     return float(match["number"]) * _ENERGY_FACTOR[match["prefix"]] * per_unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GainRule:
+    """A training is worth its energy while its last ``patience`` epochs gained ``per_kj`` of ``metric`` for each kJ.
+
+    ``metric`` None: the first of the usual losses that the training reports.
+    """
+
+    per_kj: float
+    metric: str | None = None
+    patience: int = PATIENCE_EPOCHS
+
+    def __str__(self) -> str:
+        """The rule as it is read."""
+        return f"{self.per_kj:g}:{self.metric or ''}:{self.patience}"
+
+
+def gain_rule_from_text(text: str) -> GainRule:
+    """Read ``GAIN[:METRIC[:EPOCHS]]``, such as ``0.001``, ``0.01:val_accuracy`` or ``0.01:val_accuracy:5``.
+
+    Raises:
+        UsageError: it is none.
+    """
+    match = _GAIN.fullmatch(text.strip())
+    try:
+        per_kj = float(match["per_kj"]) if match else None
+    except ValueError:  # two points
+        per_kj = None
+    if match is None or per_kj is None:
+        raise UsageError(f"'{text}' is not GAIN[:METRIC[:EPOCHS]].", hint="Write for example 0.001:val_accuracy:3.")
+    return GainRule(per_kj=per_kj, metric=match["metric"], patience=int(match["patience"] or PATIENCE_EPOCHS))
 
 
 def human_energy(energy_j: float) -> str:

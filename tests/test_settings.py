@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from advisor.errors import ConfigurationError
+from advisor.errors import ConfigurationError, UsageError
 from advisor.settings import SETTINGS, check_texts, data_path, load_settings
+from advisor.units import gain_rule_from_text
 
 
 def _environment(tmp_path: Path, **variables: str) -> dict[str, str]:
@@ -63,6 +64,8 @@ def test_the_strongest_layer_wins(tmp_path: Path, strongest: int) -> None:
         ("pue = 0.5", "must be at least 1"),
         ('price_per_kwh = "cheap"', "must be a number"),
         ("record = [1]", "must be a single value"),
+        ('min_gain = "a:lot"', "'a:lot' is not GAIN"),
+        ('budget_signal = "KILL"', "must be one of USR1"),
         ('energy_budget = "2 apples"', "'2 apples' is not an energy"),
         ("[objective]\nx = 1", "must be a single value"),
     ],
@@ -129,3 +132,22 @@ def test_templates_are_found_and_a_missing_folder_is_an_error() -> None:
 
     with pytest.raises(ConfigurationError, match="no_such_folder"):
         data_path("no_such_folder")
+
+
+@pytest.mark.parametrize(
+    ("text", "per_kj", "metric", "patience"),
+    [("0.001", 0.001, None, 3), ("1e-3:val_accuracy", 0.001, "val_accuracy", 3), ("2::5", 2.0, None, 5)],
+)
+def test_a_least_gain_is_read_and_written_alike(text: str, per_kj: float, metric: str | None, patience: int) -> None:
+    """The recorder in the job gets the rule as text."""
+    rule = gain_rule_from_text(text)
+
+    assert (per_kj, metric, patience) == (rule.per_kj, rule.metric, rule.patience)
+    assert rule == gain_rule_from_text(str(rule))
+
+
+@pytest.mark.parametrize("text", ["", "-1", "nan", "inf", "1.2.3", "0.1:acc:0", "0.1:acc:3:4", "0.1:a b"])
+def test_what_is_no_gain_is_refused(text: str) -> None:
+    """A rule that was misread would stop a training."""
+    with pytest.raises(UsageError):
+        gain_rule_from_text(text)

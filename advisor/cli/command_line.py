@@ -10,10 +10,11 @@ from advisor.errors import UsageError
 from advisor.rendering.sbatch_options import Option, split_options
 
 OWN_FLAGS = frozenset({"advise", "json", "print-script", "local", "no-probe", "no-record"})
-OWN_WITH_VALUE = frozenset({"objective", "set", "inventory", "energy-budget"})
+_STOP_OPTIONS = frozenset({"energy-budget", "budget-on", "budget-signal", "min-gain"})
+OWN_WITH_VALUE = frozenset({"objective", "set", "inventory"}) | _STOP_OPTIONS
 # What may stand on a #GSBATCH line: what to do with the script is the command line's alone.
 DIRECTIVE_FLAGS = frozenset({"no-probe", "no-record"})
-DIRECTIVE_WITH_VALUE = frozenset({"objective", "set", "energy-budget"})
+DIRECTIVE_WITH_VALUE = frozenset({"objective", "set"}) | _STOP_OPTIONS
 
 HELP = """\
 Usage: gsbatch [sbatch options] [gsbatch options] SCRIPT [script arguments]
@@ -32,7 +33,11 @@ gsbatch options (before SCRIPT):
   --objective WHAT       rank by energy, time, edp, carbon or cost (energy)
   --set NAME=VALUE       a fact about the training, such as epochs=50; repeatable, wins over everything found
   --inventory FILE       a described cluster (TOML) in place of Slurm's answers
-  --energy-budget ENERGY warn in the job beyond this energy, such as 2MJ or 0.5kWh
+  --energy-budget ENERGY stop the training after the epoch that passes this energy, such as 2MJ or 0.5kWh
+  --budget-on WHICH      spent (default), or projected: as soon as the run will surely pass it
+  --budget-signal NAME   sent to a loop of your own, at an epoch's end, in place of a framework's stop: USR1, ...
+  --min-gain GAIN[:METRIC[:EPOCHS]]
+                         stop when the last EPOCHS (3) gained less of METRIC (the loss) for each kJ
   --no-probe             do not dry-run the script; its source and --set have to do
   --no-record            do not measure the job
   -h, --help             this text; sbatch's own options: sbatch --help
@@ -137,7 +142,7 @@ def setting_texts(options: Iterable[Option]) -> dict[str, str]:
     for option in options:
         if option.name in {"no-probe", "no-record"}:
             name, text = option.name.removeprefix("no-"), "off"
-        elif option.name in {"objective", "inventory", "energy-budget"}:
+        elif option.name in {"objective", "inventory"} | _STOP_OPTIONS:
             name, text = option.name.replace("-", "_"), option.value or ""
         else:
             continue

@@ -140,6 +140,9 @@ def render_job(job: Job, picks: tuple[Pick, ...], *, ticket_id: str, python: tup
             settings.spool_dir,
             ticket_id=ticket_id,
             energy_budget_j=settings.energy_budget,
+            budget_on=settings.budget_on,
+            budget_signal=settings.budget_signal,
+            min_gain=settings.min_gain,
             gpu_readings=settings.gpu_readings,
         )
     return render(job.script, picks, template_dir=settings.template_dir, recorder=recorder, python=python)

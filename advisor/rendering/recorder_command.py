@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from advisor.units import GainRule
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecorderCommand:
@@ -20,6 +22,9 @@ def recorder_command(
     *,
     ticket_id: str,
     energy_budget_j: float | None = None,
+    budget_on: str = "spent",
+    budget_signal: str | None = None,
+    min_gain: GainRule | None = None,
     gpu_readings: Path | None = None,
     python: str = sys.executable,
 ) -> RecorderCommand:
@@ -27,6 +32,12 @@ def recorder_command(
     words = [python, "-I", "-m", "advisor.telemetry.recorder", "--spool", str(spool_dir), "--ticket", ticket_id]
     if energy_budget_j is not None:
         words += ["--energy-budget", f"{energy_budget_j:.0f}"]
+        if budget_on != "spent":
+            words += ["--budget-on", budget_on]
+    if min_gain is not None:
+        words += ["--min-gain", str(min_gain)]
+    if budget_signal is not None and (energy_budget_j is not None or min_gain is not None):
+        words += ["--budget-signal", budget_signal]
     if gpu_readings is not None:
         words += ["--gpu-readings", str(gpu_readings)]
     return RecorderCommand(words=(*words, "--"), check=(python, "-I", "-c", "import advisor.telemetry.recorder"))

@@ -31,9 +31,10 @@ from advisor.telemetry.gpu import GpuSensor, NvmlGpus, ReplayedGpus
 from advisor.telemetry.host import HostSensor, step_task
 from advisor.telemetry.marks_socket import MarksSocket, answer
 from advisor.telemetry.signals import WITNESSED
-from advisor.telemetry.stopping import BUDGET_ON, SIGNALS, GainRule, Judge, StopRules, gain_rule_of
+from advisor.telemetry.stopping import Judge, StopRules
 from advisor.telemetry.trace import SCHEMA_VERSION, Epoch, Sample, Stop, TraceFooter, TraceHeader
 from advisor.telemetry.trace_file import TraceFile
+from advisor.units import GainRule, gain_rule_from_text
 
 if TYPE_CHECKING:
     from advisor.telemetry.projection import Projector
@@ -349,15 +350,15 @@ def add_shared_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--interval", type=float, required=True)
     parser.add_argument("--gpu-readings", type=_absolute)
     parser.add_argument("--energy-budget", type=float)
-    parser.add_argument("--budget-on", choices=BUDGET_ON, default=BUDGET_ON[0])
-    parser.add_argument("--budget-signal", choices=SIGNALS)
+    parser.add_argument("--budget-on", default="spent")
+    parser.add_argument("--budget-signal")
     parser.add_argument("--min-gain", type=_gain_rule)
     parser.add_argument("command", nargs="+")
 
 
 def _gain_rule(text: str) -> GainRule:
     try:
-        return gain_rule_of(text)
+        return gain_rule_from_text(text)
     except UsageError as exc:
         raise argparse.ArgumentTypeError(str(exc)) from exc
 

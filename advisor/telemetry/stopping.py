@@ -7,53 +7,22 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from advisor.errors import UsageError
 from advisor.telemetry.trace import Epoch, Projection, Stop
+from advisor.units import GainRule
 
-BUDGET_ON = ("spent", "projected")
-SIGNALS = ("USR1", "USR2", "INT", "TERM", "HUP")
-PATIENCE = 3
 # Of these less is better; every other metric is a score.
 _LOSSES = re.compile(r"loss|error|perplexity|mae|mse|rmse|wer|cer", re.IGNORECASE)
 _USUAL = ("val_loss", "eval_loss", "loss", "train_loss")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GainRule:
-    """Stop when the last ``patience`` epochs gained less than ``per_kj`` of ``metric`` for each kJ spent on them.
-
-    ``metric`` None: the first of the usual losses that the training reports.
-    """
-
-    per_kj: float
-    metric: str | None = None
-    patience: int = PATIENCE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StopRules:
-    """What the user asked for; nothing by default. ``budget_on`` says which energy is held against the budget."""
+    """What the user asked for; nothing by default. ``budget_on`` is ``spent`` or ``projected``."""
 
     budget_j: float | None = None
     budget_on: str = "spent"
     gain: GainRule | None = None
     signal: str | None = None
-
-
-def gain_rule_of(text: str) -> GainRule:
-    """Read ``GAIN[:METRIC[:EPOCHS]]``, such as ``0.001``, ``0.01:val_accuracy`` or ``0.01:val_accuracy:5``.
-
-    Raises:
-        UsageError: it is none.
-    """
-    match = re.fullmatch(r"\s*([0-9.eE+-]+)(?::([^:\s]{1,64})?(?::([1-9]\d{0,3}))?)?\s*", text)
-    try:
-        per_kj = float(match[1]) if match else -1.0
-    except ValueError:
-        per_kj = -1.0
-    if match is None or not 0 <= per_kj < float("inf"):
-        raise UsageError(f"must be GAIN[:METRIC[:EPOCHS]], such as 0.001:val_accuracy:3, not '{text}'.")
-    return GainRule(per_kj=per_kj, metric=match[2], patience=int(match[3] or PATIENCE))
 
 
 class Judge:
