@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from advisor.errors import TelemetryError
+from advisor.telemetry.gpu_cgroup import allowed_minors
 from advisor.telemetry.gpu_choice import choose_gpus
 from advisor.telemetry.lines import gpu_sample_of
 from advisor.telemetry.trace import GpuSample, TracedGpu
@@ -33,21 +34,23 @@ class GpuSensor(Protocol):
 
 
 class NvmlGpus:
-    """The job's own GPUs through pynvml. A card that does not know a reading gives None for it, for good."""
+    """The job's own GPUs through pynvml, or what stands in for it. What a card does not know is None."""
 
     sensor = "nvml"
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], nvml: Any = None) -> None:
         self.gpus: tuple[TracedGpu, ...] = ()
         self.note: str | None = None
         self._handles: list[Any] = []
-        import pynvml  # noqa: PLC0415 (only the sampler needs it, and it must start fast)
+        if nvml is None:
+            import pynvml  # noqa: PLC0415 (replayed readings do without, and starting must be cheap)
 
-        self._nvml = pynvml
+            nvml = pynvml
+        self._nvml = nvml
         try:
-            pynvml.nvmlInit()
+            nvml.nvmlInit()
             self._open(environment)
-        except pynvml.NVMLError as exc:
+        except nvml.NVMLError as exc:
             self.gpus, self._handles = (), []
             self.note = f"no NVML here: {exc}"
 
@@ -61,11 +64,26 @@ class NvmlGpus:
         handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(count)]
         uuids = [str(nvml.nvmlDeviceGetUUID(handle)) for handle in handles]
         names = [str(nvml.nvmlDeviceGetName(handle)) for handle in handles]
-        choice = choose_gpus(environment, uuids, names)
+        choice = choose_gpus(environment, uuids, names, lambda: self._in_cgroup(handles))
+        if any(self._is_split(handles[index]) for index in choice.indices):
+            self.note = "a card is split by MIG and no slice is named: its power is not the job's alone"
+            return
         self._handles = [handles[index] for index in choice.indices]
         self._handles += [nvml.nvmlDeviceGetHandleByUUID(uuid) for uuid in choice.mig_uuids]
         self.gpus = tuple(self._describe(handle) for handle in self._handles)
         self.note = choice.note if self.gpus else choice.note or "NVML lists no GPU"
+
+    def _in_cgroup(self, handles: list[Any]) -> list[int] | None:
+        """Positions of the GPUs that a device cgroup leaves to this process."""
+        allowed = allowed_minors()
+        if allowed is None:
+            return None
+        minors = [self._known(self._nvml.nvmlDeviceGetMinorNumber, handle) for handle in handles]
+        return [index for index, minor in enumerate(minors) if minor in allowed]
+
+    def _is_split(self, handle: Any) -> bool:
+        mode = self._known(self._nvml.nvmlDeviceGetMigMode, handle)
+        return mode is not None and mode[0] == self._nvml.NVML_DEVICE_MIG_ENABLE
 
     def _describe(self, handle: Any) -> TracedGpu:
         nvml = self._nvml

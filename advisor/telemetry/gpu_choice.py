@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -15,7 +15,12 @@ class Choice:
     note: str | None = None
 
 
-def choose_gpus(environment: Mapping[str, str], uuids: Sequence[str], names: Sequence[str]) -> Choice:
+def choose_gpus(
+    environment: Mapping[str, str],
+    uuids: Sequence[str],
+    names: Sequence[str],
+    in_cgroup: Callable[[], Sequence[int] | None] = lambda: None,
+) -> Choice:
     """Choose by what Slurm and CUDA say in the environment.
 
     Args:
@@ -23,10 +28,12 @@ def choose_gpus(environment: Mapping[str, str], uuids: Sequence[str], names: Seq
         uuids: of the GPUs that NVML lists, in its order (that of the PCI bus). Inside a device cgroup NVML lists only
             the job's own.
         names: their models, in the same order.
+        in_cgroup: asked only where no variable names a GPU: the positions that a device cgroup leaves to the job, or
+            None where there is no such cgroup.
     """
     visible = environment.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
-        return _without_cuda_variable(environment, uuids, names)
+        return _without_cuda_variable(environment, uuids, names, in_cgroup)
     words = [word.strip() for word in visible.split(",") if word.strip()]
     if not words or words[0].lower() in {"nodevfiles", "void", "none", "-1"}:
         return Choice(note="CUDA_VISIBLE_DEVICES hides every GPU")
@@ -37,12 +44,18 @@ def choose_gpus(environment: Mapping[str, str], uuids: Sequence[str], names: Seq
     return _by_index(visible, uuids, names, environment)
 
 
-def _without_cuda_variable(environment: Mapping[str, str], uuids: Sequence[str], names: Sequence[str]) -> Choice:
+def _without_cuda_variable(
+    environment: Mapping[str, str],
+    uuids: Sequence[str],
+    names: Sequence[str],
+    in_cgroup: Callable[[], Sequence[int] | None],
+) -> Choice:
     slurm = environment.get("SLURM_STEP_GPUS") or environment.get("SLURM_JOB_GPUS")
     if slurm:
         return _by_index(slurm, uuids, names, environment)
     if "SLURM_JOB_ID" in environment:
-        return Choice(note="the job was given no GPU")
+        own = in_cgroup()
+        return Choice(indices=tuple(own), note="by device cgroup") if own else Choice(note="the job was given no GPU")
     return Choice(indices=tuple(range(len(uuids))), note="outside Slurm: every GPU of this machine")
 
 
