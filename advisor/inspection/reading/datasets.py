@@ -1,0 +1,199 @@
+"""What a script's data is, as its source says: how many samples, in what batches, loaded how."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from advisor.inspection.reading.expressions import with_source
+from advisor.inspection.reading.values import UNKNOWN, Instance, Made, Rows, Value
+
+# Samples for training and for testing, as the data sets' own papers and pages give them.
+_PUBLISHED = {
+    "mnist": (60_000, 10_000), "fashion_mnist": (60_000, 10_000), "fashionmnist": (60_000, 10_000),
+    "kmnist": (60_000, 10_000), "cifar10": (50_000, 10_000), "cifar100": (50_000, 10_000), "imdb": (25_000, 25_000),
+    "boston_housing": (404, 102),
+}  # fmt: skip
+_LOADERS = ("DataLoader", "StatefulDataLoader")
+# Arguments of tf.keras's own readers of folders are named alike; all make batches of 32 unless told otherwise.
+_FOLDER_READERS = (
+    "image_dataset_from_directory", "text_dataset_from_directory", "audio_dataset_from_directory",
+    "timeseries_dataset_from_array",
+)  # fmt: skip
+_CREATORS = {
+    "zeros", "ones", "empty", "rand", "randn", "full", "random_normal", "normal", "uniform", "random",
+    "standard_normal", "random_sample", "randint", "integers", "choice",
+}  # fmt: skip
+_SHAPE_FIRST = {"zeros", "ones", "empty", "full", "random", "random_sample", "standard_normal"}
+_KEEPS_ROWS = {
+    ".astype", ".float", ".long", ".to", ".cuda", ".cpu", ".double", ".half", ".clip", ".round", ".copy",
+    ".requires_grad_",
+    ".contiguous", ".int", ".bool", ".type", ".pin_memory", ".numpy", ".detach", ".clone",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Loader:
+    """Batches of a data set; every part may be UNKNOWN, ``workers`` None where the loader has no such thing."""
+
+    batch_size: Value = UNKNOWN
+    samples: Value = UNKNOWN
+    workers: Value = None
+    drop_last: Value = False
+    loading: Value = UNKNOWN
+
+
+def created(made: Made) -> Rows | None:
+    """The array that a call of NumPy, PyTorch, TensorFlow or JAX makes, where the call says its shape."""
+    last = made.name.rpartition(".")[2]
+    if made.name in _KEEPS_ROWS and isinstance(made.receiver, Rows):
+        return made.receiver
+    if last not in _CREATORS or not _of_arrays(made):
+        return None
+    size = made.kwargs.get("size", made.kwargs.get("shape"))
+    if size is None and last in {"randint", "integers"}:
+        size = made.args[2] if len(made.args) > 2 else None  # noqa: PLR2004 (low, high, size)
+        if size is None and made.args and isinstance(made.args[-1], tuple):
+            size = made.args[-1]
+    elif size is None and last in {"normal", "uniform"} and not made.name.startswith("tensorflow"):
+        size = made.args[2] if len(made.args) > 2 else None  # noqa: PLR2004 (location, scale, size)
+        size = made.args[1] if "jax" in made.name and len(made.args) > 1 else size
+    elif size is None and last == "choice":
+        size = made.args[1] if len(made.args) > 1 else None
+    elif size is None and made.args:
+        size = (
+            made.args[0]
+            if isinstance(made.args[0], tuple | list) or (last in _SHAPE_FIRST and len(made.args) == 1)
+            else tuple(made.args)
+        )
+    if isinstance(size, int):
+        return Rows((size,))
+    return Rows(tuple(size)) if isinstance(size, tuple | list) else None
+
+
+def _of_arrays(made: Made) -> bool:
+    root = made.name.split(".")[0]
+    if root in {"numpy", "torch", "tensorflow", "jax", "cupy"}:
+        return True
+    generator = made.receiver
+    return isinstance(generator, Made) and generator.name.rpartition(".")[2] in {"default_rng", "RandomState"}
+
+
+def published(made: Made) -> Value:
+    """What ``keras.datasets.NAME.load_data()`` returns, as arrays of its rows."""
+    parts = made.name.split(".")
+    if len(parts) < 3 or parts[-1] != "load_data" or parts[-2] not in _PUBLISHED:  # noqa: PLR2004 (datasets.x.load_data)
+        return None
+    train, test = _PUBLISHED[parts[-2]]
+    return (Rows((train,)), Rows((train,))), (Rows((test,)), Rows((test,)))
+
+
+def samples_of(data: Value) -> Value:
+    """How many samples a data set holds, UNKNOWN where the source does not say."""
+    if isinstance(data, Rows):
+        return data.shape[0] if data.shape else UNKNOWN
+    if isinstance(data, list | tuple) and data and isinstance(data[0], Rows):
+        return samples_of(data[0])
+    if isinstance(data, dict) and data:
+        return samples_of(next(iter(data.values())))
+    if isinstance(data, Instance):
+        return data.attributes.get("__len__", UNKNOWN)
+    if not isinstance(data, Made):
+        return UNKNOWN
+    return _samples_of_made(data)
+
+
+def _samples_of_made(data: Made) -> Value:  # noqa: PLR0911 (one line for each kind of data set)
+    last = data.name.rpartition(".")[2]
+    if "samples" in data.attributes:
+        return data.attributes["samples"]
+    if last in {"TensorDataset", "from_tensor_slices", "ArrayDataset"}:
+        return samples_of(data.args[0]) if data.args else UNKNOWN
+    if data.name.endswith("data.Dataset.range"):
+        ends = data.args if len(data.args) > 1 else [0, *data.args]
+        known = len(ends) == 2 and all(isinstance(end, int) for end in ends)  # noqa: PLR2004 (start and stop)
+        return ends[1] - ends[0] if known else UNKNOWN
+    if last == "Subset":
+        indices = data.word("indices", 1)
+        return len(indices) if isinstance(indices, list | tuple) else UNKNOWN
+    if last.lower() in _PUBLISHED and "datasets" in data.name:
+        train = data.word("train", 1, default=True)
+        return _PUBLISHED[last.lower()][0 if train else 1] if isinstance(train, bool) else UNKNOWN
+    if last == "take" and isinstance(data.receiver, Made) and isinstance(data.word("count", 0), int):
+        inner = samples_of(data.receiver)
+        count = data.word("count", 0)
+        return min(inner, count) if isinstance(inner, int) else UNKNOWN
+    if last in {"map", "shuffle", "cache", "prefetch", "with_options"} and isinstance(data.receiver, Made):
+        return samples_of(data.receiver)
+    return UNKNOWN
+
+
+def loader_of(value: Value) -> Loader | None:  # noqa: PLR0911 (one line for each kind of loader)
+    """The batches that a loop or a fit reads, None where the value is nothing that makes batches."""
+    if isinstance(value, Instance):
+        value = value.made if value.kind.derives_from(*_LOADERS) else None
+    if not isinstance(value, Made):
+        return None
+    if value.name in {"builtins.enumerate", "builtins.iter", "builtins.zip"} or _is_progress_bar(value.name):
+        return loader_of(value.args[0]) if value.args else None
+    last = value.name.rpartition(".")[2]
+    if last in _LOADERS:
+        return _torch_loader(value)
+    if last in {"prepare", "setup_dataloaders", "MpDeviceLoader", "ParallelLoader"}:
+        return next((found for item in value.args if (found := loader_of(item)) is not None), None)
+    if last in _FOLDER_READERS:
+        return Loader(value.word("batch_size", default=32), loading="streamed")
+    if last in {"flow", "flow_from_directory", "flow_from_dataframe"}:
+        samples = samples_of(value.args[0]) if last == "flow" and value.args else UNKNOWN
+        return Loader(value.word("batch_size", 2 if last == "flow" else None, 32), samples)
+    return _tensorflow_batches(value)
+
+
+def _is_progress_bar(name: str) -> bool:
+    return name.rpartition(".")[2] in {"tqdm", "trange", "track", "progress_bar"}
+
+
+def _torch_loader(made: Made) -> Loader:
+    sampler = made.word("batch_sampler")
+    batch_size = made.word("batch_size", 1, 1)
+    if sampler is not None:
+        batch_size = sampler.word("batch_size", 1, UNKNOWN) if isinstance(sampler, Made) else UNKNOWN
+    data = made.word("dataset", 0)
+    rows = samples_of(data)
+    in_memory = isinstance(data, Made) and data.name.endswith("TensorDataset")
+    return Loader(
+        batch_size=batch_size,
+        samples=rows,
+        workers=made.word("num_workers", 5, 0),
+        drop_last=made.word("drop_last", default=False),
+        loading="memory" if in_memory else UNKNOWN,
+    )
+
+
+def _tensorflow_batches(made: Made) -> Loader | None:
+    """The last ``batch`` of a tf.data pipeline; whatever changes the number of batches after it is left unknown."""
+    batches: Value = None
+    samples: Value = UNKNOWN
+    loading: Value = UNKNOWN
+    for call in made.chain():
+        last = call.name.rpartition(".")[2]
+        if last in {"batch", "padded_batch", "ragged_batch"} and batches is None:
+            batches = call.word("batch_size", 0, UNKNOWN)
+            samples = samples_of(call.receiver)
+        if last in {"unbatch", "repeat", "filter", "flat_map", "window", "skip"}:
+            samples = UNKNOWN
+        if last == "from_tensor_slices":
+            loading = "memory"
+        if last in {"TFRecordDataset", "list_files", "TextLineDataset"}:
+            loading = "streamed"
+    return None if batches is None else Loader(batches, samples, loading=loading)
+
+
+def batches_of(loader: Loader) -> Value:
+    """How many batches a loader makes in one pass."""
+    if not isinstance(loader.samples, int) or not isinstance(loader.batch_size, int) or loader.batch_size < 1:
+        return UNKNOWN
+    if not isinstance(loader.drop_last, bool):
+        return UNKNOWN
+    count = loader.samples // loader.batch_size if loader.drop_last else math.ceil(loader.samples / loader.batch_size)
+    return with_source(count, loader.samples, loader.batch_size)
