@@ -98,11 +98,11 @@ def _rates(settings: Settings) -> Rates:
 
 
 def _object(record: JobRecord, settings: Settings) -> dict[str, object]:
-    return report_object(record.run, record.projection, _rates(settings))
+    return report_object(record.run, record.course, _rates(settings))
 
 
 def _text(record: JobRecord, settings: Settings) -> str:
-    return report_text(record.run, record.projection, _rates(settings), settings.currency)
+    return report_text(record.run, record.course, _rates(settings), settings.currency)
 
 
 def main() -> None:

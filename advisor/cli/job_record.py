@@ -7,27 +7,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from advisor.cli.course import Course, course_of
 from advisor.corpus import rows
 from advisor.corpus.accounting import AccountedJob, submitted_job
 from advisor.corpus.ask_accounting import ask_accounting
 from advisor.corpus.attempt import build_attempt, unmeasured_run
 from advisor.corpus.belief import JobTicket, NodeTrace, believed_ticket, believed_trace, place_of, rank_of
-from advisor.corpus.plausibility import LOCAL_PREFIX
+from advisor.corpus.plausibility import LOCAL_PREFIX, is_local
 from advisor.corpus.run import Run
 from advisor.corpus.spool import read_first_line, trace_entries
 from advisor.errors import CorpusError, SlurmError, TelemetryError
 from advisor.settings import Settings
 from advisor.submission.ticket import TICKET_SUFFIX
 from advisor.telemetry.reading import parse_trace
-from advisor.telemetry.trace import Projection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRecord:
-    """One attempt as far as it is known; ``projection`` is the recorder's latest, while the job runs."""
+    """One attempt as far as it is known; of its course the corpus keeps the epochs alone."""
 
     run: Run
-    projection: Projection | None = None
+    course: Course = field(default_factory=Course)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,6 +44,7 @@ class JobSearch:
     now_s: float
     user: str | None = None
     remarks: list[str] = field(default_factory=list)
+    _accounting_answers: bool = True
 
     def records(self) -> list[JobRecord]:
         """All attempts of the job, or of all tasks of the array, oldest first.
@@ -56,8 +57,8 @@ class JobSearch:
         """
         accounted = self._accounted()
         found = {_identity(record.run): record for record in self._from_spool(accounted)}
-        for run in self._from_corpus():
-            found.setdefault(_identity(run), JobRecord(run=run))
+        for record in self._from_corpus():
+            found.setdefault(_identity(record.run), record)
         measured = {key[:2] for key in found}
         for job in accounted:
             if (job.cluster, job.job_id) not in measured:
@@ -81,6 +82,7 @@ class JobSearch:
         try:
             return ask_accounting([self.job_id], backend=self.settings.backend, timeout_s=self.settings.slurm_timeout_s)
         except SlurmError as exc:
+            self._accounting_answers = False
             self.remarks.append(f"accounting could not be asked, so the corpus alone speaks: {exc}")
             return ()
 
@@ -95,9 +97,7 @@ class JobSearch:
             job_id = header.array_job_id or header.job_id
             ticket = self._ticket(first.file.path.parent, header.cluster, job_id, first.file.owner_uid)
             attempt = build_attempt(list(nodes.values()), ticket, now_s=self.now_s)
-            projections = first.trace.projections
-            running = projections and not attempt.finished
-            yield JobRecord(run=attempt.run, projection=projections[-1] if running else None)
+            yield JobRecord(run=attempt.run, course=course_of(first.trace, attempt.epochs, finished=attempt.finished))
 
     def _traces(self, accounted: Sequence[AccountedJob]) -> Iterator[NodeTrace]:
         if not self.settings.spool_dir.is_dir():
@@ -108,7 +108,9 @@ class JobSearch:
             if not any(f"-{known}-" in entry.path.name for known in named_ids):
                 continue
             try:
-                if parse_trace(read_first_line(entry.path)).header.job_id in raw_ids:
+                header = parse_trace(read_first_line(entry.path)).header
+                # Nobody vouches for a job's trace while accounting is silent; that it is has been said.
+                if header.job_id in raw_ids and (self._accounting_answers or is_local(header)):
                     yield believed_trace(entry.path, accounted, uid=self.uid, now_s=self.now_s)
             except TelemetryError as exc:
                 self.remarks.append(f"{entry.path.name} is not believed: {exc}")
@@ -135,14 +137,17 @@ class JobSearch:
             self.remarks.append(f"the ticket is not believed: {exc}")
             return None
 
-    def _from_corpus(self) -> list[Run]:
+    def _from_corpus(self) -> list[JobRecord]:
         if not self.settings.corpus.exists():
             return []
         from advisor.corpus import store  # noqa: PLC0415 (loads sqlite-utils; most users have no corpus to read)
 
         try:
             with store.reading(self.settings.corpus) as db:
-                return list(rows.runs(db, job_id=self.job_id))
+                return [
+                    JobRecord(run=run, course=Course(epochs=rows.epochs_of(db, run)))
+                    for run in rows.runs(db, job_id=self.job_id)
+                ]
         except CorpusError as exc:
             self.remarks.append(str(exc))
             return []

@@ -126,6 +126,6 @@ def _report(job: Job, job_id: str) -> None:
     settings = job.settings
     search = JobSearch(job_id=job_id, settings=settings, uid=os.geteuid(), now_s=time.time())
     for record in search.records():
-        sys.stdout.write(report_text(record.run, record.projection, site_rates(settings), settings.currency) + "\n")
+        sys.stdout.write(report_text(record.run, record.course, site_rates(settings), settings.currency) + "\n")
     for remark in search.remarks:
         say(job.line, remark)

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from advisor import units
+from advisor.cli.course import Course, course_lines, course_object
 from advisor.corpus.run import Run
 from advisor.prediction.prediction import Estimate
 from advisor.recommendation.ranking import Rates
-from advisor.telemetry.trace import Projection
 
 _SOURCES = {
     "nvml_counter": "the GPUs' energy counters",
@@ -77,7 +77,7 @@ def _why_not_comparable(run: Run, name: str) -> str | None:
     return None
 
 
-def report_object(run: Run, projection: Projection | None, rates: Rates) -> dict[str, Any]:
+def report_object(run: Run, course: Course, rates: Rates) -> dict[str, Any]:
     """The report as one JSON object; SI units, each estimate ``{"value", "low", "high"}`` at 90%."""
     carbon_g, cost = _footprint(run, rates)
     epochs_planned = run.workload.epochs.value
@@ -100,7 +100,7 @@ def report_object(run: Run, projection: Projection | None, rates: Rates) -> dict
         "elapsed_s": run.elapsed_s,
         "epochs": {"planned": epochs_planned, "measured": run.epochs},
         "comparisons": {item.name: _comparison_object(item) for item in comparisons(run)},
-        "projection": asdict(projection) if projection else None,
+        **course_object(course),
         "energy_source": run.energy_source,
         "quality": run.quality,
         "host_energy_j": run.host_energy_j,
@@ -138,11 +138,11 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
-def report_text(run: Run, projection: Projection | None, rates: Rates, currency: str = "") -> str:
+def report_text(run: Run, course: Course, rates: Rates, currency: str = "") -> str:
     """The report for a person."""
     rows = [_row(item) for item in comparisons(run) if item.predicted is not None or item.measured is not None]
     table = _aligned([("", "predicted", "90% interval", "measured", "error", ""), *rows])
-    return "\n".join([_headline(run), "", *table, "", *_footnotes(run, projection, rates, currency)])
+    return "\n".join([_headline(run), "", *table, "", *_footnotes(run, course, rates, currency)])
 
 
 def sum_text(runs: Sequence[Run]) -> str:
@@ -196,16 +196,10 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
         yield "  ".join([first, *others]).rstrip()
 
 
-def _footnotes(run: Run, projection: Projection | None, rates: Rates, currency: str) -> Iterator[str]:
+def _footnotes(run: Run, course: Course, rates: Rates, currency: str) -> Iterator[str]:
     planned = run.workload.epochs.value
     yield f"epochs: {run.epochs} measured" + (f" of {planned} planned" if planned else "")
-    if projection is not None:
-        duration = f", {units.human_duration(projection.duration_s)} in all" if projection.duration_s else ""
-        low, high = units.human_energy(projection.energy_low_j), units.human_energy(projection.energy_high_j)
-        yield (
-            f"projected from what was measured: {units.human_energy(projection.energy_j)}"
-            f" ({low} to {high}){duration}; {projection.method}"
-        )
+    yield from map(printable, course_lines(course))
     if run.state in _NOT_STARTED:
         yield "nothing is measured yet"
     else:

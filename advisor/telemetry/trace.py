@@ -111,17 +111,6 @@ class Epoch:
     gpu_energy_counter_j: float | None = None
     gpu_energy_integral_j: float | None = None
 
-    @property
-    def samples_per_s(self) -> float | None:
-        """Training samples a second, validation inside the epoch and all."""
-        duration_s = self.ended_at - self.started_at
-        return self.samples / duration_s if self.samples and duration_s > 0 else None
-
-    @property
-    def joules_per_sample(self) -> float | None:
-        """J of the node's GPUs for each training sample."""
-        return self.gpu_energy_j / self.samples if self.samples and self.gpu_energy_j is not None else None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Projection:

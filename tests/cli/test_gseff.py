@@ -59,13 +59,14 @@ def test_corpus_alone_speaks_where_slurm_does_not(site: Site) -> None:
     assert 0 == outcome.status
     assert "COMPLETED" in outcome.stdout
     assert "slurmdbd is down" in outcome.stderr
+    assert "not believed" not in outcome.stderr
 
 
 def test_running_job_shows_a_projection(site: Site) -> None:
     """While the job runs, the recorder's last projection is shown, and totals are not held against the prediction."""
     projection = Projection(
         time_s=START_S + 20,
-        method="online epoch energy",
+        method="stable",
         energy_j=9000.0,
         energy_low_j=8500.0,
         energy_high_j=9500.0,
@@ -77,7 +78,7 @@ def test_running_job_shows_a_projection(site: Site) -> None:
     site.accounting_says(replace(JOB, state="RUNNING", ended_at=None))
     outcome = site.run(gseff, "7")
 
-    assert "projected from what was measured: 9 kJ (8.5 kJ to 9.5 kJ)" in outcome.stdout
+    assert "projected: 9 kJ (8.5 kJ to 9.5 kJ)" in outcome.stdout
     assert "so far; the job is RUNNING" in outcome.stdout
     assert "epochs: 2 measured of 5 planned" in outcome.stdout
 

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from advisor.cli.course import Course
 from advisor.cli.report import comparisons, printable, report_object, report_text, shown_job_id
-from advisor.corpus.run import Run
+from advisor.corpus.run import Run, RunEpoch
 from advisor.inspection.workload import Fact, Source, Workload
 from advisor.prediction.prediction import ModelIdentity
 from advisor.recommendation.ranking import Rates
-from advisor.telemetry.trace import Projection
+from advisor.telemetry.trace import Projection, Stop
 from advisor.units import GIB
 from tests.corpus.measured import PREDICTION
 
@@ -96,7 +97,7 @@ def test_energy_of_other_meters_is_not_compared(source: str) -> None:
 
 def test_text_shows_the_run_and_where_its_energy_is_from() -> None:
     """A person sees the job's own id, both values, the error, the interval's verdict, the source and the model."""
-    text = report_text(RUN, None, Rates())
+    text = report_text(RUN, Course(), Rates())
 
     assert "Job 5_1, alice, resnet50: COMPLETED on ampere, 1 x NVIDIA A100" in text
     energy = next(line for line in text.splitlines() if line.startswith("energy  "))
@@ -111,7 +112,7 @@ def test_text_shows_the_run_and_where_its_energy_is_from() -> None:
 
 def test_run_without_ticket_says_so() -> None:
     """A job that was not advised is still reported."""
-    text = report_text(replace(RUN, predicted=None, model=None, workload=Workload()), None, Rates())
+    text = report_text(replace(RUN, predicted=None, model=None, workload=Workload()), Course(), Rates())
 
     assert "no prediction" in text
     assert "unnamed model" in text
@@ -120,7 +121,7 @@ def test_run_without_ticket_says_so() -> None:
 def test_carbon_and_cost_follow_the_sites_rates() -> None:
     """One kWh measured at PUE 1.5, 400 g/kWh and 0.2 per kWh is 600 g and 0.3."""
     run = replace(RUN, energy_j=3.6e6)
-    found = report_object(run, None, Rates(carbon_intensity_g_per_kwh=400.0, price_per_kwh=0.2, pue=1.5))
+    found = report_object(run, Course(), Rates(carbon_intensity_g_per_kwh=400.0, price_per_kwh=0.2, pue=1.5))
 
     assert pytest.approx(600.0) == found["carbon_g"]
     assert pytest.approx(0.3) == found["cost"]
@@ -130,30 +131,72 @@ def test_gpu_hours_cost_without_energy_price() -> None:
     """A site that charges GPU hours only gets a cost from the measured duration."""
     run = replace(RUN, duration_s=7200.0, gpus=2)
 
-    assert pytest.approx(8.0) == report_object(run, None, Rates(price_per_gpu_hour=2.0))["cost"]
+    assert pytest.approx(8.0) == report_object(run, Course(), Rates(price_per_gpu_hour=2.0))["cost"]
 
 
-def test_projection_is_shown_while_running() -> None:
-    """A running job's report ends with what the recorder last projected."""
-    projection = Projection(
-        time_s=1.7e9,
-        method="online epoch energy",
-        energy_j=9000.0,
-        energy_low_j=8500.0,
-        energy_high_j=9500.0,
-        duration_s=49.0,
-    )
+def projection(method: str, energy_j: float, stable_from: int | None = 2) -> Projection:
+    """A projection after the fifth of ten epochs."""
+    return Projection(
+        time_s=1.7e9, method=method, energy_j=energy_j, energy_low_j=8500.0, energy_high_j=9500.0, duration_s=49.0,
+        epochs_done=5, epochs_in_all=10, stable_from=stable_from,
+    )  # fmt: skip
+
+
+def test_projections_are_shown_while_running() -> None:
+    """The one to go by with its interval and what it rests on, then the paper's two."""
     run = replace(RUN, state="RUNNING")
+    three = (projection("power", 8800.0), projection("epoch_energy", 8900.0), projection("stable", 9000.0))
+    text = report_text(run, Course(projections=three), Rates())
+    found = report_object(run, Course(projections=three), Rates())
 
-    assert "projected from what was measured: 9 kJ (8.5 kJ to 9.5 kJ), 49 s in all" in report_text(
-        run, projection, Rates()
+    assert "projected after epoch 5 of 10: 9 kJ (8.5 kJ to 9.5 kJ), 49 s in all; stable since epoch 3" in text
+    assert "the paper's estimators: by mean power 8.8 kJ, by epoch energy 8.9 kJ" in text
+    assert 9000.0 == found["projection"]["energy_j"]
+    assert ["power", "epoch_energy", "stable"] == [item["method"] for item in found["projections"]]
+
+
+def test_an_early_projection_says_so() -> None:
+    """Before epochs are stable a number is a guess, however many digits it has."""
+    course = Course(projections=(projection("early", 9000.0, stable_from=None),))
+
+    assert "49 s in all; early: no stable epochs yet" in report_text(RUN, course, Rates())
+
+
+def test_an_epoch_s_rates_are_of_the_median_epoch() -> None:
+    """The first epoch builds graphs; J per sample is what compares with other runs."""
+    epochs = tuple(
+        RunEpoch(phase=0, index=index, started_at=0.0, duration_s=duration_s, gpu_energy_j=100.0 * duration_s,
+                 steps=50, samples=1600)
+        for index, duration_s in enumerate((20.0, 4.0, 4.0))
+    )  # fmt: skip
+    found = report_object(RUN, Course(epochs=epochs), Rates())["per_epoch"]
+
+    assert "an epoch, in the median: 50 steps, 1,600 samples, 400 samples/s, 0.25 J per sample" in report_text(
+        RUN, Course(epochs=epochs), Rates()
     )
-    assert 9000.0 == report_object(run, projection, Rates())["projection"]["energy_j"]
+    assert [(80.0, 1.25), (400.0, 0.25)] == [(e["samples_per_s"], e["joules_per_sample"]) for e in found[:2]]
+
+
+@pytest.mark.parametrize(
+    ("by", "told"),
+    [
+        ("keras", "told by keras"),
+        ("none: a loop of the script's own", "the training was not told: a loop of the script's own"),
+        (None, "the training was not told"),
+    ],
+)
+def test_why_a_training_was_stopped_is_shown(by: str | None, told: str) -> None:
+    """A run that ended early must not look like one that failed."""
+    stop = Stop(time_s=0.0, phase=0, index=11, rule="energy_budget", reason="3 J are spent, the budget is 2 J", by=by)
+    text = report_text(RUN, Course(stop=stop), Rates())
+
+    assert f"to be stopped after epoch 12 ({told}): 3 J are spent, the budget is 2 J" in text
+    assert report_object(RUN, Course(stop=stop), Rates())["stop"]["by"] == by
 
 
 def test_json_is_one_object_with_si_values() -> None:
     """Programs get the same comparisons, estimates with value, low and high."""
-    found = json.loads(json.dumps(report_object(RUN, None, Rates())))
+    found = json.loads(json.dumps(report_object(RUN, Course(), Rates())))
 
     assert {"value": 10_000.0, "low": 8000.0, "high": 13_000.0} == found["comparisons"]["energy_j"]["predicted"]
     assert ("5_1", "13", "nvml_counter") == (found["job_id"], found["raw_job_id"], found["energy_source"])
@@ -169,5 +212,5 @@ def test_user_texts_cannot_steer_the_terminal() -> None:
     """A model named with escape sequences is shown without them."""
     run = replace(RUN, workload=Workload(model_name=Fact("\x1b[2Jnet", Source.PROBE)))
 
-    assert "\x1b" not in report_text(run, None, Rates())
+    assert "\x1b" not in report_text(run, Course(), Rates())
     assert "a?b" == printable("a\x07b")

@@ -193,5 +193,5 @@ def spooled(folder: Path, trace: Trace) -> Path:
 
 def trace_text(trace: Trace) -> str:
     """The lines of a trace."""
-    records = (trace.header, *trace.samples, *trace.epochs, *trace.projections)
+    records = (trace.header, *trace.samples, *trace.epochs, *trace.projections, *trace.stops)
     return "".join(line_of(record) for record in (*records, *((trace.footer,) if trace.footer else ())))

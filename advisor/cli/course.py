@@ -1,0 +1,103 @@
+"""How a run went, epoch by epoch, as its trace shows it: rates, projections, and why it was stopped."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from advisor import units
+from advisor.corpus.run import RunEpoch
+from advisor.telemetry.trace import Projection, Stop, Trace
+
+_METHODS = {"power": "by mean power", "epoch_energy": "by epoch energy"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """``projections`` are those of the last epoch that had any, the best last; none once the job has ended.
+
+    ``stop`` is the last word on stopping the training, None where there was none.
+    """
+
+    epochs: tuple[RunEpoch, ...] = ()
+    projections: tuple[Projection, ...] = ()
+    stop: Stop | None = None
+
+
+def course_of(trace: Trace, epochs: Sequence[RunEpoch], *, finished: bool) -> Course:
+    """The course of an attempt, by its first node's trace."""
+    newest = trace.projections[-1].time_s if trace.projections else None
+    latest = tuple(projection for projection in trace.projections if projection.time_s == newest)
+    stop = trace.stops[-1] if trace.stops else None
+    return Course(epochs=tuple(epochs), projections=() if finished else latest, stop=stop)
+
+
+def course_object(course: Course) -> dict[str, Any]:
+    """As JSON: ``projection`` is the one to go by, ``projections`` has the paper's two estimators as well."""
+    return {
+        "per_epoch": [{**asdict(epoch), **_rates(epoch)} for epoch in course.epochs],
+        "projection": asdict(course.projections[-1]) if course.projections else None,
+        "projections": [asdict(projection) for projection in course.projections],
+        "stop": asdict(course.stop) if course.stop else None,
+    }
+
+
+def course_lines(course: Course) -> Iterator[str]:
+    """For a person."""
+    yield from _epoch_line(course.epochs)
+    if course.projections:
+        yield _projection_line(course.projections[-1])
+        others = [
+            f"{_METHODS[projection.method]} {units.human_energy(projection.energy_j)}"
+            for projection in course.projections
+            if projection.method in _METHODS
+        ]
+        if others:
+            yield f"  the paper's estimators: {', '.join(others)}"
+    if course.stop is not None:
+        yield f"to be stopped after epoch {course.stop.index + 1} ({_told(course.stop.by)}): {course.stop.reason}"
+
+
+def _epoch_line(epochs: Sequence[RunEpoch]) -> Iterator[str]:
+    """The median epoch, because the first is like no other."""
+    if not epochs:
+        return
+    parts = []
+    for name, show in (("steps", "{:,.0f} steps"), ("samples", "{:,.0f} samples")):
+        known = [getattr(epoch, name) for epoch in epochs if getattr(epoch, name) is not None]
+        if known:
+            parts.append(show.format(statistics.median(known)))
+    for name, show in (("samples_per_s", "{:,.3g} samples/s"), ("joules_per_sample", "{:.3g} J per sample")):
+        rates = [rate for rate in (_rates(epoch)[name] for epoch in epochs) if rate is not None]
+        if rates:
+            parts.append(show.format(statistics.median(rates)))
+    if parts:
+        yield f"an epoch, in the median: {', '.join(parts)}"
+
+
+def _told(by: str | None) -> str:
+    if by is None:
+        return "the training was not told"
+    return f"the training was not told: {by.removeprefix('none: ')}" if by.startswith("none") else f"told by {by}"
+
+
+def _rates(epoch: RunEpoch) -> dict[str, float | None]:
+    samples, energy_j = epoch.samples, epoch.gpu_energy_j
+    return {
+        "samples_per_s": samples / epoch.duration_s if samples and epoch.duration_s > 0 else None,
+        "joules_per_sample": energy_j / samples if samples and energy_j is not None else None,
+    }
+
+
+def _projection_line(projection: Projection) -> str:
+    low, high = units.human_energy(projection.energy_low_j), units.human_energy(projection.energy_high_j)
+    duration = f", {units.human_duration(projection.duration_s)} in all" if projection.duration_s else ""
+    after = f" after epoch {projection.epochs_done} of {projection.epochs_in_all}" if projection.epochs_done else ""
+    basis = "stable"
+    if projection.method == "early":
+        basis = "early: no stable epochs yet"
+    elif projection.stable_from is not None:
+        basis = f"stable since epoch {projection.stable_from + 1}"
+    return f"projected{after}: {units.human_energy(projection.energy_j)} ({low} to {high}){duration}; {basis}"
