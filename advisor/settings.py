@@ -27,6 +27,8 @@ OBJECTIVES = ("energy", "time", "edp", "carbon", "cost")
 BUDGET_ON = ("spent", "projected")
 BUDGET_SIGNALS = ("USR1", "USR2", "INT", "TERM", "HUP")
 SITE_FILE = Path("/etc/gsbatch/config.toml")
+# What a site's file says of dry runs and nothing else outdoes.
+NEVER = "never"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +173,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "objective", "|".join(OBJECTIVES), "what placements are ranked by", _choice(*OBJECTIVES), _always("energy")
     ),
-    Setting("probe", "auto|on|off", "dry-run the script for its facts", _choice("auto", "on", "off"), _always("auto")),
+    Setting(
+        "probe",
+        "auto|on|fresh|off|never",
+        "dry-run the script for its facts; never, in the site file, forbids it",
+        _choice("auto", "on", "fresh", "off", NEVER),
+        _always("auto"),
+    ),
     Setting("record", "true|false", "measure the job while it runs", _boolean, _always(True)),
     Setting(
         "energy_budget", "energy", "stop after the epoch that passes this, e.g. 2MJ", energy_j_from_text, _always(None)
@@ -250,6 +258,9 @@ def load_settings(
     values = {setting.name: (setting.default(variables), "default") for setting in SETTINGS}
     for layer in layers:  # weakest first
         values.update(layer)
+    site_probe = layers[0].get("probe")
+    if site_probe is not None and site_probe[0] == NEVER:
+        values["probe"] = site_probe
     return Settings(
         **{name: value for name, (value, _source) in values.items()},
         sources={name: source for name, (_value, source) in values.items()},

@@ -136,6 +136,7 @@ def find_workload(job: Job) -> Workload:
         probe=job.settings.probe,
         environment=job.environment,
         tell=lambda message: say(job.line, message),
+        cache_dir=None if job.is_test else default_cache_dir(job.environment),
     )
 
 

@@ -12,6 +12,7 @@ from advisor.rendering.sbatch_options import Option, split_options
 OWN_FLAGS = frozenset({"advise", "json", "print-script", "local", "no-probe", "no-record"})
 _STOP_OPTIONS = frozenset({"energy-budget", "budget-on", "budget-signal", "min-gain"})
 OWN_WITH_VALUE = frozenset({"objective", "set", "inventory"}) | _STOP_OPTIONS
+OWN_WITH_CHOICE = frozenset({"probe"})
 # What may stand on a #GSBATCH line: what to do with the script is the command line's alone.
 DIRECTIVE_FLAGS = frozenset({"no-probe", "no-record"})
 DIRECTIVE_WITH_VALUE = frozenset({"objective", "set"}) | _STOP_OPTIONS
@@ -38,6 +39,7 @@ gsbatch options (before SCRIPT):
   --budget-signal NAME   sent to a loop of your own, at an epoch's end, in place of a framework's stop: USR1, ...
   --min-gain GAIN[:METRIC[:EPOCHS]]
                          stop when the last EPOCHS (3) gained less of METRIC (the loss) for each kJ
+  --probe[=fresh]        dry-run the script even where the kernel cannot confine it; fresh: even if nothing changed
   --no-probe             do not dry-run the script; its source and --set have to do
   --no-record            do not measure the job
   -h, --help             this text; sbatch's own options: sbatch --help
@@ -110,7 +112,13 @@ def parse_command_line(words: Sequence[str], *, unknown_takes_value: Callable[[s
     Raises:
         UsageError: one of our own options is wrong; sbatch's are sbatch's to judge.
     """
-    found = split_options(words, own=OWN_FLAGS, own_with_value=OWN_WITH_VALUE, unknown_takes_value=unknown_takes_value)
+    found = split_options(
+        words,
+        own=OWN_FLAGS,
+        own_with_value=OWN_WITH_VALUE,
+        own_with_choice=OWN_WITH_CHOICE,
+        unknown_takes_value=unknown_takes_value,
+    )
     script, *arguments = found.rest or (None,)
     return CommandLine(
         mode=_mode({option.name for option in found.own}),
@@ -142,6 +150,8 @@ def setting_texts(options: Iterable[Option]) -> dict[str, str]:
     for option in options:
         if option.name in {"no-probe", "no-record"}:
             name, text = option.name.removeprefix("no-"), "off"
+        elif option.name == "probe":
+            name, text = option.name, "on" if option.value is None else option.value
         elif option.name in {"objective", "inventory"} | _STOP_OPTIONS:
             name, text = option.name.replace("-", "_"), option.value or ""
         else:

@@ -7,12 +7,13 @@ import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from advisor.inspection.bounds import Bounds
 from advisor.inspection.confined_child import run_confined
+from advisor.inspection.reads import Reads
 from advisor.inspection.scratch import scratch_folder
 
 PROBE = Path(__file__).parents[1] / "injected" / "gsbatch_inside" / "probe"
@@ -27,13 +28,15 @@ class DryRun:
     """What a dry run found: facts of each phase in order, sentences for the user, and how it ended.
 
     ``ended`` is ``end``, ``exit N``, ``error ...``, ``time``, ``interrupted``, ``unconfined`` (this kernel cannot keep
-    it in bounds, so nothing was run), or a sentence that says which bound it went beyond.
+    it in bounds, so nothing was run), or a sentence that says which bound it went beyond. ``reads`` is what of the
+    machine it looked at, as far as that is known.
     """
 
     phases: tuple[Mapping[str, Any], ...]
     notes: tuple[str, ...]
     ended: str
     seconds: float
+    reads: Reads = field(default_factory=Reads)
 
 
 def dry_run(
@@ -76,7 +79,9 @@ def dry_run(
         )
     phases, notes, ended = read_messages(heard.text)
     ended = heard.stopped or ended or heard.status
-    return DryRun(phases=phases, notes=notes, ended=ended, seconds=time.monotonic() - begun)
+    return DryRun(
+        phases=phases, notes=notes, ended=ended, seconds=time.monotonic() - begun, reads=read_reads(heard.text)
+    )
 
 
 def read_messages(text: str) -> tuple[tuple[Mapping[str, Any], ...], tuple[str, ...], str]:
@@ -96,6 +101,12 @@ def read_messages(text: str) -> tuple[tuple[Mapping[str, Any], ...], tuple[str, 
         if isinstance(message.get("ended"), str):
             ended = message["ended"][:_MOST_LETTERS]
     return tuple(phases[number] for number in sorted(phases)), tuple(notes), ended
+
+
+def read_reads(text: str) -> Reads:
+    """What the dry run says that it looked at."""
+    said = [message["reads"] for message in _messages(text) if isinstance(message.get("reads"), dict)]
+    return Reads.from_plain(said[-1]) if said else Reads()
 
 
 def _is_plain(value: object, depth: int = 3) -> bool:

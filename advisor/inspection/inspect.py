@@ -8,10 +8,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from advisor.inspection.dry_run import DryRun, dry_run
+from advisor.inspection.cache import Question, dry_run_once
+from advisor.inspection.dry_run import DryRun
 from advisor.inspection.evidence import merge
 from advisor.inspection.facts import read_facts
 from advisor.inspection.workload import Fact, Source, Workload
+from advisor.settings import NEVER
 
 FRAMEWORKS = frozenset(
     {"keras", "tensorflow", "tf_keras", "tensorflow_hub", "keras_hub", "keras_cv", "keras_nlp", "torch", "torchvision",
@@ -39,6 +41,7 @@ def inspect(
     probe: str,
     environment: Mapping[str, str],
     tell: Callable[[str], None],
+    cache_dir: Path | None = None,
 ) -> Workload:
     """Find the facts of a training script.
 
@@ -46,9 +49,11 @@ def inspect(
         script: None where there is no Python script to look at (a shell script, ``--wrap``, standard input).
         options: facts of ``--set``, name to text.
         directives: facts of ``#GSBATCH`` lines, name to text.
-        probe: ``auto`` dry-runs where the kernel can confine it, ``on`` everywhere, ``off`` nowhere.
+        probe: ``auto`` dry-runs where the kernel can confine it, ``on`` everywhere, ``off`` nowhere; ``fresh`` is
+            ``auto`` without what earlier dry runs found.
         environment: the user's.
         tell: is told in one line what is dry-run, before it starts.
+        cache_dir: where dry runs are remembered; None remembers none.
 
     Raises:
         UsageError: a stated fact has a mistake.
@@ -56,18 +61,14 @@ def inspect(
     stated = {**read_facts(directives, Source.DIRECTIVE), **read_facts(options, Source.OPTION)}
     if script is None:
         return _workload(stated, ("only a Python script can be dry-run; state facts with --set",))
-    if probe == "off":
+    if probe in {"off", NEVER}:
         return _workload(stated, ())
     if not imports_any(script.path, FRAMEWORKS):
         return _workload(stated, ("it imports no framework that is known here: state its facts with --set",))
-    tell(f"dry-running {script.path.name} up to its first training step (--no-probe leaves that out)")
-    found = dry_run(
-        script.path,
-        script.arguments,
-        interpreter=script.interpreter,
-        environment=environment,
-        unconfined=probe == "on",
+    question = Question(
+        script=script.path, arguments=script.arguments, interpreter=script.interpreter, environment=environment
     )
+    found = dry_run_once(question, folder=cache_dir, afresh=probe == "fresh", unconfined=probe == "on", tell=tell)
     probed, notes = probed_facts(found)
     return _workload(merge([stated, probed]), notes)
 

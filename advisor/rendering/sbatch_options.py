@@ -70,6 +70,7 @@ def split_options(
     *,
     own: Collection[str] = (),
     own_with_value: Collection[str] = (),
+    own_with_choice: Collection[str] = (),
     unknown_takes_value: Callable[[str], bool] = _unknown_is_flag,
 ) -> OptionWords:
     """Take words apart as sbatch would, setting our own options aside.
@@ -78,6 +79,7 @@ def split_options(
         words: what was typed after the command's name, or the words of all directives.
         own: long options of ours that take no value; own names are never read from an abbreviation.
         own_with_value: long options of ours that take one.
+        own_with_choice: long options of ours that may have one, behind ``=``.
         unknown_takes_value: asked for a long option that is in no table (a SPANK plugin's, a future release's) and
             that has no ``=``: whether the next word is its value.
 
@@ -95,6 +97,9 @@ def split_options(
             options += _short_options(word, queue)
             continue
         name, equals, value = word[2:].partition("=")
+        if name in own_with_choice:
+            own_options.append(Option(name, value if equals else None))
+            continue
         if name in own or name in own_with_value:
             own_options.append(_own_option(name, value if equals else None, queue, takes_value=name in own_with_value))
             continue

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from advisor.cli.command_line import HELP, OWN_FLAGS, OWN_WITH_VALUE
+from advisor.cli.command_line import HELP, OWN_FLAGS, OWN_WITH_CHOICE, OWN_WITH_VALUE
 from tests.cli.gsbatch_calls import FACTS, Gsbatch, make_gsbatch
 from tests.fakes.fake_sbatch import install_fake_sbatch
 
@@ -163,4 +163,4 @@ def test_help_names_every_option_of_ours(gsbatch: Gsbatch) -> None:
     done = gsbatch("--help")
 
     assert (HELP, "", 0) == (done.stdout, done.stderr, done.returncode)
-    assert [] == [name for name in OWN_FLAGS | OWN_WITH_VALUE if f"--{name}" not in done.stdout]
+    assert [] == [name for name in OWN_FLAGS | OWN_WITH_VALUE | OWN_WITH_CHOICE if f"--{name}" not in done.stdout]

@@ -11,6 +11,8 @@ import os
 import shutil
 from typing import Any, Callable, List
 
+from . import reads
+
 _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _scratch = ""
 _mirror = ""
@@ -65,11 +67,14 @@ def _real_makedirs(path: str) -> None:
         _MKDIR(path)
 
 
-def _for_reading(path: Any) -> Any:
-    if not _mirrored:
-        return path
+def _for_reading(path: Any, *, listed: bool = False) -> Any:
     target = _mirror_of(path)
-    return target if target.startswith(_mirror) and _exists(target) else path
+    if not target.startswith(_mirror):
+        return path
+    if _mirrored and _exists(target):
+        return target
+    reads.looked_at(target[len(_mirror) :], listed=listed)
+    return path
 
 
 def _exists(path: str) -> bool:
@@ -91,7 +96,7 @@ def _opener(original: Callable[..., Any]) -> Callable[..., Any]:
             if any(letter in mode for letter in "wax+"):
                 target = _for_writing(file)
                 if target is not file and ("a" in mode or "+" in mode) and not _exists(target) and _exists(file):
-                    shutil.copyfile(file, target)
+                    shutil.copyfile(_for_reading(file), target)
                 file = target
             else:
                 file = _for_reading(file)
@@ -123,10 +128,12 @@ def _writing(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _reading(original: Callable[..., Any]) -> Callable[..., Any]:
+    listed = original.__name__ in ("listdir", "scandir")
+
     @functools.wraps(original)
     def called(path: Any = ".", *args: Any, **kwargs: Any) -> Any:
         if _is_path(path) and not kwargs.get("dir_fd"):
-            path = _for_reading(path)
+            path = _for_reading(path, listed=listed)
         return original(path, *args, **kwargs)
 
     return called

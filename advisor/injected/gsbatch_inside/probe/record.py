@@ -1,8 +1,8 @@
 """What the dry run has found so far, handed over as JSON lines the moment it is known.
 
 Lines: ``{"started": version}``, ``{"phase": n, "facts": {name: value}}`` (facts of one phase may come in several
-lines), ``{"note": text}``, ``{"arguments": {...}}``, ``{"ended": how}``. A script may be killed at any moment, so
-nothing is kept back.
+lines), ``{"note": text}``, ``{"arguments": {...}}``, ``{"reads": {...}}`` (see reads.py), ``{"ended": how}``. A script
+may be killed at any moment, so nothing is kept back.
 """
 
 import json

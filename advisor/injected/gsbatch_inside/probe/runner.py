@@ -15,7 +15,7 @@ import time
 import traceback
 from typing import Any, Dict
 
-from . import arguments, files, frameworks, processes, record, seccomp
+from . import arguments, files, frameworks, processes, reads, record, seccomp
 
 _deadline = [0.0]
 
@@ -32,6 +32,7 @@ def main(specification: str) -> None:
     _silence()
     if spec["scratch"]:
         files.mirror_writes(spec["scratch"])
+        reads.watch(spec["scratch"])
     processes.start_nothing()
     arguments.watch()
     frameworks.hook(spec)
@@ -81,5 +82,6 @@ def _watch_the_clock(after_fit_s: float) -> None:
 
 def _end(how: str) -> None:
     record.finish()
+    record.write({"reads": reads.summary()})
     record.write({"ended": how})
     os._exit(0)

@@ -1,0 +1,70 @@
+"""What the script's course hangs on: files it read, looked for or imported, folders it listed, variables it read.
+
+With it the next dry run of the same script can be answered from what the last one found (advisor/inspection/cache.py).
+What is installed with the interpreter is left out; its folders' times tell whether something was installed since.
+Files that compiled code reads unseen (HDF5, TFRecord) are known only where an argument names them.
+"""
+
+import os
+import sys
+from typing import Any, Dict, List, Set
+
+CONTENT, NAMES, TIME = "content", "names", "time"
+_MOST = 1000
+_INSTALLED = ("site-packages", "dist-packages")
+_OF_AN_INSTALLATION = ("bin", "etc", "include", "lib", "lib64", "share")
+_SYSTEM = ("/dev/", "/proc/", "/sys/", "/usr/", "/lib", "/etc/", "/var/lib/")
+# These differ from one login to the next and tell nothing; "_" is what the shell runs.
+_OF_A_LOGIN = (
+    "COLUMNS", "DBUS_", "DISPLAY", "LINES", "LS_COLORS", "OLDPWD", "PS1", "PWD", "SHLVL", "SSH_", "STY", "TERM", "TMUX",
+    "VSCODE_", "WINDOWID", "XDG_SESSION", "XDG_RUNTIME_DIR",
+)  # fmt: skip
+
+_paths: Dict[str, str] = {}
+_variables: Set[str] = set()
+_left_out: List[str] = []
+
+
+def watch(scratch: str) -> None:
+    """Keep in mind what is read from now on."""
+    own = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    standard = os.path.dirname(os.__file__)
+    _left_out.extend(folder + "/" for folder in (scratch, own, standard, os.path.realpath(standard)))
+    for prefix in {sys.prefix, sys.base_prefix}:
+        _left_out.extend("%s/%s/" % (prefix, name) for name in _OF_AN_INSTALLATION)
+    environment = type(os.environ)
+    original = environment.__getitem__
+
+    def getitem(self: Any, key: Any) -> Any:
+        if len(_variables) < _MOST and isinstance(key, str):
+            _variables.add(key)
+        return original(self, key)
+
+    environment.__getitem__ = getitem  # type: ignore[method-assign]
+
+
+def looked_at(path: str, *, listed: bool = False) -> None:
+    """The script looked at this absolute path."""
+    if len(_paths) >= _MOST or (path in _paths and not listed):
+        return
+    if path.startswith(_SYSTEM + tuple(_left_out)) or any(name in path for name in _INSTALLED):
+        return
+    # Python itself looks for packages in the script's folder, where each job leaves new files.
+    _paths[path] = NAMES if listed and not _by_import_system(sys._getframe(3)) else CONTENT
+
+
+def _by_import_system(caller: Any) -> bool:
+    return str(caller.f_globals.get("__name__")).startswith(("importlib", "pkgutil", "pkg_resources"))
+
+
+def summary() -> Dict[str, Any]:
+    """All of it, for the record."""
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str):
+            looked_at(os.path.abspath(file))
+    for folder in sys.path:
+        if any(name in folder for name in _INSTALLED):
+            _paths[os.path.abspath(folder)] = TIME
+    telling = [name for name in list(_variables) if name != "_" and not name.startswith(_OF_A_LOGIN)]
+    return {"paths": dict(_paths), "variables": sorted(telling)}

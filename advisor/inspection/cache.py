@@ -1,0 +1,187 @@
+"""What the last dry run of a script found, as long as nothing that it looked at has changed.
+
+One JSON file per script, arguments, folder and interpreter in the user's cache folder, readable by the user alone and
+written whole or not at all. It holds what the dry run found and the states of all that it looked at: the script, the
+modules it imports, files it read or looked for, variables it read, files that its arguments name, and the packages of
+its interpreter. A file that is old, broken, of another version or not the user's own is as good as none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import stat
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import advisor
+from advisor.inspection.dry_run import PROBE, DryRun, dry_run
+from advisor.inspection.reads import digest, is_unchanged, state_of
+
+_VERSION = 1
+_MOST_ENTRIES = 200
+_MOST_BYTES = 1024**2
+# Compiled code reads files that are not seen (reads.py in the probe), so nothing is believed for ever.
+_MAX_AGE_S = 30 * 86400.0
+# Read by compiled code too, where it is not seen.
+_PREFIXES = ("JAX_", "KERAS_", "LD_LIBRARY_PATH", "PYTHON", "TF_", "TORCH_", "VIRTUAL_ENV", "XLA_")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a dry run is asked for; the arguments of ``dry_run`` that its answer hangs on."""
+
+    script: Path
+    arguments: tuple[str, ...]
+    interpreter: tuple[str, ...]
+    environment: Mapping[str, str]
+
+
+def dry_run_once(
+    question: Question, *, folder: Path | None, afresh: bool, unconfined: bool, tell: Callable[[str], None]
+) -> DryRun:
+    """Dry-run a script, unless that was done before and would find the same.
+
+    Args:
+        question: the script as the job will run it.
+        folder: where answers are kept; None keeps none.
+        afresh: do it again all the same.
+        unconfined: run also where the kernel cannot keep the script from writing.
+        tell: is told in one line what is run, before it starts, or that nothing has changed.
+    """
+    name = question.script.name
+    known = None if folder is None or afresh else remembered(folder, question)
+    if known is not None:
+        tell(f"{name} has not changed since its dry run (--probe=fresh repeats it)")
+        return known
+    tell(f"dry-running {name} up to its first training step (--no-probe leaves that out)")
+    found = dry_run(
+        question.script,
+        question.arguments,
+        interpreter=question.interpreter,
+        environment=question.environment,
+        unconfined=unconfined,
+    )
+    if folder is not None:
+        remember(folder, question, found)
+    return found
+
+
+def remembered(folder: Path, question: Question, *, now_s: float | None = None) -> DryRun | None:
+    """What a dry run found that would find the same today; None where there is none."""
+    path = _file(folder, question)
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            if status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                return None
+            entry = json.loads(file.read(_MOST_BYTES))
+        age_s = (time.time() if now_s is None else now_s) - entry["written_at_s"]
+        if entry["version"] != _VERSION or not 0 <= age_s <= _MAX_AGE_S or not _is_current(entry, question):
+            return None
+        found = entry["found"]
+        return DryRun(
+            phases=tuple(found["phases"]), notes=tuple(found["notes"]), ended=found["ended"], seconds=found["seconds"]
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def remember(folder: Path, question: Question, found: DryRun, *, now_s: float | None = None) -> None:
+    """Keep what a dry run found, if it came to its end and found a training; one cut short may find more next time.
+
+    A folder that cannot be written to costs the copy and nothing else.
+    """
+    if not found.phases or not found.ended.startswith(("end", "exit", "error")):
+        return
+    paths = {**found.reads.paths, **_named(question)}
+    entry = {
+        "version": _VERSION,
+        "written_at_s": time.time() if now_s is None else now_s,
+        "states": {path: [kind, *state_of(path, kind)] for path, kind in paths.items()},
+        "variables": _values(found.reads.variables, question.environment),
+        "found": {name: value for name, value in _plain(found).items() if name != "reads"},
+    }
+    data = json.dumps(entry).encode("utf-8", "surrogateescape")
+    if len(data) >= _MOST_BYTES:
+        return
+    path = _file(folder, question)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".dry-run-")  # mode 0600
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            Path(temporary).replace(path)
+        except OSError:
+            Path(temporary).unlink(missing_ok=True)
+        _drop_oldest(path.parent)
+
+
+def _plain(found: DryRun) -> dict[str, Any]:
+    return {item.name: getattr(found, item.name) for item in dataclasses.fields(found)}
+
+
+def _file(folder: Path, question: Question) -> Path:
+    fixed = {name: value for name, value in question.environment.items() if name.startswith(_PREFIXES)}
+    key = json.dumps(
+        [
+            advisor.__version__,
+            _probe_state(),
+            str(question.script),
+            question.arguments,
+            question.interpreter,
+            str(Path.cwd()),
+            sorted(fixed.items()),
+        ]
+    )
+    return folder / f"dry-run-{digest(key)[:32]}.json"
+
+
+def _probe_state() -> str:
+    """The dry run's own code: another one may find more, whatever its version says."""
+    states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(PROBE.glob("*.py"))]
+    return digest(json.dumps(states))
+
+
+def _named(question: Question) -> dict[str, str]:
+    """The script, the interpreter and its environment's description, and what the arguments name."""
+    interpreter = Path(question.interpreter[0])
+    fixed = [question.script, interpreter, interpreter.parent.parent / "pyvenv.cfg"]
+    words = [part for word in question.arguments for part in (word, word.partition("=")[2]) if part]
+    named = [path for path in map(Path, words) if _exists(path)]
+    return {
+        **{str(path): "content" for path in fixed},
+        **{str(path.absolute()): "time" if path.is_dir() else "content" for path in named},
+    }
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # an argument that cannot be a path
+        return False
+
+
+def _values(names: Iterable[str], environment: Mapping[str, str]) -> dict[str, str | None]:
+    return {name: digest(environment[name]) if name in environment else None for name in names}
+
+
+def _is_current(entry: Mapping[str, Any], question: Question) -> bool:
+    if _values(entry["variables"], question.environment) != entry["variables"]:
+        return False
+    return all(
+        is_unchanged(path, kind, (glance, settling)) for path, (kind, glance, settling) in entry["states"].items()
+    )
+
+
+def _drop_oldest(folder: Path) -> None:
+    files = [(file.stat().st_mtime, file) for file in folder.glob("dry-run-*.json")]
+    for _time, file in sorted(files, reverse=True)[_MOST_ENTRIES:]:
+        file.unlink(missing_ok=True)
