@@ -8,13 +8,13 @@ from typing import Any
 
 from advisor import units
 from advisor.cli.course import Course, course_lines, course_object
-from advisor.corpus.run import Run
+from advisor.corpus.run import GPU_ENERGY_SOURCES, Run
 from advisor.prediction.prediction import Estimate
 from advisor.recommendation.ranking import Rates
 
 _SOURCES = {
-    "nvml_counter": "the GPUs' energy counters",
-    "nvml_integral": "the GPUs' power readings, integrated",
+    **dict.fromkeys(("nvml_counter", "amdsmi_counter"), "the GPUs' energy counters"),
+    **dict.fromkeys(("nvml_integral", "amdsmi_integral"), "the GPUs' power readings, integrated"),
     "replay": "recorded GPU readings, replayed: not of this run's GPUs, and nothing is learnt from it",
     "rapl": "RAPL (CPU packages and DRAM; no GPU was measured)",
     "sacct": "Slurm's accounting (whole nodes)",
@@ -70,7 +70,7 @@ def _compare(run: Run, name: str) -> Comparison:
 
 def _why_not_comparable(run: Run, name: str) -> str | None:
     """What is predicted is the GPUs' share of the whole run; only a run that did all of it can be held against it."""
-    if name in {"energy_j", "mean_power_w"} and run.energy_source not in {"nvml_counter", "nvml_integral", "replay"}:
+    if name in {"energy_j", "mean_power_w"} and run.energy_source not in {*GPU_ENERGY_SOURCES, "replay"}:
         return "not of the GPUs"
     if name in {"energy_j", "duration_s"} and run.state != "COMPLETED":
         return f"so far; the job is {run.state}"

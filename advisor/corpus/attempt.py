@@ -10,7 +10,7 @@ from advisor.corpus.accounting import AccountedJob
 from advisor.corpus.belief import JobTicket, NodeTrace, place_of, rank_of
 from advisor.corpus.plausibility import is_local, last_time_s
 from advisor.corpus.rows import Attempt, TraceFile, ticket_fields
-from advisor.corpus.run import QUALITIES, Run, RunEpoch
+from advisor.corpus.run import ENERGY_SOURCES, QUALITIES, Run, RunEpoch
 from advisor.telemetry.reading import Summary, gpu_energy_between
 from advisor.telemetry.trace import Epoch, Trace
 
@@ -150,9 +150,8 @@ def _energy(summaries: Sequence[Summary], job: AccountedJob | None) -> tuple[flo
     gpus_j = _total([summary.gpu_energy_j for summary in summaries])
     if gpus_j is not None:
         sources = {summary.energy_source for summary in summaries}
-        if "replay" in sources:
-            return gpus_j, "replay"
-        return gpus_j, "nvml_counter" if sources == {"nvml_counter"} else "nvml_integral"
+        # A sum is as good as the worst of its parts.
+        return gpus_j, max(sources, key=ENERGY_SOURCES.index)
     host_j = _total([summary.host_energy_j for summary in summaries])
     if host_j is not None:
         return host_j, "rapl"

@@ -20,7 +20,7 @@ from advisor.telemetry.trace import SCHEMA_VERSION, Epoch, GpuSample, Sample, Tr
 LOCAL_PREFIX = "local-"
 # Clocks of nodes and controller differ, and slurmd starts the batch script before slurmctld hears of it.
 CLOCK_SLACK_S = 300.0
-SENSORS = frozenset({"nvml", "replay"})
+SENSORS = frozenset({"nvml", "amdsmi", "replay"})
 MAX_EXIT_STATUS = 255
 # Twice the 1,400 W of the largest single GPU sold (NVIDIA GB300): more is a broken sensor or an invention.
 MAX_GPU_POWER_W = 2800.0

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from advisor.inspection.workload import Workload
 from advisor.prediction.prediction import ModelIdentity, Prediction
 
-ENERGY_SOURCES = ("nvml_counter", "nvml_integral", "replay", "rapl", "sacct", "none")
+# Of GPUs, the best first; then replays, hosts and whole nodes.
+GPU_ENERGY_SOURCES = ("nvml_counter", "amdsmi_counter", "nvml_integral", "amdsmi_integral")
+ENERGY_SOURCES = (*GPU_ENERGY_SOURCES, "replay", "rapl", "sacct", "none")
 QUALITIES = ("complete", "cut", "damaged")
 
 
@@ -36,8 +38,8 @@ class Run:
     the GPU gives itself, ``gpus`` the total over ``nodes``; ``memory_bytes`` and ``cpus`` are allocated, per node.
 
     What was measured: ``energy_j`` and ``mean_power_w`` are of all GPUs together when ``energy_source`` starts with
-    ``nvml`` or is ``replay`` (recorded readings, from which nothing is learnt), of the hosts' packages and DRAM for
-    ``rapl``, of whole nodes for ``sacct``, and None for ``none``.
+    ``nvml`` or ``amdsmi``, or is ``replay`` (recorded readings, from which nothing is learnt), of the hosts' packages
+    and DRAM for ``rapl``, of whole nodes for ``sacct``, and None for ``none``.
     ``energy_j`` covers the span that was measured, ``duration_s`` that span. ``epoch_energy_j`` and
     ``epoch_duration_s`` are means over the ``epochs`` that were completed. ``gpu_utilisation`` is a mean in 0..1,
     ``gpu_memory_bytes`` the peak of any one GPU, ``host_memory_bytes`` the peak of any one node (Slurm's MaxRSS or

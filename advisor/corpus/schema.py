@@ -70,7 +70,8 @@ _TABLES_1 = (
         cpus INTEGER,
         energy_j REAL CHECK (energy_j >= 0),
         energy_source TEXT NOT NULL
-            CHECK (energy_source IN ('nvml_counter', 'nvml_integral', 'replay', 'rapl', 'sacct', 'none')),
+            CHECK (energy_source IN ('nvml_counter', 'nvml_integral', 'amdsmi_counter', 'amdsmi_integral', 'replay',
+                'rapl', 'sacct', 'none')),
         quality TEXT NOT NULL CHECK (quality IN ('complete', 'cut', 'damaged')),
         mean_power_w REAL CHECK (mean_power_w >= 0),
         epochs INTEGER NOT NULL,

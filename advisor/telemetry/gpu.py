@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from advisor.errors import TelemetryError
+from advisor.telemetry.gpu_amd import AmdGpus
 from advisor.telemetry.gpu_cgroup import allowed_minors
 from advisor.telemetry.gpu_choice import choose_gpus
 from advisor.telemetry.lines import gpu_sample_of
@@ -121,6 +122,15 @@ class NvmlGpus:
             return ask(handle)
         except self._nvml.NVMLError:  # not supported by this card, or lost: the other readings go on
             return None
+
+
+def own_gpus(environment: Mapping[str, str]) -> GpuSensor:
+    """The job's GPUs, NVIDIA's first; AMD's library is asked only where NVML knows none of the job's."""
+    nvidia = NvmlGpus(environment)
+    if nvidia.gpus:
+        return nvidia
+    amd = AmdGpus(environment)
+    return amd if amd.gpus else nvidia
 
 
 class ReplayedGpus:

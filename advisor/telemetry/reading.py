@@ -15,7 +15,7 @@ from advisor.telemetry.trace import Epoch, Projection, Sample, Stop, Trace, Trac
 class Summary:
     """What one trace measured. Energy and power are sums over the node's GPUs, None where no GPU was read.
 
-    ``energy_source`` is ``nvml_counter``, ``nvml_integral``, ``replay`` or ``none``.
+    ``energy_source`` is ``nvml_counter``, ``nvml_integral``, the same of ``amdsmi``, ``replay`` or ``none``.
     ``gpu_utilisation`` is the mean over GPUs and
     time in 0..1, ``gpu_memory_bytes`` the peak of any one GPU, ``host_memory_bytes`` the peak of the job's processes.
     ``host_energy_j`` is RAPL's, None where it cannot be read.
@@ -77,8 +77,7 @@ def summarise(trace: Trace) -> Summary:
     for sample in trace.samples:
         meter.add(sample)
     energy_j, source = meter.counted()
-    if source != "none" and trace.header.gpu_sensor != "nvml":
-        source = trace.header.gpu_sensor
+    source = named_source(source, trace.header.gpu_sensor)
     times = [sample.time_s for sample in trace.samples]
     sampled_s = times[-1] - times[0] if times else 0.0
     ended_at = trace.footer.ended_at if trace.footer else (times[-1] if times else trace.header.started_at)
@@ -93,6 +92,13 @@ def summarise(trace: Trace) -> Summary:
         host_energy_j=trace.footer.host_energy_j if trace.footer else None,
         cpu_time_s=max((s.host.cpu_time_s for s in trace.samples if s.host.cpu_time_s is not None), default=None),
     )
+
+
+def named_source(source: str, sensor: str) -> str:
+    """Which energy counts, by the sensor that it is from: ``amdsmi_counter``; all of a replay is ``replay``."""
+    if source == "none" or sensor == "nvml":
+        return source
+    return sensor if sensor == "replay" else source.replace("nvml", sensor)
 
 
 def gpu_energy_between(trace: Trace, begin_s: float, end_s: float) -> float | None:

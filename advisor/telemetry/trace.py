@@ -17,8 +17,8 @@ class TraceHeader:
     """Who measured what, where. ``array_task`` is None outside arrays; ``restart`` is SLURM_RESTART_COUNT or 0.
 
     ``job_id`` is the id that sacct lists as JobIDRaw; ``array_job_id`` the array's id. ``gpus`` names the GPUs that
-    are sampled (UUID and name); empty with ``gpu_note`` saying why where none are. ``gpu_sensor`` is ``nvml``, or
-    ``replay`` where recorded readings stood in for it. ``step`` is the Slurm step whose tasks had this node measured;
+    are sampled (UUID and name); empty with ``gpu_note`` saying why where none are. ``gpu_sensor`` is ``nvml``,
+    ``amdsmi``, or ``replay`` where recorded readings stood in for it. ``step`` is the Slurm step whose tasks had this node measured;
     None where the recorder itself ran.
     """
 
@@ -154,7 +154,7 @@ class TraceFooter:
     """How the attempt ended.
 
     ``exit_status`` is what the job's exit status was, 128+n for signal n; None on a node without the recorder.
-    ``energy_source`` is ``nvml_counter``, ``nvml_integral``, ``replay`` or ``none``
+    ``energy_source`` is ``nvml_counter``, ``nvml_integral``, the same of ``amdsmi``, ``replay`` or ``none``
     and names which of the two energies counts.
     """
 

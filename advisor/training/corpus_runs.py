@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from advisor.corpus.run import Run
+from advisor.corpus.run import GPU_ENERGY_SOURCES, Run
 from advisor.errors import ImplausibleWorkload
 from advisor.inventory.catalogue import Catalogue
 from advisor.inventory.model import GpuModel
@@ -29,7 +29,7 @@ def training_runs(runs: Iterable[Run], catalogue: Catalogue) -> tuple[list[Train
 def _training_run(run: Run, catalogue: Catalogue) -> tuple[TrainingRun | None, str]:
     if run.gpu_model is None or run.gpus < 1:
         return None, "no GPU"
-    if not run.energy_source.startswith("nvml"):
+    if run.energy_source not in GPU_ENERGY_SOURCES:
         return None, f"its energy is not of the GPUs ({run.energy_source})"
     if run.quality == "damaged":
         return None, "its trace is damaged"
