@@ -27,6 +27,7 @@ class EnergyMeter:
         self._last: Sample | None = None
         self._before: Reading | None = None
         self._now: Reading | None = None
+        self._counted_j: float | None = None  # by the counters, when they last could be read
 
     def add(self, sample: Sample) -> None:
         """Take the next sample; one without GPUs leaves nothing to count."""
@@ -34,7 +35,8 @@ class EnergyMeter:
             self._first = self._last = sample
             has_power = any(gpu.power_w is not None for gpu in sample.gpus)
             has_counter = bool(sample.gpus) and all(gpu.energy_counter_j is not None for gpu in sample.gpus)
-            self._now = Reading(sample.time_s, 0.0 if has_counter else None, 0.0 if has_power else None)
+            self._counted_j = 0.0 if has_counter else None
+            self._now = Reading(sample.time_s, self._counted_j, 0.0 if has_power else None)
             return
         self._before = self._now
         self._now = Reading(sample.time_s, self._counter_j(sample), self._integral_j(sample))
@@ -66,15 +68,19 @@ class EnergyMeter:
         return self._now
 
     def _counter_j(self, sample: Sample) -> float | None:
-        """The counters' advance; a counter that ran backwards (a driver reset) makes the integral count instead."""
-        if self._first is None or self._now is None or self._now.counter_j is None:
+        """The counters' advance; None where one could not be read just now, and for good once one ran backwards.
+
+        Counters begin anew with the driver. What a card used before is then lost to its counter, not to the integral.
+        """
+        if self._first is None or self._counted_j is None:
             return None
         total_j = 0.0
         for first, gpu in zip(self._first.gpus, sample.gpus, strict=True):
             if first.energy_counter_j is None or gpu.energy_counter_j is None:
                 return None
             total_j += gpu.energy_counter_j - first.energy_counter_j
-        return total_j if total_j >= self._now.counter_j else None
+        self._counted_j = total_j if total_j >= self._counted_j else None
+        return self._counted_j
 
     def _integral_j(self, sample: Sample) -> float | None:
         if self._last is None or self._now is None or self._now.integral_j is None:

@@ -22,8 +22,9 @@ class Mark:
     ``kind`` is ``epoch_begin``, ``epoch_end`` or ``stopped``, with ``by``, how the training was told; ``epochs`` is how
     many are wanted. ``process`` is the one that sent it: a job may train in several, one after the other, and each
     counts its phases from 0. ``pass_number`` names a pass over data, of which only its end says whether it was an epoch
-    and which. ``metrics`` are what the framework reported by then. ``answer`` is a descriptor on which the hook waits,
-    for a moment, to hear whether to stop.
+    and which. ``time_s`` is the wall clock's, which may be set at any time; ``monotonic_s`` is the machine's own.
+    ``metrics`` are what the framework reported by then. ``answer`` is a descriptor on which the hook waits, for a
+    moment, to hear whether to stop.
     """
 
     kind: str
@@ -39,6 +40,7 @@ class Mark:
     metrics: Mapping[str, float] = field(default_factory=dict)
     by: str | None = None
     answer: int | None = None
+    monotonic_s: float | None = None
 
 
 def read_mark(message: bytes) -> Mark | None:
@@ -58,19 +60,25 @@ def read_mark(message: bytes) -> Mark | None:
             validation=plain.get("validation", False),
             metrics={name: float(value) for name, value in plain.get("metrics", {}).items() if _is_number(value)},
             by=plain.get("by"),
+            monotonic_s=plain.get("monotonic_s"),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
+    return mark if _is_sound(mark) else None
+
+
+def _is_sound(mark: Mark) -> bool:
     counts = (mark.phase, mark.index, mark.process, mark.epochs, mark.steps, mark.samples, mark.pass_number)
-    if not all(count is None or (type(count) is int and 0 <= count <= _MOST) for count in counts):
-        return None
-    if None in {mark.phase, mark.index, mark.process} or type(mark.validation) is not bool:
-        return None
-    if not _is_number(mark.time_s) or mark.time_s < 0:
-        return None
-    if mark.by is not None and not (type(mark.by) is str and len(mark.by) <= _LONGEST_WORD):
-        return None
-    return mark if mark.kind in {"epoch_begin", "epoch_end", "stopped"} else None
+    return (
+        mark.kind in {"epoch_begin", "epoch_end", "stopped"}
+        and all(count is None or (type(count) is int and 0 <= count <= _MOST) for count in counts)
+        and None not in {mark.phase, mark.index, mark.process}
+        and type(mark.validation) is bool
+        and _is_number(mark.time_s)
+        and mark.time_s >= 0
+        and (mark.monotonic_s is None or _is_number(mark.monotonic_s))
+        and (mark.by is None or (type(mark.by) is str and len(mark.by) <= _LONGEST_WORD))
+    )
 
 
 def _is_number(value: object) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from advisor.telemetry.epochs import MAX_MARK_BYTES, Mark, read_mark
+from advisor.telemetry.steady_clock import SteadyClock
 
 _CREDENTIALS = struct.Struct("3i")
 _DESCRIPTOR = struct.Struct("i")
@@ -39,6 +40,7 @@ class MarksSocket:
     def __init__(self, descriptor: int) -> None:
         self._socket = socket.socket(fileno=descriptor)
         self._socket.setblocking(False)
+        self._clock = SteadyClock()
 
     def fileno(self) -> int:
         """For ``select``."""
@@ -55,7 +57,8 @@ class MarksSocket:
                 mark = read_mark(message)
                 kind = None if mark is not None else _task_word(message)
                 if mark is not None:
-                    marks.append(replace(mark, answer=answer))
+                    time_s = self._clock.wall_s(mark.monotonic_s, mark.time_s)
+                    marks.append(replace(mark, answer=answer, time_s=time_s))
                 elif kind is not None and pid is not None:
                     words.append(TaskWord(kind, pid, answer))
                 elif answer is not None:

@@ -27,10 +27,12 @@ from advisor import __version__
 from advisor.errors import TelemetryError, UsageError
 from advisor.telemetry.energy import EnergyMeter
 from advisor.telemetry.epochs import EpochLog, Mark
-from advisor.telemetry.gpu import GpuSensor, NvmlGpus, ReplayedGpus
+from advisor.telemetry.gpu import GpuSensor, ReplayedGpus, own_gpus
 from advisor.telemetry.host import HostSensor, step_task
 from advisor.telemetry.marks_socket import MarksSocket, answer
+from advisor.telemetry.reading import named_source
 from advisor.telemetry.signals import WITNESSED
+from advisor.telemetry.steady_clock import SteadyClock
 from advisor.telemetry.stopping import Judge, StopRules
 from advisor.telemetry.trace import SCHEMA_VERSION, Epoch, Sample, Stop, TraceFooter, TraceHeader
 from advisor.telemetry.trace_file import TraceFile
@@ -55,7 +57,7 @@ class Sampler:
         *,
         rules: StopRules,
         projector: Callable[[], Projector],
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float],
     ) -> None:
         self._clock = clock
         self._gpus = gpus
@@ -135,8 +137,7 @@ class Sampler:
         """Close the trace; with the recorder's word on how the training ended, or without it no footer."""
         if ending is not None:
             _energy_j, source = self._meter.counted()
-            if source != "none" and self._gpus.sensor != "nvml":
-                source = self._gpus.sensor
+            source = named_source(source, self._gpus.sensor)
             totals = self._meter.totals
             self._trace.add(
                 TraceFooter(
@@ -228,7 +229,7 @@ def open_sampler(
 ) -> Sampler:
     """The sampler of this node with its first sample written; without readings that were asked for, the end."""
     try:
-        gpus: GpuSensor = ReplayedGpus(options.gpu_readings) if options.gpu_readings else NvmlGpus(environment)
+        gpus: GpuSensor = ReplayedGpus(options.gpu_readings) if options.gpu_readings else own_gpus(environment)
     except TelemetryError as exc:
         warn(f"the job is not recorded: {exc}")
         sys.exit(exc.exit_status)
@@ -250,6 +251,7 @@ def open_sampler(
         trace,
         rules=_rules(options, header.nodes),
         projector=lambda: _projector(options.spool, header),
+        clock=SteadyClock(),
     )
     sampler.sample()
     sampler.flush()

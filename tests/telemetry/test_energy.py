@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from advisor.telemetry.energy import EnergyMeter, spent_between
 from advisor.telemetry.trace import GpuSample, HostSample, Sample
@@ -76,3 +80,77 @@ def test_no_gpu_is_no_energy() -> None:
     meter.add(sample(1.0))
 
     assert (None, "none") == meter.counted()
+
+
+def test_a_counter_that_could_not_be_read_once_is_believed_again() -> None:
+    """One failed reading must not turn an exact energy into an estimate."""
+    meter = EnergyMeter()
+    for time_s, counter_j in ((0.0, 100.0), (1.0, None), (2.0, 500.0)):
+        meter.add(sample(time_s, GpuSample(power_w=100.0, energy_counter_j=counter_j)))
+
+    assert (400.0, "nvml_counter") == meter.counted()
+
+
+powers = st.floats(0.0, 1000.0)
+gaps = st.floats(0.001, 600.0)
+
+
+@given(
+    seconds=st.lists(st.tuples(gaps, powers, st.booleans()), min_size=1, max_size=40),
+    first=st.floats(0.0, 1e9),
+)
+def test_the_counter_is_exact_whatever_the_gaps_and_missed_readings(
+    seconds: list[tuple[float, float, bool]], first: float
+) -> None:
+    """A sampler that was stopped for minutes, and readings that failed, cost a counted run nothing."""
+    meter = EnergyMeter()
+    time_s = true_j = 0.0
+    meter.add(sample(0.0, GpuSample(power_w=0.0, energy_counter_j=first)))
+    for number, (gap_s, power_w, is_missed) in enumerate(seconds, 1):
+        time_s, true_j = time_s + gap_s, true_j + gap_s * power_w
+        counter_j = None if is_missed and number < len(seconds) else first + true_j
+        meter.add(sample(time_s, GpuSample(power_w=power_w, energy_counter_j=counter_j)))
+
+    energy_j, source = meter.counted()
+    assert "nvml_counter" == source
+    assert pytest.approx(true_j, abs=1e-5) == energy_j
+
+
+@given(
+    readings=st.lists(st.tuples(st.floats(0.0, 4e9), powers | st.none(), st.floats(0.0, 1e12) | st.none()), max_size=40)
+)
+def test_energy_never_falls_whatever_clocks_and_counters_do(
+    readings: list[tuple[float, float | None, float | None]],
+) -> None:
+    """Clocks that jump, counters that wrap or begin anew, readings that fail: neither total ever runs backwards."""
+    meter = EnergyMeter()
+    seen: list[tuple[float | None, float | None]] = []
+    for time_s, power_w, counter_j in readings:
+        meter.add(sample(time_s, GpuSample(power_w=power_w, energy_counter_j=counter_j)))
+        assert meter.totals is not None
+        seen.append((meter.totals.counter_j, meter.totals.integral_j))
+
+    for totals in zip(*seen, strict=True):
+        known = [total for total in totals if total is not None]
+        assert known == sorted(known)
+
+
+@given(st.lists(st.tuples(gaps, powers, st.floats(0.0, 1.0)), min_size=2, max_size=30))
+def test_epochs_sum_to_the_run(seconds: list[tuple[float, float, float]]) -> None:
+    """Wherever the marks fall between two samples, no joule is counted twice or lost between epochs."""
+    meter = EnergyMeter()
+    time_s = counter_j = 0.0
+    meter.add(sample(0.0, GpuSample(power_w=0.0, energy_counter_j=0.0)))
+    marks = [meter.at(0.0)]
+    for gap_s, power_w, share in seconds:
+        counter_j += gap_s * power_w
+        meter.add(sample(time_s + gap_s, GpuSample(power_w=power_w, energy_counter_j=counter_j)))
+        marks.append(meter.at(time_s + share * gap_s))
+        time_s += gap_s
+    marks.append(meter.totals)
+    epochs = [spent_between(begin, end) for begin, end in itertools.pairwise(marks)]
+
+    assert meter.totals is not None
+    assert pytest.approx(meter.totals.counter_j, abs=1e-6) == sum(epoch.counter_j or 0.0 for epoch in epochs)
+    assert pytest.approx(meter.totals.integral_j, abs=1e-6) == sum(epoch.integral_j or 0.0 for epoch in epochs)
+    assert all((epoch.energy_j or 0.0) >= 0.0 for epoch in epochs)

@@ -88,7 +88,8 @@ class MarkSender:
             return None
 
     def _mark(self, kind, phase, index, facts):
-        mark = dict(facts, kind=kind, phase=phase, index=index, process=self._pid, time_s=time.time())
+        mark = dict(facts, kind=kind, phase=phase, index=index, process=self._pid)
+        mark.update(time_s=time.time(), monotonic_s=time.monotonic())
         return json.dumps(mark).encode()
 
     def _send_waiting(self):
