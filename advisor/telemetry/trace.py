@@ -18,8 +18,8 @@ class TraceHeader:
 
     ``job_id`` is the id that sacct lists as JobIDRaw; ``array_job_id`` the array's id. ``gpus`` names the GPUs that
     are sampled (UUID and name); empty with ``gpu_note`` saying why where none are. ``gpu_sensor`` is ``nvml``,
-    ``amdsmi``, or ``replay`` where recorded readings stood in for it. ``step`` is the Slurm step whose tasks had this node measured;
-    None where the recorder itself ran.
+    ``amdsmi``, or ``replay`` where recorded readings stood in for it. ``step`` is the Slurm step whose tasks had this
+    node measured; None where the recorder itself ran.
     """
 
     schema: int
