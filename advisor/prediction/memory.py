@@ -13,6 +13,7 @@ MEMORY_PRIOR_STD = np.array([0.5, 0.3, 0.5])
 
 _HOST_BASE_BYTES = 3.5e9  # a framework with CUDA loaded and its data pipeline's workers
 _BATCHES_IN_FLIGHT = 16.0
+_NUDGE = 1e-5  # for slopes by differences
 
 
 def log_gpu_memory(parameters: Array, table: Table) -> Array:
@@ -25,6 +26,14 @@ def log_gpu_memory(parameters: Array, table: Table) -> Array:
     width = table.element_bytes / 4.0
     activations = table.batch_size * table.activation_elements * per_activation * width * kept
     return np.asarray(np.log(context + states + activations))
+
+
+def memory_slopes(parameters: Array, table: Table) -> Array:
+    """How the rule moves with one prior standard deviation of each of its constants, (rows x constants)."""
+    at = log_gpu_memory(parameters, table)
+    nudged = parameters + _NUDGE * np.eye(len(parameters))
+    slopes = np.stack([(log_gpu_memory(p, table) - at) / _NUDGE for p in nudged], axis=1)
+    return np.asarray(slopes * MEMORY_PRIOR_STD)
 
 
 def host_memory_bytes(table: Table) -> Array:

@@ -17,8 +17,16 @@ from advisor.prediction.prediction import ModelIdentity
 from advisor.registry import StoredModel
 
 # How far a row is from what was measured, nearest first; each has its own width of interval.
-SEEN, NEW_BATCH, NEW_NETWORK, NEW_MACHINE, NEW_GPU = range(5)
-NOVELTIES = ("seen setting", "seen network on this machine", "new network", "new machine", "new GPU")
+SEEN, NEW_BATCH, NEW_NETWORK, FEW_RUNS, NEW_MACHINE, NEW_GPU = range(6)
+NOVELTIES = (
+    "seen setting",
+    "seen network on this machine",
+    "new network",
+    "few runs on this machine",
+    "new machine",
+    "new GPU",
+)
+FEW = 3  # settings; a machine with no more of them is hardly known
 MEASURES = ("time", "power", "energy", "memory", "utilisation")
 
 
@@ -27,8 +35,9 @@ class PredictionModel:
     """Everything that predicts.
 
     ``widths`` is (measures x novelties): by how many standard deviations of the process a 90% interval reaches to each
-    side, from withheld groups. ``host_memory_ratio`` scales the host memory rule to what was measured (log mean, log
-    standard deviation). ``utilisation`` holds intercept, slope and standard deviation of the utilisation's logit.
+    side, from withheld groups; ``site_widths`` (sites x measures x novelties) says it for the machines in ``sites``,
+    whose own withheld runs could be asked. ``host_memory`` scales the host memory rule to what was measured (log mean,
+    log standard deviation). ``utilisation`` holds intercept, slope and standard deviation of the utilisation's logit.
     """
 
     identity: ModelIdentity
@@ -40,10 +49,21 @@ class PredictionModel:
     power: process.Fitted
     memory: process.Fitted
     widths: Array
+    sites: process.Labels
+    site_widths: Array
+
+    def width(self, rows: process.Rows, novelty: NDArray[np.int64]) -> Array:
+        """The half-widths of each row's intervals in standard deviations, (measures x rows)."""
+        places = {name: place for place, name in enumerate(self.sites.tolist())}
+        place = np.array([places.get(name, -1) for name in rows.site.tolist()], dtype=np.int64)
+        found = np.array(self.widths[:, novelty])
+        known = np.flatnonzero(place >= 0)
+        found[:, known] = self.site_widths[place[known], :, novelty[known]].T
+        return found
 
 
 _PROCESSES = ("time", "power", "memory")
-_PLAIN = ("parameters", "memory_parameters", "utilisation", "host_memory", "widths")
+_PLAIN = ("parameters", "memory_parameters", "utilisation", "host_memory", "widths", "sites", "site_widths")
 
 
 def to_bytes(model: PredictionModel) -> bytes:
@@ -57,7 +77,7 @@ def to_bytes(model: PredictionModel) -> bytes:
         fitted: process.Fitted = getattr(model, name)
         for field in fields(process.Rows):
             arrays[f"{name}.{field.name}"] = getattr(fitted.rows, field.name)
-        for key in ("hyper", "residuals", "runs"):
+        for key in ("hyper", "residuals", "runs", "pull"):
             arrays[f"{name}.{key}"] = getattr(fitted, key)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
@@ -83,8 +103,9 @@ def from_bytes(content: bytes, identity: ModelIdentity) -> PredictionModel:
         for name in _PROCESSES:
             rows = process.Rows(*(arrays[f"{name}.{field.name}"] for field in fields(process.Rows)))
             fitted[name] = process.condition(
-                arrays[f"{name}.hyper"], rows, arrays[f"{name}.residuals"], arrays[f"{name}.runs"]
-            )
+                arrays[f"{name}.hyper"], rows, arrays[f"{name}.residuals"], arrays[f"{name}.runs"],
+                arrays[f"{name}.pull"],
+            )  # fmt: skip
         plain = {name: arrays[name] for name in _PLAIN}
         return PredictionModel(
             identity=identity, time=fitted["time"], power=fitted["power"], memory=fitted["memory"], **plain

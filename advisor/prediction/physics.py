@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from advisor.prediction.features import Array, Table
+from advisor.prediction.features import PEAK_KINDS, Array, Table
 
 # name: (prior mean, prior standard deviation); of the logarithm where the name begins with log. The exponents say how
 # much of a faster board's rate a training does not reach: larger boards are harder to fill.
@@ -59,6 +59,7 @@ _GPU_SHARPNESS = 2.0  # exponents of the soft maximum: 1 is a sum, infinity a ma
 _HOST_SHARPNESS = 3.0
 _POWER_CEILING = 1.0
 _POWER_SHARPNESS = 14.0
+_NUDGE = 1e-5  # for slopes by differences
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +79,13 @@ class Physics:
 
 
 def evaluate(parameters: Array, table: Table) -> Physics:
-    """Evaluate the physical mean on every row."""
-    value = dict(zip(NAMES, np.where(_IS_LOG, np.exp(np.where(_IS_LOG, parameters, 0.0)), parameters), strict=True))
-    efficiency = np.array([value[f"log_efficiency_{kind}"] for kind in ("fp32", "tf32", "half", "fp64")])
+    """Evaluate the physical mean on every row; parameters of shape (trials, names) give (trials, rows)."""
+    columns = np.moveaxis(np.where(_IS_LOG, np.exp(np.where(_IS_LOG, parameters, 0.0)), parameters), -1, 0)
+    value = dict(zip(NAMES, columns[..., None] if parameters.ndim > 1 else columns, strict=True))
+    efficiency = np.select(
+        [table.peak_kind == place for place in range(len(PEAK_KINDS))],
+        [value[f"log_efficiency_{kind}"] for kind in PEAK_KINDS],
+    )
     train = _pass_times(value, table, efficiency, passes=table.training_flops / table.forward_flops, learning=1.0)
     check = _pass_times(value, table, efficiency, passes=np.ones(len(table)), learning=0.0)
     step = train.total
@@ -102,7 +107,7 @@ def evaluate(parameters: Array, table: Table) -> Physics:
             np.log(train.depthwise / train.gpu + 1e-2),
             np.log(train.host / train.gpu),
         ],
-        axis=1,
+        axis=-1,
     )
     bound_by_gpu = 1.0 - (train.host / step) ** _HOST_SHARPNESS
     sensitivity = np.stack(
@@ -113,7 +118,7 @@ def evaluate(parameters: Array, table: Table) -> Physics:
             bound_by_gpu * (train.latency / train.gpu) ** _GPU_SHARPNESS,
             bound_by_gpu * (train.depthwise / train.gpu) ** _GPU_SHARPNESS,
         ],
-        axis=1,
+        axis=-1,
     )
     return Physics(
         log_step_s=np.log(step),
@@ -129,10 +134,17 @@ def evaluate(parameters: Array, table: Table) -> Physics:
     )
 
 
+def jacobian(parameters: Array, table: Table) -> tuple[Physics, Array, Array, Array]:
+    """The mean, and how log step, log epoch and log power move with each constant, each (rows x constants)."""
+    nudged = parameters + _NUDGE * np.vstack([np.zeros(len(NAMES)), np.eye(len(NAMES))])
+    all_of = evaluate(nudged, table)
+    slopes = [((of[1:] - of[0]) / _NUDGE).T for of in (all_of.log_step_s, all_of.log_epoch_s, all_of.log_power_w)]
+    return Physics(*(getattr(all_of, name)[0] for name in Physics.__slots__)), *slopes
+
+
 @dataclass(frozen=True, slots=True)
 class _PassTimes:
     compute: Array
-    compute_ideal: Array
     memory: Array
     latency: Array
     depthwise: Array
@@ -142,13 +154,13 @@ class _PassTimes:
 
 
 def _pass_times(
-    value: dict[str, float], table: Table, efficiency: Array, *, passes: Array, learning: float
+    value: dict[str, Array], table: Table, efficiency: Array, *, passes: Array, learning: float
 ) -> _PassTimes:
     """One step of so many forward-sized passes: three when it learns (``learning`` = 1), one when it validates."""
     # A forward pass takes more than a third of forward and backward together: it fills the board less well.
     passes = passes * (1.0 + value["forward_excess"] * np.clip(3.0 - passes, 0.0, 2.0) / 2.0)
     flops = table.batch_size * table.forward_flops * passes
-    compute = flops / (table.peak * efficiency[table.peak_kind])
+    compute = flops / (table.peak * efficiency)
     compute = compute * (table.fp32 / _TYPICAL_FP32) ** value["exponent_compute"]
     activation_bytes = table.batch_size * table.activation_elements * table.element_bytes
     parameter_bytes = 4.0 * table.parameters * np.maximum(table.trainable_share, 0.1)
@@ -165,8 +177,8 @@ def _pass_times(
     slow = (
         table.depthwise * depthwise * table.batch_size * table.activation_elements * np.sqrt(_TYPICAL_FP32 / table.fp32)
     )
-    latency = kernels * value["log_kernel_latency_s"]
     slow = slow * passes / 3.0
+    latency = kernels * value["log_kernel_latency_s"]
     bounds = (compute, memory, latency, slow)
     gpu = np.sum([bound**_GPU_SHARPNESS for bound in bounds], axis=0) ** (1 / _GPU_SHARPNESS)
     launch = np.exp(
@@ -189,5 +201,4 @@ def _pass_times(
     exchange = learning * np.where(table.gpus > 1, 8.0 * table.parameters / link, 0.0)
     gpu = gpu + exchange
     total = (gpu**_HOST_SHARPNESS + host**_HOST_SHARPNESS) ** (1 / _HOST_SHARPNESS)
-    ideal = flops / table.peak
-    return _PassTimes(compute, ideal, memory, latency, slow, gpu, host, total)
+    return _PassTimes(compute, memory, latency, slow, gpu, host, total)

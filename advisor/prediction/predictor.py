@@ -6,14 +6,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from advisor.inspection.workload import Workload
 from advisor.inventory.model import GpuModel
 from advisor.placement.placement import Placement
 from advisor.prediction import physics, process
 from advisor.prediction.features import Array, Setting, Table, setting_of, tabulate
-from advisor.prediction.memory import host_memory_bytes, log_gpu_memory
-from advisor.prediction.model import MEASURES, NEW_GPU, NEW_MACHINE, NEW_NETWORK, NOVELTIES, SEEN, PredictionModel
+from advisor.prediction.memory import host_memory_bytes, log_gpu_memory, memory_slopes
+from advisor.prediction.model import (
+    FEW,
+    FEW_RUNS,
+    MEASURES,
+    NEW_BATCH,
+    NEW_GPU,
+    NEW_MACHINE,
+    NEW_NETWORK,
+    NOVELTIES,
+    SEEN,
+    PredictionModel,
+)
 from advisor.prediction.prediction import Estimate, Prediction
 
 METHOD = "physical mean with learned residuals"
@@ -34,6 +46,11 @@ def power_from_logit(logit: Array, tdp_w: Array) -> Array:
     return np.asarray(POWER_CEILING * tdp_w / (1 + np.exp(-logit)))
 
 
+def power_slope(mean: physics.Physics, table: Table) -> Array:
+    """By how much ``power_logit`` of the physical mean moves with the logarithm of power."""
+    return np.asarray(1 / (1 - np.exp(mean.log_power_w) / (POWER_CEILING * table.tdp_w)))
+
+
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """What the model says of every row, before it is put in words. Logarithms; power as logit, of one GPU."""
@@ -47,7 +64,8 @@ class Forecast:
     memory_std: Array
     utilisation_logit: Array
     host_memory_bytes: Array
-    novelty: Array
+    novelty: NDArray[np.int64]
+    width: Array
     table: Table
 
     @property
@@ -61,40 +79,71 @@ class Forecast:
         return self.power_std * (1 - self.power_w / (POWER_CEILING * self.table.tdp_w))
 
 
+@dataclass(frozen=True, slots=True)
+class Views:
+    """A table as the physical mean and each of the processes sees it."""
+
+    mean: physics.Physics
+    log_memory: Array
+    time: process.Rows
+    power: process.Rows
+    memory: process.Rows
+
+
+def views_of(
+    parameters: Array, memory_parameters: Array, table: Table, per_step: NDArray[np.bool_] | None = None
+) -> Views:
+    """See a table through the fitted constants; times are of an epoch, or of a step where ``per_step`` says so."""
+    mean, step_slopes, epoch_slopes, power_slopes = physics.jacobian(parameters, table)
+    time_slopes = epoch_slopes if per_step is None else np.where(per_step[:, None], step_slopes, epoch_slopes)
+    logit_slopes = power_slope(mean, table)[:, None] * power_slopes
+    rows = process.rows_of(table, mean)
+    return Views(
+        mean=mean,
+        log_memory=log_gpu_memory(memory_parameters, table),
+        time=replace(rows, constants=time_slopes * physics.PRIOR_STD),
+        power=replace(rows, constants=logit_slopes * physics.PRIOR_STD),
+        memory=replace(rows, constants=memory_slopes(memory_parameters, table)),
+    )
+
+
 def forecast(model: PredictionModel, settings: Sequence[Setting]) -> Forecast:
     """Run the model over settings."""
     table = tabulate(settings)
-    mean = physics.evaluate(model.parameters, table)
-    rows = process.rows_of(table, mean)
-    time_shift, time_std = model.time.predict(rows)
-    power_shift, power_std = model.power.predict(rows)
-    memory_shift, memory_std = model.memory.predict(rows)
+    seen = views_of(model.parameters, model.memory_parameters, table)
+    time_shift, time_std = model.time.predict(seen.time)
+    power_shift, power_std = model.power.predict(seen.power)
+    memory_shift, memory_std = model.memory.predict(seen.memory)
     gaps = _GAP_STD**2 * table.unknown_facts
     intercept, slope, _ = model.utilisation
-    busy = np.clip(mean.busy, 0.01, 0.99)
+    busy = np.clip(seen.mean.busy, 0.01, 0.99)
+    how_new = novelty(model.time.rows, seen.time)
     return Forecast(
-        log_step_s=mean.log_step_s + time_shift,
-        log_epoch_s=mean.log_epoch_s + time_shift,
+        log_step_s=seen.mean.log_step_s + time_shift,
+        log_epoch_s=seen.mean.log_epoch_s + time_shift,
         time_std=np.sqrt(time_std**2 + gaps),
-        power_logit=power_logit(np.exp(mean.log_power_w), table.tdp_w) + power_shift,
+        power_logit=power_logit(np.exp(seen.mean.log_power_w), table.tdp_w) + power_shift,
         power_std=np.sqrt(power_std**2 + gaps),
-        log_memory=log_gpu_memory(model.memory_parameters, table) + memory_shift,
+        log_memory=seen.log_memory + memory_shift,
         memory_std=np.sqrt(memory_std**2 + gaps),
         utilisation_logit=intercept + slope * np.log(busy / (1 - busy)),
         host_memory_bytes=host_memory_bytes(table) * np.exp(model.host_memory[0]),
-        novelty=novelty(model.time.rows, rows),
+        novelty=how_new,
+        width=model.width(seen.time, how_new),
         table=table,
     )
 
 
-def novelty(known: process.Rows, rows: process.Rows) -> Array:
+def novelty(known: process.Rows, rows: process.Rows) -> NDArray[np.int64]:
     """How far each row is from the rows a process knows: an index into ``NOVELTIES``."""
-    site_seen = np.isin(rows.site, known.site)
+    sites, settings_there = np.unique(known.site[known.site != ""], return_counts=True)
     found = np.where(np.isin(rows.gpu, known.gpu), NEW_MACHINE, NEW_GPU)
     pairs = np.char.add(np.char.add(rows.site, "|"), rows.network)
     known_pairs = np.char.add(np.char.add(known.site, "|"), known.network)
-    found = np.where(site_seen, np.where(np.isin(pairs, known_pairs), 1, NEW_NETWORK), found)
-    return np.where(np.isin(rows.setting, known.setting), SEEN, found)
+    on_a_known_site = np.where(np.isin(pairs, known_pairs), NEW_BATCH, NEW_NETWORK)
+    found = np.where(np.isin(rows.site, sites), on_a_known_site, found)
+    found = np.where(np.isin(rows.site, sites[settings_there <= FEW]), FEW_RUNS, found)
+    return np.asarray(np.where(np.isin(rows.setting, known.setting) & (rows.setting != ""), SEEN, found))
 
 
 def predict(workload: Workload, placements: Sequence[Placement], model: PredictionModel) -> list[Prediction]:
@@ -109,17 +158,19 @@ def predict(workload: Workload, placements: Sequence[Placement], model: Predicti
     if not placements:
         return []
     known = frozenset(model.time.rows.site.tolist()) | frozenset(model.power.rows.site.tolist())
-    # Placements that differ only in RAM, CPUs or an unknown partition are one row to the model: computed once.
-    rows: dict[tuple[GpuModel, int, int, str], int] = {}
+    # Placements that differ only in CPUs, in an unknown partition, or in RAM where no runs tell RAM apart, are one row
+    # to the model: computed once.
+    rows: dict[tuple[GpuModel, int, int, str, int], int] = {}
     settings: list[Setting] = []
     first: list[Placement] = []
     places: list[int] = []
     for placement in placements:
         site = site_of(placement)
-        key = (placement.gpu, placement.gpus, placement.nodes, site if site in known else "")
+        here = site if site in known else ""
+        key = (placement.gpu, placement.gpus, placement.nodes, here, placement.memory_bytes if here else 0)
         place = rows.setdefault(key, len(rows))
         if place == len(settings):
-            settings.append(setting_of(workload, placement, site=key[-1]))
+            settings.append(setting_of(workload, placement, site=here))
             first.append(placement)
         places.append(place)
     seen = forecast(model, settings)
@@ -145,7 +196,7 @@ def _around(log_value: float, half_width: float, factor: float = 1.0) -> Estimat
 
 
 def _prediction(seen: Forecast, i: int, placement: Placement, model: PredictionModel, epochs: int | None) -> Prediction:
-    widths = dict(zip(MEASURES, model.widths[:, int(seen.novelty[i])], strict=True))
+    widths = dict(zip(MEASURES, seen.width[:, i].tolist(), strict=True))
     tdp_w, gpus = float(seen.table.tdp_w[i]), placement.gpus
     power_w = float(seen.power_w[i])
     half = widths["power"] * float(seen.power_std[i])
@@ -203,22 +254,21 @@ def with_runs(
     logarithm of its peak memory in bytes; NaN: not measured.
     """
     table = tabulate(settings)
-    mean = physics.evaluate(model.parameters, table)
-    rows = process.rows_of(table, mean)
-    time_left = log_time_s - mean.log_epoch_s
+    seen = views_of(model.parameters, model.memory_parameters, table)
+    time_left = log_time_s - seen.mean.log_epoch_s
     power_left = power_logit(np.where(np.isfinite(power_w), power_w, 1.0), table.tdp_w) - power_logit(
-        np.exp(mean.log_power_w), table.tdp_w
+        np.exp(seen.mean.log_power_w), table.tdp_w
     )
     timed = np.flatnonzero(np.isfinite(time_left))
     powered = np.flatnonzero(np.isfinite(power_w))
     memory = model.memory
     if log_memory is not None:
-        memory_left = log_memory - log_gpu_memory(model.memory_parameters, table)
+        memory_left = log_memory - seen.log_memory
         held = np.flatnonzero(np.isfinite(memory_left))
-        memory = memory.extended(rows.take(held), memory_left[held], runs[held])
+        memory = memory.extended(seen.memory.take(held), memory_left[held], runs[held])
     return replace(
         model,
         memory=memory,
-        time=model.time.extended(rows.take(timed), time_left[timed], runs[timed]),
-        power=model.power.extended(rows.take(powered), power_left[powered], runs[powered]),
+        time=model.time.extended(seen.time.take(timed), time_left[timed], runs[timed]),
+        power=model.power.extended(seen.power.take(powered), power_left[powered], runs[powered]),
     )

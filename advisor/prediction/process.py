@@ -22,7 +22,11 @@ Labels = NDArray[np.str_]
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """What the kernel compares: labels of groups, and positions in the spaces of regimes, networks and GPUs."""
+    """What the kernel compares: labels of groups, and positions in the spaces of regimes, networks and GPUs.
+
+    ``constants`` is by how much the physical mean moves with one prior standard deviation of each of its constants:
+    what is not known of a constant is an effect that rows share like any other.
+    """
 
     study: Labels
     site: Labels
@@ -30,10 +34,12 @@ class Rows:
     network: Labels
     framework: Labels
     setting: Labels
+    ram: Labels
     regime: Array
     shape: Array
     board: Array
     bound: Array
+    constants: Array
 
     def __len__(self) -> int:
         return len(self.study)
@@ -47,8 +53,8 @@ class Rows:
         return Rows(*(np.concatenate([getattr(self, name), getattr(others, name)]) for name in self.__slots__))
 
 
-def rows_of(table: Table, physics: Physics) -> Rows:
-    """The kernel's view of a table."""
+def rows_of(table: Table, physics: Physics, constants: Array | None = None) -> Rows:
+    """The kernel's view of a table; without ``constants``, these are taken as known."""
     settings = table.settings
     shape = np.stack(
         [
@@ -72,20 +78,21 @@ def rows_of(table: Table, physics: Physics) -> Rows:
         network=_labels([s.network for s in settings]),
         framework=_labels([s.framework for s in settings]),
         setting=_labels([_setting_label(s) for s in settings]),
+        ram=_labels([f"{s.allocated_memory_bytes / 2**30:.0f}" for s in settings]),
         regime=physics.regime,
         shape=shape,
         board=board,
         bound=physics.sensitivity,
+        constants=np.zeros((len(table), 0)) if constants is None else constants,
     )
 
 
 def _labels(names: Sequence[str]) -> Labels:
-    # An unknown name is no group at all: it must not be shared, so each gets a label of its own.
-    return np.array([name or f"\x00{i}" for i, name in enumerate(names)], dtype=np.str_)
+    return np.array(names, dtype=np.str_)
 
 
 def _setting_label(s: Setting) -> str:
-    return (
+    return s.site and (
         f"{s.site}|{s.network}|{s.gpus}|{s.precision}|{s.batch_size:g}|{s.input_elements:.3g}"
         f"|{s.forward_flops:.2g}|{s.train_samples:.2g}"
     )
@@ -121,6 +128,7 @@ COMPONENTS: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
     (("site",), ("regime",), ""),
     (("site",), ("regime", "shape"), ""),
     (("setting",), (), ""),
+    (("setting", "ram"), (), ""),
 )
 SPACES = ("regime", "shape", "board")
 BOUNDS = ("host", "compute", "memory", "latency", "depthwise")
@@ -128,7 +136,7 @@ BOUNDS = ("host", "compute", "memory", "latency", "depthwise")
 INITIAL = np.log(
     np.array([
         0.12, 0.12, 0.08, 0.12, 0.4, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.4, 0.4, 0.3, 0.1,
-        0.05, 0.12, 0.08, 0.1, 0.1, 0.08, 0.08, 0.08, 0.08, 0.03, 1.0, 2.0, 1.0, 0.03,
+        0.05, 0.12, 0.08, 0.1, 0.1, 0.08, 0.08, 0.08, 0.08, 0.03, 0.02, 1.0, 2.0, 1.0, 0.03,
     ])
 )  # fmt: skip
 # Power, as a logit, differs more between studies and boards (meters, limits, what is averaged), as four or five studies
@@ -143,10 +151,14 @@ _RUNS_THAT_TELL = 20.0  # more repeats than this share too much to add anything
 
 
 def _same(a: Labels, b: Labels) -> NDArray[np.bool_]:
+    """Which labels agree. An unknown name, "", is no group at all: only a row itself shares it."""
     codes: dict[str, int] = {}
     of_a = np.array([codes.setdefault(label, len(codes)) for label in a.tolist()], dtype=np.int64)
     of_b = np.array([codes.setdefault(label, len(codes)) for label in b.tolist()], dtype=np.int64)
-    return np.asarray(of_a[:, None] == of_b[None, :])
+    same = (of_a[:, None] == of_b[None, :]) & (a != "")[:, None]
+    if a is b:
+        np.fill_diagonal(same, val=True)
+    return np.asarray(same)
 
 
 def _distance(a: Array, b: Array) -> Array:
@@ -161,6 +173,7 @@ class Pairs:
     same: dict[str, NDArray[np.bool_]]
     distance: dict[str, Array]
     acting: dict[str, Array]
+    constants: Array
 
 
 def pairs_of(a: Rows, b: Rows) -> Pairs:
@@ -170,34 +183,17 @@ def pairs_of(a: Rows, b: Rows) -> Pairs:
         same={name: _same(getattr(a, name), getattr(b, name)) for name in labels},
         distance={name: _distance(getattr(a, name), getattr(b, name)) for name in SPACES},
         acting={name: np.outer(a.bound[:, i], b.bound[:, i]) for i, name in enumerate(BOUNDS)},
+        constants=np.asarray(a.constants @ b.constants.T),
     )
 
 
-def parts(hyper: Array, pairs: Pairs) -> tuple[list[Array], dict[str, Array]]:
-    """The covariance of each component, and the nearness in each space, that make the kernel."""
-    count = len(COMPONENTS)
-    near = {name: np.exp(-0.5 * pairs.distance[name] / np.exp(2 * hyper[count + i])) for i, name in enumerate(SPACES)}
-    first = next(iter(near.values()))
-    found = []
-    for i, (names, spaces, bound) in enumerate(COMPONENTS):
-        part = np.full_like(first, np.exp(2 * hyper[i]))
-        for name in names:
-            part = part * pairs.same[name]
-        for name in spaces:
-            part = part * near[name]
-        if bound:
-            part = part * pairs.acting[bound]
-        found.append(part)
-    return found, near
-
-
 def kernel(hyper: Array, pairs: Pairs) -> Array:
-    """The covariance of the residuals of two sets of rows: the sum of ``parts``, without those that are nothing."""
+    """The covariance of the residuals of two sets of rows: of the constants, and of the components that matter."""
     count = len(COMPONENTS)
     variance = np.exp(2 * hyper[:count])
     near: dict[tuple[str, ...], Array] = {}
     mask: dict[tuple[str, ...], NDArray[np.bool_] | None] = {}
-    total = np.zeros_like(next(iter(pairs.distance.values())))
+    total: Array = pairs.constants.copy()
     for i in np.flatnonzero(variance > _NEGLIGIBLE * variance.sum()):
         names, spaces, bound = COMPONENTS[i]
         if names not in mask:
@@ -216,12 +212,12 @@ def kernel(hyper: Array, pairs: Pairs) -> Array:
         if shared is not None:
             part *= shared
         total += part
-    return total
+    return np.asarray(total)
 
 
 def prior_variance(hyper: Array, rows: Rows) -> Array:
     """The variance of the residual of each row when nothing was measured."""
-    total = np.zeros(len(rows))
+    total = np.asarray((rows.constants**2).sum(1))
     for i, (_, _, bound) in enumerate(COMPONENTS):
         total += np.exp(2 * hyper[i]) * (rows.bound[:, BOUNDS.index(bound)] ** 2 if bound else 1.0)
     return total
@@ -234,19 +230,24 @@ def noise_variance(hyper: Array, runs: Array) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A Gaussian process conditioned on residuals."""
+    """A Gaussian process conditioned on residuals.
+
+    ``pull`` is where the fitted constants stand, in prior standard deviations from their priors: residuals are of the
+    fitted mean, while the process's own mean is the priors'.
+    """
 
     hyper: Array
     rows: Rows
     residuals: Array
     runs: Array
+    pull: Array
     weights: Array
     inverse_factor: Array
 
     def predict(self, rows: Rows) -> tuple[Array, Array]:
         """Mean and standard deviation of the residual of each row, a new run's own noise included."""
         cross = kernel(self.hyper, pairs_of(rows, self.rows))
-        mean = cross @ self.weights
+        mean = cross @ self.weights - rows.constants @ self.pull
         explained = ((cross @ self.inverse_factor.T) ** 2).sum(1)
         variance = np.maximum(prior_variance(self.hyper, rows) - explained, 0.0) + np.exp(2 * self.hyper[-1])
         return mean, np.sqrt(variance)
@@ -260,13 +261,15 @@ class Fitted:
             self.rows.joined(rows),
             np.concatenate([self.residuals, residuals]),
             np.concatenate([self.runs, runs]),
+            self.pull,
         )
 
 
-def condition(hyper: Array, rows: Rows, residuals: Array, runs: Array) -> Fitted:
+def condition(hyper: Array, rows: Rows, residuals: Array, runs: Array, pull: Array) -> Fitted:
     """Condition the process on measured residuals; ``runs`` says how many runs each one is the mean of."""
     covariance = kernel(hyper, pairs_of(rows, rows))
     covariance[np.diag_indices_from(covariance)] += noise_variance(hyper, runs) + 1e-8
     factor = np.linalg.cholesky(covariance)
     inverse_factor = np.linalg.inv(factor)
-    return Fitted(hyper, rows, residuals, runs, inverse_factor.T @ (inverse_factor @ residuals), inverse_factor)
+    weights = inverse_factor.T @ (inverse_factor @ (residuals + rows.constants @ pull))
+    return Fitted(hyper, rows, residuals, runs, pull, weights, inverse_factor)

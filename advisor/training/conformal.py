@@ -1,88 +1,205 @@
 """How wide an interval must be: scores of withheld groups, in units of the process's own standard deviation.
 
-Every group (a setting, a network on a machine, a machine, a GPU model, a study) is predicted from all the others, which
-a Gaussian process gives in closed form from one factorisation. The 90% quantile of |error| / standard deviation over
-the groups of one kind is the half-width for predictions that far from the data (Mondrian: one width for each kind).
-Each group counts the same however many rows it has.
+Every group (a setting, a network, all but a few runs of a GPU, a GPU, a study) is predicted from all the others, which
+a Gaussian process gives in closed form from one factorisation; the physical constants are part of the process, so that
+they too are what they would be without the group. The 90% quantile of |error| / standard deviation over the groups of
+one kind is the half-width for predictions that far from the data (Mondrian: one width for each kind), and again for
+each machine whose own groups can be asked. Studies weigh the same, and groups within a study, however many rows they
+have.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from advisor.prediction import process
 from advisor.prediction.features import Array
-from advisor.prediction.model import MEASURES, NEW_BATCH, NEW_GPU, NEW_MACHINE, NEW_NETWORK, NOVELTIES, SEEN
+from advisor.prediction.model import (
+    FEW_RUNS,
+    MEASURES,
+    NEW_BATCH,
+    NEW_GPU,
+    NEW_MACHINE,
+    NEW_NETWORK,
+    NOVELTIES,
+    SEEN,
+)
 
 COVERAGE = 0.90
 _NORMAL = 1.645
-# A width from few groups is pulled towards the normal quantile with the weight of this many groups.
-_PRIOR_GROUPS = 8.0
-_LEAST, _MOST = 0.8, 4.0
+_LEAST, _MOST = 0.4, 6.0
+# A machine's own width is pulled towards that of all machines with the weight of this many groups.
+_POOLED_GROUPS = 10.0
+_DRAWS = 5  # of the few runs that a hardly known machine keeps
+_QUANTILES = np.asarray(norm.ppf(0.5 + (np.arange(20) + 0.5) / 40))  # of a normal's size, evenly
+
+Indices = NDArray[np.int64]
 
 
-def left_out(fitted: process.Fitted, groups: NDArray[np.int64]) -> tuple[Array, Array]:
-    """Error and standard deviation of every row predicted without its group, its noise included."""
+@dataclass(frozen=True, slots=True)
+class Spreads:
+    """Which rows of the sample have time and power; what repeats of each differ by; d log power / d logit."""
+
+    timed: Indices
+    powered: Indices
+    time: Array
+    power: Array
+    energy: Array
+    slope: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """Half-widths in standard deviations: (measures x novelties), and (sites x measures x novelties) of known sites."""
+
+    general: Array
+    sites: process.Labels
+    of_sites: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """|error| / standard deviation of withheld rows, with the study, the site and the group of each."""
+
+    scores: Array
+    study: process.Labels
+    site: process.Labels
+    group: process.Labels
+
+
+def left_out(fitted: process.Fitted, groups: Iterator[Indices] | list[Indices]) -> Iterator[tuple[Array, Array]]:
+    """Error and standard deviation of the rows of each group when predicted without it, their noise included."""
     inverse = fitted.inverse_factor.T @ fitted.inverse_factor
-    errors, stds = np.zeros(len(groups)), np.zeros(len(groups))
-    for group in np.unique(groups):
-        which = np.flatnonzero(groups == group)
+    for which in groups:
         covariance = np.linalg.inv(inverse[np.ix_(which, which)])
-        errors[which] = covariance @ fitted.weights[which]
-        stds[which] = np.sqrt(np.maximum(np.diag(covariance), 1e-10))
-    return errors, stds
+        yield covariance @ fitted.weights[which], np.sqrt(np.maximum(np.diag(covariance), 1e-10))
 
 
-def _codes(*labels: process.Labels) -> NDArray[np.int64]:
-    joined = labels[0]
-    for more in labels[1:]:
-        joined = np.char.add(np.char.add(joined, "|"), more)
-    return np.unique(joined, return_inverse=True)[1].astype(np.int64)
+def interval_widths(time: process.Fitted, power: process.Fitted, memory: process.Fitted, spreads: Spreads) -> Widths:
+    """The half-widths that withheld groups ask for."""
+    sites = np.unique(np.concatenate([time.rows.site, power.rows.site, memory.rows.site]))
+    sites = sites[sites != ""]
+    general = np.full((len(MEASURES), len(NOVELTIES)), _NORMAL)
+    of_sites = np.tile(general, (len(sites), 1, 1))
+    for kind in range(len(NOVELTIES)):
+        scored = {
+            "time": _scored(time, kind, spreads.time[spreads.timed]),
+            "power": _scored(power, kind, spreads.power[spreads.powered]),
+            "memory": _scored(memory, kind, np.full(len(memory.rows), np.nan)),
+            "energy": _energy_scored(time, power, kind, spreads),
+        }
+        for measure, found in scored.items():
+            place = MEASURES.index(measure)
+            general[place, kind] = quantile(found.scores, found.group, found.study)
+            for i, site in enumerate(sites):
+                of_sites[i, place, kind] = _of_site(found, site, general[place, kind])
+    return Widths(general, sites, of_sites)
 
 
-def groupings(rows: process.Rows) -> dict[int, NDArray[np.int64]]:
-    """For each kind of novelty, the groups whose withholding makes it."""
-    return {
-        NEW_BATCH: _codes(rows.setting),
-        NEW_NETWORK: _codes(rows.network),
-        NEW_MACHINE: _codes(rows.study),
-        NEW_GPU: _codes(rows.gpu),
-    }
+def withheld_groups(rows: process.Rows, kind: int) -> Iterator[tuple[str, Indices]]:
+    """The groups whose withholding makes predictions of this kind, each with its name."""
+    if kind == NEW_BATCH:
+        pair = np.char.add(np.char.add(rows.site, "|"), rows.network)
+        for name, which in _alike(np.where(rows.setting == "", "", rows.setting)):
+            if (pair == pair[which[0]]).sum() > len(which):
+                yield name, which
+    elif kind == NEW_NETWORK:
+        yield from _alike(rows.network)
+    elif kind == FEW_RUNS:
+        chooser = np.random.default_rng(0)
+        for name, which in _alike(rows.gpu):
+            for draw in range(_DRAWS):
+                kept = chooser.choice(which, size=min(1 + 2 * (draw % 2), len(which)), replace=False)
+                rest = np.setdiff1d(which, kept)
+                if len(rest):
+                    yield f"{name}, draw {draw}", rest
+    elif kind in {NEW_MACHINE, NEW_GPU}:
+        yield from _alike(rows.gpu)
+        yield from _alike(np.where(rows.study == "", rows.site, rows.study))
 
 
-def interval_widths(
-    time: process.Fitted, timed: NDArray[np.int64], power: process.Fitted, powered: NDArray[np.int64],
-    memory: process.Fitted,
-) -> Array:  # fmt: skip
-    """Half-widths in standard deviations, (measures x novelties)."""
-    widths = np.full((len(MEASURES), len(NOVELTIES)), _NORMAL)
-    for measure, fitted in (("time", time), ("power", power), ("memory", memory)):
-        for kind, groups in groupings(fitted.rows).items():
-            errors, stds = left_out(fitted, groups)
-            widths[MEASURES.index(measure), kind] = quantile(np.abs(errors) / stds, groups)
-    _, in_time, in_power = np.intersect1d(timed, powered, return_indices=True)
-    energy = MEASURES.index("energy")
-    for kind in groupings(time.rows):
-        time_error, time_std = left_out(time, groupings(time.rows)[kind])
-        power_error, power_std = left_out(power, groupings(power.rows)[kind])
-        # From logit to log: d log P / d logit = 1 - P / ceiling, taken at the mean share of the withheld rows.
-        slope = 0.6
-        error = time_error[in_time] + slope * power_error[in_power]
-        std = np.hypot(time_std[in_time], slope * power_std[in_power])
-        widths[energy, kind] = quantile(np.abs(error) / std, groupings(time.rows)[kind][in_time])
-    widths[:, SEEN] = _NORMAL
-    return widths
+def _alike(labels: process.Labels) -> Iterator[tuple[str, Indices]]:
+    for name in np.unique(labels).tolist():
+        if name:
+            yield name, np.flatnonzero(labels == name)
 
 
-def quantile(scores: Array, groups: NDArray[np.int64]) -> float:
-    """The 90% quantile of scores with every group weighing the same, shrunk to the normal's where groups are few."""
+def _scored(fitted: process.Fitted, kind: int, spread: Array) -> Scored:
+    if kind == SEEN:
+        return _repeats(fitted.rows, fitted.predict(fitted.rows)[1], spread)
+    groups = list(withheld_groups(fitted.rows, kind))
+    found = left_out(fitted, [which for _, which in groups])
+    return _collect(
+        fitted.rows, [(name, which, np.abs(e) / s) for (name, which), (e, s) in zip(groups, found, strict=True)]
+    )
+
+
+def _energy_scored(time: process.Fitted, power: process.Fitted, kind: int, spreads: Spreads) -> Scored:
+    """As ``_scored``, of the sum of log time and log power, over rows that have both."""
+    _, in_time, in_power = np.intersect1d(spreads.timed, spreads.powered, return_indices=True)
+    slope = spreads.slope[spreads.powered][in_power]
+    rows = time.rows.take(in_time)
+    if kind == SEEN:
+        deviation = np.hypot(time.predict(time.rows)[1][in_time], slope * power.predict(power.rows)[1][in_power])
+        return _repeats(rows, deviation, spreads.energy[spreads.timed][in_time])
+    groups = list(withheld_groups(rows, kind))
+    of_time = left_out(time, [in_time[which] for _, which in groups])
+    of_power = left_out(power, [in_power[which] for _, which in groups])
+    found = []
+    for (name, which), (time_error, time_std), (power_error, power_std) in zip(groups, of_time, of_power, strict=True):
+        error = time_error + slope[which] * power_error
+        found.append((name, which, np.abs(error) / np.hypot(time_std, slope[which] * power_std)))
+    return _collect(rows, found)
+
+
+def _repeats(rows: process.Rows, deviation: Array, spread: Array) -> Scored:
+    """Scores of the repeats of each setting, of which the spread is known, as a normal's quantiles."""
+    known = np.flatnonzero(np.isfinite(spread))
+    scores = (spread[known] / deviation[known])[:, None] * _QUANTILES
+    return _collect(rows, [(str(i), np.full(len(_QUANTILES), i), scores[k]) for k, i in enumerate(known)])
+
+
+def _collect(rows: process.Rows, found: list[tuple[str, Indices, Array]]) -> Scored:
+    which = np.concatenate([mine for _, mine, _ in found]) if found else np.zeros(0, dtype=np.int64)
+    return Scored(
+        scores=np.concatenate([scores for _, _, scores in found]) if found else np.zeros(0),
+        study=np.where(rows.study == "", rows.site, rows.study)[which],
+        site=rows.site[which],
+        group=np.concatenate([np.full(len(mine), name) for name, mine, _ in found]) if found else np.zeros(0, "U1"),
+    )
+
+
+def _of_site(found: Scored, site: str, general: float) -> float:
+    mine = np.flatnonzero(found.site == site)
+    if not len(mine):
+        return general
+    count = len(np.unique(found.group[mine]))
+    own = quantile(found.scores[mine], found.group[mine], found.study[mine])
+    return (count * own + _POOLED_GROUPS * general) / (count + _POOLED_GROUPS)
+
+
+def quantile(scores: Array, groups: process.Labels, studies: process.Labels) -> float:
+    """The 90% quantile of scores, every study and every group in a study weighing the same.
+
+    The level is raised as conformal prediction does for a finite number of groups, of which a weighted sample has as
+    many as its effective size.
+    """
     if not len(scores):
         return _NORMAL
-    _, codes, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    weights = 1.0 / np.sqrt(counts[codes])
+    _, study, study_sizes = np.unique(studies, return_inverse=True, return_counts=True)
+    unit = np.char.add(np.char.add(studies, "|"), groups)
+    _, code, sizes = np.unique(unit, return_inverse=True, return_counts=True)
+    units_of_study = np.array([len(np.unique(code[study == s])) for s in range(len(study_sizes))])
+    weights = 1.0 / (sizes[code] * units_of_study[study])
+    weights /= weights.sum()
+    of_units = np.bincount(code, weights)
+    effective = 1.0 / (of_units**2).sum()
+    level = min(COVERAGE * (1 + 1 / effective), 1.0)
     order = np.argsort(scores)
-    reached = np.cumsum(weights[order]) / weights.sum()
-    found = float(scores[order][np.searchsorted(reached, COVERAGE)])
-    share = len(counts) / (len(counts) + _PRIOR_GROUPS)
-    return float(np.clip(share * found + (1 - share) * _NORMAL, _LEAST, _MOST))
+    place = np.searchsorted(np.cumsum(weights[order]), level - 1e-9)
+    return float(np.clip(scores[order][min(place, len(scores) - 1)], _LEAST, _MOST))

@@ -28,7 +28,10 @@ class Judged:
     measured: Array
 
     def figures(self) -> dict[str, float]:
-        """MAPE, median absolute percentage error, RMSE, coverage of the interval, and rows."""
+        """MAPE, median absolute percentage error, RMSE, the interval's coverage and typical half-width, and rows.
+
+        The half-width is the median of the square root of high / low, less one: 0.2 reads "within 20% either way".
+        """
         there = np.isfinite(self.measured)
         predicted, measured = self.predicted[there], self.measured[there]
         relative = np.abs(predicted / measured - 1)
@@ -38,6 +41,7 @@ class Judged:
             "median": float(np.median(relative)),
             "rmse": float(np.sqrt(np.mean((predicted - measured) ** 2))),
             "coverage": float(inside.mean()),
+            "half_width": float(np.median(np.sqrt(self.high[there] / self.low[there])) - 1),
             "rows": int(there.sum()),
         }
 
@@ -46,8 +50,7 @@ def judge(model: PredictionModel, runs: Sequence[TrainingRun]) -> dict[str, Judg
     """Predict runs and set what was measured beside it: power (W), time (s), energy (J), memory (bytes), of one GPU."""
     seen = forecast(model, [run.setting for run in runs])
     per_step = np.array([run.epoch_duration_s is None for run in runs])
-    width = model.widths[:, seen.novelty]
-    half = {name: width[MEASURES.index(name)] for name in _MODEL_MEASURES}
+    half = {name: seen.width[MEASURES.index(name)] for name in _MODEL_MEASURES}
     tdp_w = seen.table.tdp_w
     power = seen.power_w
     log_time = np.where(per_step, seen.log_step_s, seen.log_epoch_s)

@@ -16,24 +16,23 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares, minimize
+from scipy.optimize import least_squares
 
 from advisor.prediction import physics, process
 from advisor.prediction.features import Array, Table, tabulate
 from advisor.prediction.memory import MEMORY_PRIOR_MEAN, MEMORY_PRIOR_STD, host_memory_bytes, log_gpu_memory
 from advisor.prediction.model import PredictionModel
 from advisor.prediction.prediction import ModelIdentity
-from advisor.prediction.predictor import POWER_CEILING, power_logit
-from advisor.training.conformal import interval_widths
+from advisor.prediction.predictor import POWER_CEILING, Views, power_logit, power_slope, views_of
+from advisor.training.conformal import Spreads, interval_widths
+from advisor.training.likelihood import JITTER, tune
 from advisor.training.runs import TrainingRun, aggregate
 
 # Settings of one study that a fit looks at; more of the same machine teach little and cost the cube of their number.
 SETTINGS_PER_STUDY = 150
 SETTINGS_OF_THE_CORPUS = 400
 _ROUNDS = 2
-_TRIALS = 40
 _ROBUST_SCALE = 3.0  # whitened residuals beyond this many standard deviations pull linearly, not quadratically
-_JITTER = 1e-8
 _LEAST_NOISE = 0.005
 _TYPICAL_NOISE = 0.03  # of repeats, where there are none
 _UTILISATION_FALLBACK = (0.0, 1.0, 1.0)
@@ -92,16 +91,20 @@ def fit(runs: Sequence[TrainingRun], identity: ModelIdentity, seed: int = 0) -> 
     parameters = physics.PRIOR_MEAN.copy()
     hyper_time, hyper_power = process.INITIAL.copy(), process.INITIAL_POWER.copy()
     hyper_time[-1], hyper_power[-1] = _log_noise(chosen, sample)
+    memory_parameters = _fit_memory_parameters(sample)
     for _ in range(_ROUNDS):
         parameters = _fit_parameters(parameters, sample, hyper_time, hyper_power)
-        rows, time_left, power_left = _residuals(parameters, sample)
-        hyper_time = tune(hyper_time, process.INITIAL, rows.take(sample.time.which), time_left, sample.time.runs)
-        hyper_power = tune(
-            hyper_power, process.INITIAL_POWER, rows.take(sample.power.which), power_left, sample.power.runs
-        )
-    memory_parameters, memory = _fit_memory(sample, rows)
-    time = process.condition(hyper_time, rows.take(sample.time.which), time_left, sample.time.runs)
-    power = process.condition(hyper_power, rows.take(sample.power.which), power_left, sample.power.runs)
+        seen = views_of(parameters, memory_parameters, sample.table, sample.per_step)
+        rows_time, rows_power = seen.time.take(sample.time.which), seen.power.take(sample.power.which)
+        time_left = sample.time.values - _mean_log_time(seen.mean, sample)
+        power_left = sample.power.values - _mean_logit_power(seen.mean, sample)
+        hyper_time = tune(hyper_time, process.INITIAL, rows_time, time_left, sample.time.runs)
+        hyper_power = tune(hyper_power, process.INITIAL_POWER, rows_power, power_left, sample.power.runs)
+    pull = (parameters - physics.PRIOR_MEAN) / physics.PRIOR_STD
+    time = process.condition(hyper_time, rows_time, time_left, sample.time.runs, pull)
+    power = process.condition(hyper_power, rows_power, power_left, sample.power.runs, pull)
+    memory = _fit_memory(memory_parameters, sample, seen)
+    widths = interval_widths(time, power, memory, sample_spreads(chosen, sample))
     return PredictionModel(
         identity=identity,
         parameters=parameters,
@@ -111,7 +114,9 @@ def fit(runs: Sequence[TrainingRun], identity: ModelIdentity, seed: int = 0) -> 
         time=time,
         power=power,
         memory=memory,
-        widths=interval_widths(time, sample.time.which, power, sample.power.which, memory),
+        widths=widths.general,
+        sites=widths.sites,
+        site_widths=widths.of_sites,
     )
 
 
@@ -122,6 +127,16 @@ def _log_noise(runs: Sequence[TrainingRun], sample: Sample) -> tuple[float, floa
     slope = 1 - np.clip(share, 0.05, POWER_CEILING - 0.1) / POWER_CEILING  # d log power / d logit
     power = [run.power_spread / s for run, s in zip(runs, slope.tolist(), strict=True) if run.power_spread]
     return _log_size(time), _log_size(power)
+
+
+def sample_spreads(runs: Sequence[TrainingRun], sample: Sample) -> Spreads:
+    """What repeats differ by, row by row, on the scales of the processes; NaN where there are too few."""
+    energy = np.array([np.nan if run.energy_spread is None else run.energy_spread for run in runs])
+    time = np.array([np.nan if run.time_spread is None else run.time_spread for run in runs])
+    power = np.array([np.nan if run.power_spread is None else run.power_spread for run in runs])
+    share = _column([run.mean_power_w for run in runs]) / (POWER_CEILING * sample.table.tdp_w)
+    slope = 1 - np.clip(share, 0.0, 0.95)
+    return Spreads(sample.time.which, sample.power.which, time, power / slope, energy, slope)
 
 
 def _log_size(spreads: Sequence[float]) -> float:
@@ -158,16 +173,6 @@ def _mean_logit_power(mean: physics.Physics, sample: Sample) -> Array:
     return power_logit(np.exp(mean.log_power_w), sample.table.tdp_w)[sample.power.which]
 
 
-def _residuals(parameters: Array, sample: Sample) -> tuple[process.Rows, Array, Array]:
-    mean = physics.evaluate(parameters, sample.table)
-    rows = process.rows_of(sample.table, mean)
-    return (
-        rows,
-        sample.time.values - _mean_log_time(mean, sample),
-        sample.power.values - _mean_logit_power(mean, sample),
-    )
-
-
 def _fit_parameters(start: Array, sample: Sample, hyper_time: Array, hyper_power: Array) -> Array:
     rows = process.rows_of(sample.table, physics.evaluate(start, sample.table))
     whiten_time = _whitening(hyper_time, rows.take(sample.time.which), sample.time.runs)
@@ -181,69 +186,40 @@ def _fit_parameters(start: Array, sample: Sample, hyper_time: Array, hyper_power
             (parameters - physics.PRIOR_MEAN) / physics.PRIOR_STD,
         ])  # fmt: skip
 
-    solution = least_squares(residuals, start, loss="soft_l1", f_scale=_ROBUST_SCALE, max_nfev=30)
+    def slopes(parameters: Array) -> Array:
+        mean, per_step, per_epoch, power = physics.jacobian(parameters, sample.table)
+        time = np.where(sample.per_step[:, None], per_step, per_epoch)[sample.time.which]
+        logit = power_slope(mean, sample.table)[:, None] * power
+        return np.concatenate([
+            -whiten_time @ time, -whiten_power @ logit[sample.power.which], np.diag(1 / physics.PRIOR_STD)
+        ])  # fmt: skip
+
+    solution = least_squares(residuals, start, slopes, loss="soft_l1", f_scale=_ROBUST_SCALE, max_nfev=30)
     return np.asarray(solution.x, dtype=np.float64)
 
 
 def _whitening(hyper: Array, rows: process.Rows, runs: Array) -> Array:
     covariance = process.kernel(hyper, process.pairs_of(rows, rows))
-    covariance[np.diag_indices_from(covariance)] += process.noise_variance(hyper, runs) + _JITTER
+    covariance[np.diag_indices_from(covariance)] += process.noise_variance(hyper, runs) + JITTER
     return np.asarray(np.linalg.inv(np.linalg.cholesky(covariance)))
 
 
-def tune(hyper: Array, start: Array, rows: process.Rows, residuals: Array, runs: Array) -> Array:
-    """The hyper-parameters that maximise the marginal likelihood of residuals, under their prior around ``start``."""
-    if not len(rows):
-        return hyper
-    pairs = process.pairs_of(rows, rows)
-
-    def objective(trial: Array) -> tuple[float, Array]:
-        return _negative_log_posterior(trial, start, pairs, residuals, runs)
-
-    found = minimize(objective, hyper, jac=True, method="L-BFGS-B", options={"maxiter": _TRIALS})
-    return np.asarray(found.x, dtype=np.float64)
-
-
-def _negative_log_posterior(
-    hyper: Array, start: Array, pairs: process.Pairs, residuals: Array, runs: Array
-) -> tuple[float, Array]:
-    parts, _ = process.parts(hyper, pairs)
-    noise = process.noise_variance(hyper, runs)
-    covariance = np.sum(parts, axis=0)
-    covariance[np.diag_indices_from(covariance)] += noise + _JITTER
-    try:
-        factor = np.linalg.cholesky(covariance)
-    except np.linalg.LinAlgError:
-        return 1e10, np.zeros_like(hyper)
-    inverse_factor = np.linalg.inv(factor)
-    inverse = inverse_factor.T @ inverse_factor
-    weights = inverse @ residuals
-    value = 0.5 * residuals @ weights + np.log(np.diag(factor)).sum()
-    pull = inverse - np.outer(weights, weights)
-    gradient = np.zeros_like(hyper)
-    count = len(process.COMPONENTS)
-    for i, part in enumerate(parts):
-        gradient[i] = np.sum(pull * part)
-    for j, space in enumerate(process.SPACES):
-        stretched = sum(p for p, (_, near, _) in zip(parts, process.COMPONENTS, strict=True) if space in near)
-        gradient[count + j] = 0.5 * np.sum(pull * stretched * pairs.distance[space]) / np.exp(2 * hyper[count + j])
-    gradient[-1] = 0.0  # measured from repeats, not tuned
-    away = (hyper - start) / process.INITIAL_STD
-    return float(value + 0.5 * away @ away), gradient + away / process.INITIAL_STD
-
-
-def _fit_memory(sample: Sample, rows: process.Rows) -> tuple[Array, process.Fitted]:
+def _fit_memory_parameters(sample: Sample) -> Array:
     target = sample.memory
-    mine = rows.take(target.which)
 
     def residuals(parameters: Array) -> Array:
         left = target.values - log_gpu_memory(parameters, sample.table)[target.which]
         return np.concatenate([left / 0.2, (parameters - MEMORY_PRIOR_MEAN) / MEMORY_PRIOR_STD])
 
-    parameters = np.asarray(least_squares(residuals, MEMORY_PRIOR_MEAN, loss="soft_l1", f_scale=2.0).x)
-    left = target.values - log_gpu_memory(parameters, sample.table)[target.which]
+    return np.asarray(least_squares(residuals, MEMORY_PRIOR_MEAN, loss="soft_l1", f_scale=2.0).x)
+
+
+def _fit_memory(parameters: Array, sample: Sample, seen: Views) -> process.Fitted:
+    target = sample.memory
+    mine, left = seen.memory.take(target.which), target.values - seen.log_memory[target.which]
     hyper = tune(process.INITIAL.copy(), process.INITIAL, mine, left, target.runs)
-    return parameters, process.condition(hyper, mine, left, target.runs)
+    pull = (parameters - MEMORY_PRIOR_MEAN) / MEMORY_PRIOR_STD
+    return process.condition(hyper, mine, left, target.runs, pull)
 
 
 def _fit_utilisation(parameters: Array, sample: Sample, runs: Sequence[TrainingRun]) -> Array:

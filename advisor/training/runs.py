@@ -23,7 +23,8 @@ class TrainingRun:
     """One measured run. Power and energy are of one GPU; a value that was not measured is None.
 
     ``setting.site`` names the machine kind that the run shares its host with. ``runs`` is how many measured runs this
-    one stands for; the spreads are the standard deviations of log duration and log power over them.
+    one stands for; the spreads are the standard deviations of log duration, log power and log energy over
+    them.
     """
 
     setting: Setting
@@ -39,6 +40,7 @@ class TrainingRun:
     runs: int = 1
     time_spread: float | None = None
     power_spread: float | None = None
+    energy_spread: float | None = None
 
     @property
     def epoch_energy_j(self) -> float | None:
@@ -73,7 +75,12 @@ def usable(run: TrainingRun) -> bool:
 
 
 def setting_key(setting: Setting) -> tuple[object, ...]:
-    """What makes two runs repeats of one setting. The RAM allocation is not in it: it does not change the training."""
+    """What makes two runs repeats of one setting on one RAM allocation."""
+    return (*workload_key(setting), round(setting.allocated_memory_bytes / 2**30))
+
+
+def workload_key(setting: Setting) -> tuple[object, ...]:
+    """As ``setting_key`` without the RAM allocation, which should not change the training."""
     return (
         setting.study, setting.site, setting.gpu.name, setting.gpus, setting.nodes, setting.framework, setting.network,
         _digits(setting.forward_flops), setting.parameters, setting.layers, setting.precision, setting.batch_size,
@@ -119,6 +126,7 @@ def _typical_run(of_each_script: Sequence[Sequence[TrainingRun]]) -> TrainingRun
         runs=sum(run.runs for run in runs),
         time_spread=_log_spread([run.epoch_duration_s or run.step_duration_s for run in runs]),
         power_spread=_log_spread([run.mean_power_w for run in runs]),
+        energy_spread=_log_spread([run.epoch_energy_j for run in runs]),
     )
 
 

@@ -30,7 +30,7 @@ from advisor.training.paper import cross_validate, green_algorithms_energy_j, ml
 from advisor.training.paper import table as paper_table
 from advisor.training.prior_data import read_prior
 from advisor.training.retrain import retrain
-from advisor.training.runs import TrainingRun, aggregate, setting_key
+from advisor.training.runs import TrainingRun, aggregate, setting_key, workload_key
 
 IDENTITY = ModelIdentity(name="benchmark", version="0", trained_on_runs=0, promoted_at="")
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -46,7 +46,7 @@ def show(split: str, parts: Sequence[dict[str, Judged]], measures: Iterable[str]
             s = scores[measure]
             print(
                 f"| {split} | {measure} | MAPE {s['mape']:.1%} | median {s['median']:.1%} | RMSE {s['rmse']:.4g} "
-                f"| covers {s['coverage']:.0%} | {s['rows']} rows |",
+                f"| covers {s['coverage']:.0%} | within {s['half_width']:.0%} either way | {s['rows']} rows |",
                 flush=True,
             )
 
@@ -80,9 +80,7 @@ def random_folds(runs: Sequence[TrainingRun], tested: Sequence[TrainingRun]) -> 
     show("random 5-fold", parts)
     floor = defaultdict(list)
     for run in tested:
-        floor[setting_key(run.setting), run.setting.allocated_memory_bytes].append(
-            (run.mean_power_w, run.epoch_energy_j)
-        )
+        floor[setting_key(run.setting)].append((run.mean_power_w, run.epoch_energy_j))
     for place, name in enumerate(("power W", "energy J")):
         squares = [(np.array([v[place] for v in g]) - np.mean([v[place] for v in g])) ** 2 for g in floor.values()]
         print(f"noise floor (spread of repeats around their own setting's mean), {name}: "
@@ -90,15 +88,21 @@ def random_folds(runs: Sequence[TrainingRun], tested: Sequence[TrainingRun]) -> 
 
 
 def one_setting(runs: Sequence[TrainingRun], tested: Sequence[TrainingRun]) -> None:
-    """Each setting withheld; constants are fitted without its whole fold, then the fold's other settings are added."""
-    parts = []
-    for fold in folds_of(setting_key(run.setting) for run in tested):
-        model = fit([run for run in runs if setting_key(run.setting) not in fold], IDENTITY)
-        mine = [run for run in tested if setting_key(run.setting) in fold]
-        for key in sorted(fold, key=str):
-            known = calibrated(model, [run for run in mine if setting_key(run.setting) != key])
-            parts.append(judge(known, [run for run in mine if setting_key(run.setting) == key]))
-    show("one setting withheld", parts)
+    """Each setting withheld; constants are fitted without its whole fold, then the fold's other settings are added.
+
+    Once as the paper counts settings, where runs with another RAM allocation stay, and once with these withheld too.
+    """
+    keys = (("one setting withheld", setting_key), ("one setting withheld on every RAM allocation", workload_key))
+    parts: dict[str, list[dict[str, Judged]]] = defaultdict(list)
+    for fold in folds_of(workload_key(run.setting) for run in tested):
+        model = fit([run for run in runs if workload_key(run.setting) not in fold], IDENTITY)
+        mine = [run for run in tested if workload_key(run.setting) in fold]
+        for name, key in keys:
+            for withheld_key in sorted({key(run.setting) for run in mine}, key=str):
+                known = calibrated(model, [run for run in mine if key(run.setting) != withheld_key])
+                parts[name].append(judge(known, [run for run in mine if key(run.setting) == withheld_key]))
+    for name, found in parts.items():
+        show(name, found)
 
 
 def after_runs(runs: Sequence[TrainingRun], tested: Sequence[TrainingRun]) -> None:
@@ -107,12 +111,12 @@ def after_runs(runs: Sequence[TrainingRun], tested: Sequence[TrainingRun]) -> No
     for gpu in sorted({run.setting.gpu.name for run in tested}):
         model = fit([run for run in runs if run.setting.gpu.name != gpu], IDENTITY)
         mine = [run for run in tested if run.setting.gpu.name == gpu]
-        keys = sorted({setting_key(run.setting) for run in mine}, key=str)
+        keys = sorted({workload_key(run.setting) for run in mine}, key=str)
         for count, found in parts.items():
             for draw in range(FOLDS if count else 1):
                 chosen = random.Random(draw).sample(keys, min(count, len(keys)))  # noqa: S311
-                added = [next(run for run in mine if setting_key(run.setting) == key) for key in chosen]
-                rest = [run for run in mine if setting_key(run.setting) not in chosen]
+                added = [next(run for run in mine if workload_key(run.setting) == key) for key in chosen]
+                rest = [run for run in mine if workload_key(run.setting) not in chosen]
                 if rest:
                     found.append(judge(calibrated(model, added), rest))
     for count, found in parts.items():
@@ -137,8 +141,8 @@ def ranking(runs: Sequence[TrainingRun]) -> None:
     several = {key: group for key, group in by_workload.items() if len(group) > 1}
     lost = []
     for fold in folds_of(several):
-        names = {setting_key(run.setting) for key in fold for run in several[key]}
-        model = fit([run for run in runs if setting_key(run.setting) not in names], IDENTITY)
+        names = {workload_key(run.setting) for key in fold for run in several[key]}
+        model = fit([run for run in runs if workload_key(run.setting) not in names], IDENTITY)
         for key in fold:
             group = several[key]
             predicted = judge(model, group)["energy"].predicted
