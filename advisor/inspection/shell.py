@@ -1,0 +1,397 @@
+"""The commands of a shell script as words, with the variables that are set literally put in; nothing is executed.
+
+What only a shell could tell (``$(...)``, globs, loop variables, what an ``if`` decides) is marked in the word, with the
+reason, and never guessed. Here-documents are data, not commands; a function's commands count where it is called.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+# Stands in a word for what is not known; no shell word can hold it.
+HOLE = "\0"
+
+_OPERATORS = ("&&", "||", ";;", "|&", "&", "|", ";", "\n", "(", ")")
+_REDIRECTION = re.compile(r"(?:\d*|&)(?:>>?\|?|<<<|<)(?:&[\d-]+)?")
+_HERE_DOCUMENT = re.compile(r"\d*<<(-?)\s*(['\"]?)(\w+)\2")
+_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(\+?)=(.*)", re.DOTALL)
+_NAME = re.compile(r"\w+|[@*#?$!-]")
+_BRACED = re.compile(r"\{(\w+|@|\*)(?:(:?[-=])([^{}]*))?\}")
+_OPENING = frozenset({"if", "for", "while", "until", "case", "select"})
+_CLOSING = frozenset({"fi", "done", "esac"})
+_BETWEEN = frozenset({"then", "do", "else", "elif", "{", "}", "!", "in"})
+_DECLARING = frozenset({"export", "declare", "readonly", "local", "typeset"})
+_MOST_WORDS = 20_000
+_DEEPEST_CALL = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word; ``text`` has a HOLE for each part that is not known, ``unknown`` says why."""
+
+    text: str
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A simple command with the variables that it is run with; ``repeated`` where it stands in a loop."""
+
+    words: tuple[Word, ...]
+    variables: Mapping[str, str]
+    conditional: bool
+    repeated: bool
+
+
+@dataclass
+class _State:
+    variables: dict[str, Word]
+    arguments: tuple[Word, ...]
+    functions: dict[str, list[list[str]]] = field(default_factory=dict)
+    exported: set[str] = field(default_factory=set)
+    blocks: list[str] = field(default_factory=list)
+
+
+def commands(text: str, *, arguments: Sequence[str], variables: Mapping[str, str]) -> list[Command]:
+    """The simple commands of a script in the order they stand.
+
+    Args:
+        text: the script.
+        arguments: what it is given: ``$1``, ``$@``.
+        variables: what the job's environment holds.
+    """
+    state = _State({name: Word(value) for name, value in variables.items()}, tuple(Word(item) for item in arguments))
+    found: list[Command] = []
+    _run(list(_simple_commands(text)), state, found, 0)
+    return found
+
+
+def _run(lines: Sequence[list[str]], state: _State, found: list[Command], depth: int) -> None:
+    position = 0
+    while position < len(lines):
+        words = list(lines[position])
+        position += 1
+        name = _function_name(words)
+        if name is not None:
+            body, position = _function_body(words, lines, position)
+            state.functions[name] = body
+            continue
+        words = _without_keywords(words, state)
+        if words:
+            _simple(words, state, found, depth)
+
+
+def _simple(raw: list[str], state: _State, found: list[Command], depth: int) -> None:
+    here = dict(state.variables)
+    own: dict[str, Word] = {}
+    while raw and (match := _ASSIGNMENT.fullmatch(raw[0])) is not None:
+        name, adds, value = match.groups()
+        own[name] = Word(HOLE, (f"${name}",)) if adds or value.startswith("(") else _joined(_expand(value, state))
+        here.update(own)
+        raw = raw[1:]
+    if not raw:
+        _assign(own, state)
+        return
+    if raw[0] in _DECLARING:
+        declared = {}
+        for word in raw[1:]:
+            if (match := _ASSIGNMENT.fullmatch(word)) is not None:
+                declared[match.group(1)] = _joined(_expand(match.group(3), state))
+            state.exported.update([match.group(1) if match else word] if raw[0] == "export" else [])
+        _assign(declared, state)
+        return
+    words = tuple(word for item in raw for word in _expand(item, state))
+    if words and words[0].text in state.functions and depth < _DEEPEST_CALL:
+        inner = _State(state.variables, words[1:], state.functions, state.exported, [*state.blocks])
+        _run(state.functions[words[0].text], inner, found, depth + 1)
+        return
+    if words and words[0].text == "set" and len(words) > 1 and words[1].text == "--":
+        state.arguments = words[2:]
+    given = {name: word.text for name, word in {**state.variables, **own}.items() if not word.unknown}
+    found.append(
+        Command(words, given, bool(state.blocks), any(block in {"for", "while", "until"} for block in state.blocks))
+    )
+
+
+def _assign(values: Mapping[str, Word], state: _State) -> None:
+    """A variable that is set under a condition, to another value than before, is not known afterwards."""
+    for name, word in values.items():
+        before = state.variables.get(name)
+        if state.blocks and (before is None or before != word):
+            word = Word(HOLE, (f"${name}, which is set under a condition",))  # noqa: PLW2901 (the value that holds from here)
+        state.variables[name] = word
+
+
+def _without_keywords(words: list[str], state: _State) -> list[str]:
+    while words:
+        first = words[0]
+        if first in _OPENING:
+            state.blocks.append(first)
+            if first in {"for", "select"} and len(words) > 1:
+                state.variables[words[1]] = Word(HOLE, (f"${words[1]}, which differs in each round of a loop",))
+                return []
+            if first == "case":
+                return []
+        elif first in _CLOSING:
+            if state.blocks:
+                state.blocks.pop()
+        elif first not in _BETWEEN:
+            if state.blocks and state.blocks[-1] == "case" and len(words) > 1 and words[1] == ")":
+                return words[2:]
+            return words
+        words = words[1:]
+    return words
+
+
+def _function_name(words: list[str]) -> str | None:
+    if len(words) > 1 and words[0] == "function":
+        return words[1].removesuffix("()")
+    if words and words[0].endswith("()") and re.fullmatch(r"[\w-]+\(\)", words[0]):
+        return words[0].removesuffix("()")
+    return None
+
+
+def _function_body(words: list[str], lines: Sequence[list[str]], position: int) -> tuple[list[list[str]], int]:
+    """The lines of a function up to its closing brace, and where the script goes on."""
+    depth, body = 0, []
+    current = [word for word in words[1:] if word != "()"]
+    if words[0] == "function":
+        current = current[1:]
+    while True:
+        depth += current.count("{") - current.count("}")
+        inner = [word for word in current if word not in {"{", "}"}]
+        if inner:
+            body.append(inner)
+        if (depth <= 0 and current) or position >= len(lines):
+            return body, position
+        current = list(lines[position])
+        position += 1
+
+
+def _simple_commands(text: str) -> Iterator[list[str]]:
+    """Raw words of each simple command; redirections are left out, and so is what a here-document holds."""
+    current: list[str] = []
+    skip_next = False
+    for token in _tokens(text):
+        if token in _OPERATORS and token not in {"(", ")"}:
+            if current:
+                yield current
+            current, skip_next = [], False
+        elif skip_next:
+            skip_next = False
+        elif (
+            (match := _REDIRECTION.match(token)) is not None
+            and (match.group() or token).startswith(("<", ">", "&", *"0123456789"))
+            and match.end() > 0
+            and any(sign in match.group() for sign in "<>")
+        ):
+            skip_next = match.end() == len(token) and "&" not in match.group()[1:]
+        else:
+            current.append(token)
+    if current:
+        yield current
+
+
+def _tokens(text: str) -> Iterator[str]:
+    """Words as written, quotes and all, and operators."""
+    position, count = 0, 0
+    waiting: list[tuple[str, bool]] = []
+    while position < len(text) and count < _MOST_WORDS:
+        letter = text[position]
+        if letter == "\\" and text[position : position + 2] == "\\\n":
+            position += 2
+        elif letter == "\n":
+            yield "\n"
+            position += 1
+            for ending, strips in waiting:
+                position = _after_here_document(text, position, ending, strips=strips)
+            waiting = []
+        elif letter in " \t":
+            position += 1
+        elif letter == "#":
+            position = _or_end(text.find("\n", position), text)
+        elif (match := _HERE_DOCUMENT.match(text, position)) is not None:
+            waiting.append((match.group(3), bool(match.group(1))))
+            position = match.end()
+        elif (
+            operator := next((sign for sign in _OPERATORS if text.startswith(sign, position)), None)
+        ) is not None and not (operator == "&" and text[position + 1 : position + 2] == ">"):
+            yield operator
+            position += len(operator)
+        else:
+            end = _word_end(text, position)
+            count += 1
+            yield text[position:end]
+            position = end
+
+
+def _after_here_document(text: str, position: int, ending: str, *, strips: bool) -> int:
+    while position < len(text):
+        end = _or_end(text.find("\n", position), text)
+        line = text[position:end]
+        position = min(end + 1, len(text))
+        if (line.lstrip("\t") if strips else line) == ending:
+            break
+    return position
+
+
+def _or_end(position: int, text: str) -> int:
+    return len(text) if position < 0 else position
+
+
+def _word_end(text: str, position: int) -> int:  # noqa: C901 (one line for each way of quoting)
+    """Where a word ends: at a blank or an operator outside of quotes, ``$(...)`` and ``${...}``."""
+    while position < len(text):
+        letter = text[position]
+        if letter == "\\":
+            position += 2
+        elif letter == "'":
+            position = _or_end(text.find("'", position + 1), text) + 1
+        elif letter == '"':
+            position = _closing_quote(text, position + 1)
+        elif letter == "`":
+            position = _or_end(text.find("`", position + 1), text) + 1
+        elif text.startswith("$(", position):
+            position = _balanced(text, position + 1, "(", ")")
+        elif text.startswith("${", position):
+            position = _balanced(text, position + 1, "{", "}")
+        elif text.startswith("()", position):
+            position += 2
+        elif letter == "(" and text[position - 1 : position] == "=":
+            position = _balanced(text, position, "(", ")")
+        elif letter in " \t\n;|()" or (
+            letter == "&" and text[position - 1 : position] not in "<>" and text[position + 1 : position + 2] != ">"
+        ):
+            break
+        else:
+            position += 1
+    return min(position, len(text))
+
+
+def _closing_quote(text: str, position: int) -> int:
+    while position < len(text) and text[position] != '"':
+        if text[position] == "\\":
+            position += 1
+        elif text.startswith("$(", position):
+            position = _balanced(text, position + 1, "(", ")") - 1
+        position += 1
+    return position + 1
+
+
+def _balanced(text: str, position: int, opening: str, closing: str) -> int:
+    depth = 0
+    while position < len(text):
+        depth += (text[position] == opening) - (text[position] == closing)
+        position += 1
+        if depth == 0:
+            break
+    return position
+
+
+def _joined(words: Sequence[Word]) -> Word:
+    return Word(" ".join(word.text for word in words), tuple(reason for word in words for reason in word.unknown))
+
+
+def _expand(raw: str, state: _State) -> list[Word]:
+    """One raw word as the words that the shell makes of it."""
+    if raw in {'"$@"', "$@", "$*", '"${@}"', "${@}"}:
+        return list(state.arguments)
+    text, unknown, unquoted = "", [], False
+    for piece, quote in _pieces(raw):
+        if quote == "'":
+            text += piece
+            continue
+        if not quote and re.search(r"[*?]|.\[", piece) and "$" not in piece:
+            unknown.append(f"'{piece}', which the shell expands")
+        value, reasons = _variables_in(piece, state)
+        unquoted = unquoted or (not quote and "$" in piece)
+        text += value
+        unknown += reasons
+    if unquoted and not unknown:
+        return [Word(part) for part in text.split()]
+    return [Word(text, tuple(unknown))]
+
+
+def _pieces(raw: str) -> Iterator[tuple[str, str]]:
+    """The parts of a word with the quote that each stands in."""
+    position, plain = 0, ""
+    while position < len(raw):
+        letter = raw[position]
+        if letter == "\\":
+            plain += raw[position + 1 : position + 2]
+            position += 2
+            continue
+        if letter in "'\"":
+            if plain:
+                yield plain, ""
+            plain = ""
+            end = raw.find("'", position + 1) if letter == "'" else _closing_quote(raw, position + 1) - 1
+            end = len(raw) if end < 0 else end
+            inner = raw[position + 1 : end]
+            yield (inner if letter == "'" else re.sub(r'\\(["\\$`])', r"\1", inner)), letter
+            position = end + 1
+            continue
+        end = (
+            _balanced(raw, position + 1, raw[position + 1], ")" if raw[position + 1] == "(" else "}")
+            if raw[position : position + 2] in {"$(", "${"}
+            else position + 1
+        )
+        plain += raw[position:end]
+        position = end
+    if plain:
+        yield plain, ""
+
+
+def _variables_in(piece: str, state: _State) -> tuple[str, list[str]]:
+    text, position = "", 0
+    unknown: list[str] = []
+    while position < len(piece):
+        letter = piece[position]
+        if letter == "~" and position == 0 and piece[1:2] in {"", "/"}:
+            word, position = state.variables.get("HOME", Word(HOLE, ("~",))), 1
+        elif letter == "`" or piece.startswith("$(", position):
+            end = (
+                _or_end(piece.find("`", position + 1), piece) + 1
+                if letter == "`"
+                else _balanced(piece, position + 1, "(", ")")
+            )
+            word, position = _substituted(piece[position:end], state), end
+        elif letter == "$" and (match := _BRACED.match(piece, position + 1)) is not None:
+            word, position = _variable(match.group(1), match.group(2), match.group(3), state), match.end()
+        elif letter == "$" and piece[position + 1 : position + 2] == "{":
+            end = _balanced(piece, position + 1, "{", "}")
+            word, position = Word(HOLE, (piece[position:end],)), end
+        elif letter == "$" and (match := _NAME.match(piece, position + 1)) is not None:
+            word, position = _variable(match.group(), None, None, state), match.end()
+        else:
+            word, position = Word(letter), position + 1
+        text += word.text
+        unknown += word.unknown
+    return text, unknown
+
+
+def _substituted(raw: str, state: _State) -> Word:
+    """``$(pwd)`` is the folder; any other command would have to be run."""
+    if raw in {"$(pwd)", "`pwd`"} and "PWD" in state.variables:
+        return state.variables["PWD"]
+    return Word(HOLE, (f"{raw}, which only running it would tell",))
+
+
+def _variable(name: str, how: str | None, default: str | None, state: _State) -> Word:  # noqa: PLR0911 (one line for each kind)
+    if name.isdecimal() and name != "0":
+        position = int(name) - 1
+        if position < len(state.arguments):
+            return state.arguments[position]
+        return Word("" if how is None else default or "")
+    if name in {"@", "*"}:
+        return _joined(state.arguments)
+    word = state.variables.get(name)
+    if word is not None and (word.text or how in {None, "-", "="}):
+        return word
+    if how is not None and not name.startswith("SLURM_"):
+        return _joined(_expand(default or "", state)) if default else Word("")
+    if name.startswith("SLURM_ARRAY"):
+        return Word(HOLE, (f"${name}, which differs for each task of the array",))
+    return Word(HOLE, (f"${name}, which is set nowhere that can be seen",))
