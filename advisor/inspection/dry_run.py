@@ -6,6 +6,7 @@ import json
 import math
 import os
 import time
+import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +16,15 @@ from advisor.inspection.bounds import Bounds
 from advisor.inspection.confined_child import run_confined
 from advisor.inspection.reads import Reads
 from advisor.inspection.scratch import scratch_folder
+from advisor.inspection.workload import Fact, Workload
 
 PROBE = Path(__file__).parents[1] / "injected" / "gsbatch_inside" / "probe"
 # After its first fit a script may go on to a second one; this is how long it may take to get there.
 AFTER_FIT_S = 10.0
 _MOST_ITEMS = 64
 _MOST_LETTERS = 500
+_MOST_OF_ANYTHING = 1e30
+_KINDS = typing.get_type_hints(Workload)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +98,7 @@ def read_messages(text: str) -> tuple[tuple[Mapping[str, Any], ...], tuple[str, 
     ended = ""
     for message in _messages(text):
         if isinstance(message.get("phase"), int) and isinstance(message.get("facts"), dict):
-            facts = {name: value for name, value in message["facts"].items() if _is_plain(value)}
+            facts = {name: value for name, value in message["facts"].items() if _is_of_kind(name, value)}
             phases.setdefault(message["phase"], {}).update(facts)
         if isinstance(message.get("note"), str):
             notes.append(message["note"][:_MOST_LETTERS])
@@ -107,6 +111,18 @@ def read_reads(text: str) -> Reads:
     """What the dry run says that it looked at."""
     said = [message["reads"] for message in _messages(text) if isinstance(message.get("reads"), dict)]
     return Reads.from_plain(said[-1]) if said else Reads()
+
+
+def _is_of_kind(name: str, value: object) -> bool:
+    """Whether a value may be that fact's; what is no fact of a workload may be any plain value."""
+    kind = _KINDS.get(name)
+    if kind is None:
+        return _is_plain(value)
+    if kind == Fact[str]:
+        return isinstance(value, str) and _is_plain(value)
+    if kind == Fact[tuple[int, ...]]:
+        return isinstance(value, list) and _is_plain(value) and all(isinstance(item, int) for item in value)
+    return isinstance(value, int | float) and _is_plain(value) and 0 <= value < _MOST_OF_ANYTHING
 
 
 def _is_plain(value: object, depth: int = 3) -> bool:

