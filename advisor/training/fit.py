@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from advisor.prediction import physics, process
 from advisor.prediction.features import Array, Table, tabulate
@@ -86,6 +87,12 @@ def _column(values: Sequence[float | None]) -> Array:
 
 def fit(runs: Sequence[TrainingRun], identity: ModelIdentity, seed: int = 0) -> PredictionModel:
     """Fit a model to measured runs; needs at least one with a time and one with a power."""
+    # Threads of a few hundred rows wait for each other more than they work: twenty times slower on a busy machine.
+    with threadpool_limits(limits=1):
+        return _fit(runs, identity, seed)
+
+
+def _fit(runs: Sequence[TrainingRun], identity: ModelIdentity, seed: int) -> PredictionModel:
     chosen = thin(aggregate(runs), seed)
     sample = sample_of(chosen)
     parameters = physics.PRIOR_MEAN.copy()

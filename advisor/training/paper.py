@@ -1,14 +1,13 @@
 """The offline regressors of arXiv 2307.05520, whole: features, four models, random search, 5-fold cross-validation.
 
-``python -m advisor.training.paper DATA_FOLDER`` rebuilds the regressors' part of its tables 8 and 9 from the published
-training split, beside its own figures. Stored through skops with a list of trusted types, never as a pickle.
+``python -m advisor.training.paper_tables DATA_FOLDER`` rebuilds its tables 8 and 9 with them, beside its own figures.
+Stored through skops with a list of trusted types, never as a pickle.
 """
 
 from __future__ import annotations
 
-import argparse
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,6 @@ from sklearn.svm import SVR
 
 from advisor.errors import ModelError
 from advisor.prediction.features import Array, paper_features
-from advisor.training.prior_data import read_prior
 from advisor.training.runs import TrainingRun
 
 DRAWS = 100
@@ -94,30 +92,45 @@ def fit_regressor(name: str, features: Array, target: Array, *, draws: int = DRA
 
 
 def cross_validate(runs: Sequence[TrainingRun], *, draws: int = DRAWS, seed: int = 0) -> list[PaperScore]:
-    """The paper's evaluation: random 5-fold over runs, for each regressor and target.
+    """The scores of ``out_of_fold``'s predictions, for each regressor and target."""
+    return scores_of(runs, out_of_fold(runs, draws=draws, seed=seed))
+
+
+def out_of_fold(runs: Sequence[TrainingRun], *, draws: int = DRAWS, seed: int = 0) -> dict[tuple[str, str], Array]:
+    """The paper's evaluation: random 5-fold over runs; what each (regressor, target) predicts of the runs withheld.
 
     Its folds part repeats of one setting, so that it measures memory of settings more than prediction.
     """
     features = np.array([paper_features(run.setting) for run in runs])
     folds = list(KFold(FOLDS, shuffle=True, random_state=seed).split(features))
-    scores = []
-    for place, (target, measure) in enumerate(TARGETS.items()):
+    found = {}
+    for target, measure in TARGETS.items():
         values = np.array([measure(run) for run in runs], dtype=np.float64)
         for name in regressors():
             predicted = np.empty_like(values)
             for train, test in folds:
                 fitted = fit_regressor(name, features[train], values[train], draws=draws, seed=seed)
                 predicted[test] = fitted.predict(features[test])
-            scores.append(
-                PaperScore(
-                    regressor=name,
-                    target=target,
-                    rmse=float(root_mean_squared_error(values, predicted)),
-                    mae=float(mean_absolute_error(values, predicted)),
-                    r2=float(r2_score(values, predicted)),
-                    published_rmse=PUBLISHED[name][place],
-                )
+            found[name, target] = predicted
+    return found
+
+
+def scores_of(runs: Sequence[TrainingRun], predictions: Mapping[tuple[str, str], Array]) -> list[PaperScore]:
+    """Predictions by (regressor, target) held against what was measured."""
+    places = list(TARGETS)
+    scores = []
+    for (name, target), predicted in predictions.items():
+        values = np.array([TARGETS[target](run) for run in runs], dtype=np.float64)
+        scores.append(
+            PaperScore(
+                regressor=name,
+                target=target,
+                rmse=float(root_mean_squared_error(values, predicted)),
+                mae=float(mean_absolute_error(values, predicted)),
+                r2=float(r2_score(values, predicted)),
+                published_rmse=PUBLISHED[name][places.index(target)],
             )
+        )
     return scores
 
 
@@ -170,17 +183,3 @@ def table(scores: Sequence[PaperScore]) -> str:
         for s in scores
     ]
     return "\n".join(lines)
-
-
-def main() -> None:
-    """Rebuild the tables from the folder given on the command line."""
-    parser = argparse.ArgumentParser(description="Rebuild the paper's cross-validation tables.")
-    parser.add_argument("data_dir", type=Path, nargs="?", default=Path("../shared/data"))
-    parser.add_argument("--draws", type=int, default=DRAWS)
-    arguments = parser.parse_args()
-    runs = read_prior(arguments.data_dir, ("delrey",))
-    print(table(cross_validate(runs, draws=arguments.draws)))  # noqa: T201 (a program of its own)
-
-
-if __name__ == "__main__":
-    main()

@@ -26,8 +26,8 @@ from advisor.registry import Registry
 from advisor.training.calibration import calibrated
 from advisor.training.evaluation import Judged, judge, pooled
 from advisor.training.fit import fit
-from advisor.training.paper import cross_validate, green_algorithms_energy_j, mlco2_energy_j
-from advisor.training.paper import table as paper_table
+from advisor.training.paper import green_algorithms_energy_j, mlco2_energy_j
+from advisor.training.paper_tables import tables
 from advisor.training.prior_data import read_prior
 from advisor.training.retrain import retrain
 from advisor.training.runs import TrainingRun, aggregate, setting_key, workload_key
@@ -275,6 +275,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Print the figures of the prediction benchmark.")
     parser.add_argument("data_dir", type=Path, nargs="?", default=REPOSITORY.parent / "shared" / "data")
     parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--draws", type=int, default=10, help="of the paper's random search, which made 100")
     arguments = parser.parse_args()
     runs = read_prior(arguments.data_dir)
     light = aggregate(runs)
@@ -291,7 +292,7 @@ def main() -> None:
         "steps": lambda: steps(light),
         "speed": speed,
         "million": lambda: million(runs),
-        "paper": lambda: print(paper_table(cross_validate(tested))),
+        "paper": lambda: print(tables(arguments.data_dir, arguments.draws)),
     }  # fmt: skip
     for name, part in parts.items():
         if not arguments.only or name in arguments.only:
