@@ -2,9 +2,9 @@
 
     python -m tests.bench.inspection [--only NAME ...] [--static] [--folder FOLDER] [--json]
 
-Scripts and truth are those of tests/inspection, or of another folder that is laid out alike. Every script is inspected
-in a copy of its folder. ``--static`` leaves the dry run out. Wrong is a value that is none of the right answers, unknown
-is none given; time is the inspection's wall time, memory the largest peak of a process that it started.
+Scripts and truth are those of tests/inspection, or of a folder that is laid out alike. Each is inspected in a copy
+of its folder. ``--static`` leaves the dry run out. Wrong is a value that is none of the right answers, unknown is none
+given; time is the inspection's wall time, memory the largest peak of a process that it started.
 """
 
 from __future__ import annotations

@@ -98,6 +98,17 @@ def first_shape(value: Any) -> tuple[int, ...] | None:
     return None if any(not isinstance(size, int) for size in sizes) else sizes
 
 
+def convolution_backward_flops(gradient: Any, inputs: Any, weight: Any, *settings: Any) -> int:
+    """Each gradient that is asked for costs what the forward convolution costs.
+
+    PyTorch's own formula takes a depthwise convolution's gradient for that of a full one.
+    """
+    _bias, _stride, _padding, _dilation, transposed, _output_padding, _groups, wanted = settings
+    places = inputs if transposed else gradient
+    forward = 2 * places.shape[0] * math.prod(places.shape[2:]) * math.prod(weight.shape)
+    return int(forward * sum(wanted[:2]))
+
+
 def watch_torch(seen: Observed) -> None:
     """Hooks that PyTorch itself offers: every module call, every optimizer step, every operation."""
     import torch  # noqa: PLC0415
@@ -108,9 +119,12 @@ def watch_torch(seen: Observed) -> None:
     class Counter(TorchDispatchMode):
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             out = func(*args, **(kwargs or {}))
-            formula = flop_registry.get(func._overloadpacket)
-            if formula is not None:
-                seen.count(int(formula(*args, **(kwargs or {}), out_val=out)), gradients=torch.is_grad_enabled())
+            operation = func._overloadpacket
+            if operation is torch.ops.aten.convolution_backward:
+                seen.count(convolution_backward_flops(*args), gradients=True)
+            elif operation in flop_registry:
+                flops = flop_registry[operation](*args, **(kwargs or {}), out_val=out)
+                seen.count(int(flops), gradients=torch.is_grad_enabled())
             return out
 
     depth = [0]
@@ -142,7 +156,9 @@ def watch_torch(seen: Observed) -> None:
         depth[0] += 1
         note(self, args, kwargs)
         try:
-            return original_call(self, *args, **kwargs)
+            # oneDNN's recurrent kernels are one operation that has no FLOP formula.
+            with torch.backends.mkldnn.flags(enabled=not isinstance(self, torch.nn.RNNBase)):
+                return original_call(self, *args, **kwargs)
         finally:
             depth[0] -= 1
 
@@ -150,7 +166,6 @@ def watch_torch(seen: Observed) -> None:
     torch.autograd.backward = backward(torch.autograd.backward)
     torch.autograd.grad = backward(torch.autograd.grad)
     register_optimizer_step_post_hook(lambda optimizer, *_details: seen.stepped(optimizer))
-    torch.backends.mkldnn.set_flags(False)  # its recurrent kernels are one operation that has no FLOP formula
     Counter().__enter__()
 
 
@@ -210,7 +225,7 @@ def watch_tensorflow(seen: Observed) -> None:
     tf.config.run_functions_eagerly(True)
     waiting: dict[int, tuple[Any, int, str]] = {}
 
-    def operation(kind: Any, inputs: Any, attributes: Any, outputs: Any, **where: Any) -> None:
+    def operation(kind: Any, inputs: Any, attributes: Any, outputs: Any, *_name: Any, **where: Any) -> None:
         if where.get("graph") is not None:
             return
         kind = kind.decode() if isinstance(kind, bytes) else kind
