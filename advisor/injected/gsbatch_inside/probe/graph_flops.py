@@ -29,13 +29,12 @@ class Cost(NamedTuple):
 class Gradient(NamedTuple):
     """A gradient that a traced step asks for: of ``targets`` in ``graph``, for the variables of these handles.
 
-    ``times`` is how often one call of the step does it, in a loop.
+    A loop's body is a graph of its own: what it costs is the cost of one round.
     """
 
     graph: Any
     targets: Sequence[Any]
     handles: Set[int]
-    times: float
 
 
 def cost_of(concrete: Any, trainable_handles: Set[int], *, input_needs_gradient: bool = False) -> Cost:
@@ -57,12 +56,19 @@ def cost_of_gradients(gradients: Sequence[Gradient]) -> Cost:
         here = [gradient for gradient in gradients if gradient.graph is graph]
         targets = [target for gradient in here for target in gradient.targets]
         shared, _training, _outputs = walk.graph(graph, {}, targets)
-        forward += here[0].times * shared
+        forward += shared
         for gradient in here:
             flags = _flags(graph, gradient.handles)
             alone, training, _outputs = walk.graph(graph, flags, gradient.targets)
-            backward += gradient.times * (training - alone)
+            backward += training - alone
     return Cost(forward, forward + backward, tuple(sorted(walk.unknown)))
+
+
+def root(graph: Any) -> Any:
+    """The function's graph that this one is traced in: itself, unless it is a loop's body or an inner function."""
+    while getattr(getattr(graph, "outer_graph", None), "outer_graph", None) is not None:
+        graph = graph.outer_graph
+    return graph
 
 
 def _flags(graph: Any, handles: Set[int]) -> Dict[str, bool]:

@@ -12,11 +12,12 @@ _depth = [0]
 
 
 class Call(NamedTuple):
-    """An outermost call: the layer, the shapes of its tensors (batch axis first), and its graph where it was traced."""
+    """An outermost call: the layer and the shapes of its tensors (batch axis first); where traced, its graph too."""
 
     layer: Any
     shapes: List[Any]
     concrete: Any = None
+    layers: Any = None
 
     def rows(self) -> Optional[int]:
         """Samples in the batch."""
@@ -26,7 +27,6 @@ class Call(NamedTuple):
 class _StandIn(NamedTuple):
     call: Call
     outputs: Any
-    unknown: bool
 
 
 _stand_ins: Dict[Any, _StandIn] = {}
@@ -53,7 +53,7 @@ def watch(keras: Any, tensorflow: Any, ask: Callable[[Any], str], seen: Callable
         _depth[0] += 1
         try:
             if what == "stand in":
-                stand_in = _stand_in(tensorflow, original, self, args, kwargs, leaves)
+                stand_in = _stand_in(tensorflow, original, self, (args, kwargs), leaves)
                 seen(stand_in.call)
                 return _connected(tensorflow, stand_in, tensors)
             outputs = original(self, *args, **kwargs)
@@ -72,22 +72,39 @@ def _is_batch(leaf: Any) -> bool:
     return shape is not None and hasattr(leaf, "dtype") and len(shape) > 0 and not is_symbol_of_keras
 
 
-def _stand_in(tensorflow: Any, original: Any, layer: Any, args: Any, kwargs: Any, leaves: List[Any]) -> _StandIn:
+def _stand_in(tensorflow: Any, call: Any, layer: Any, inputs: Any, leaves: List[Any]) -> _StandIn:
     plain = [
-        (tuple(leaf.shape), str(leaf.dtype)) if _is_batch(leaf) else (leaf if _is_plain(leaf) else type(leaf))
+        (tuple(leaf.shape)[1:], str(leaf.dtype)) if _is_batch(leaf) else (leaf if _is_plain(leaf) else type(leaf))
         for leaf in leaves
     ]
-    key = (id(layer), str(plain), len(layer.trainable_weights))
+    # Neither a shorter last batch nor training=False needs a trace of its own: the shapes are the same.
+    key = (id(layer), str([one for one in plain if not isinstance(one, bool)]))
     if key not in _stand_ins:
-        _stand_ins[key] = _traced(tensorflow, original, layer, args, kwargs, leaves)
-    return _stand_ins[key]
+        _stand_ins[key] = _traced(tensorflow, call, layer, inputs, leaves)
+    found = _stand_ins[key]
+    rows = next(int(leaf.shape[0]) for leaf in leaves if _is_batch(leaf))
+    if rows == found.call.rows():
+        return found
+    short = Call(layer, [[rows] + shape[1:] for shape in found.call.shapes], *found.call[2:])
+    return _StandIn(short, _of_length(tensorflow, found.outputs, found.call.rows(), rows))
+
+
+def _of_length(tensorflow: Any, outputs: Any, before: Any, rows: int) -> Any:
+    """Zeros for another number of samples."""
+
+    def resized(leaf: Any) -> Any:
+        if hasattr(leaf, "shape") and len(leaf.shape) and leaf.shape[0] == before:
+            return tensorflow.zeros([rows] + leaf.shape.as_list()[1:], leaf.dtype)
+        return leaf
+
+    return tensorflow.nest.map_structure(resized, outputs)
 
 
 def _is_plain(leaf: Any) -> bool:
     return leaf is None or isinstance(leaf, (bool, int, float, str))
 
 
-def _traced(tensorflow: Any, original: Any, layer: Any, args: Any, kwargs: Any, leaves: List[Any]) -> _StandIn:
+def _traced(tensorflow: Any, original: Any, layer: Any, inputs: Any, leaves: List[Any]) -> _StandIn:
     places = [place for place, leaf in enumerate(leaves) if _is_batch(leaf)]
     specs = [tensorflow.TensorSpec(leaves[place].shape, leaves[place].dtype) for place in places]
 
@@ -95,15 +112,16 @@ def _traced(tensorflow: Any, original: Any, layer: Any, args: Any, kwargs: Any, 
         filled = list(leaves)
         for place, tensor in zip(places, tensors):
             filled[place] = tensor
-        own_args, own_kwargs = tensorflow.nest.pack_sequence_as((args, kwargs), filled)
+        own_args, own_kwargs = tensorflow.nest.pack_sequence_as(inputs, filled)
         return original(layer, *own_args, **own_kwargs)
 
     if not keras_model.is_built(layer):
         tensorflow.function(forward, autograph=False).get_concrete_function(*specs)  # makes the variables
-    concrete = tensorflow.function(forward, autograph=False).get_concrete_function(*specs)
-    call = Call(layer, [list(spec.shape) for spec in specs], concrete)
+    with keras_model.LayerCounter(keras_model.imported_keras()) as counter:
+        concrete = tensorflow.function(forward, autograph=False).get_concrete_function(*specs)
+    call = Call(layer, [list(spec.shape) for spec in specs], concrete, counter.of(concrete.graph))
     outputs = tensorflow.nest.map_structure(lambda tensor: zeros(tensorflow, tensor), concrete.structured_outputs)
-    return _StandIn(call, outputs, False)
+    return _StandIn(call, outputs)
 
 
 def zeros(tensorflow: Any, tensor: Any) -> Any:

@@ -1,6 +1,5 @@
 """What a Keras model is: parameters, layers, activations, FLOPs. Keras 2 and 3; FLOPs on the TensorFlow back end."""
 
-import contextlib
 import gc
 import math
 import re
@@ -149,7 +148,7 @@ def traced(keras: Any, model: Any, data: "keras_data.Data") -> Traced:
     cost = graph_flops.cost_of(concrete, handles)
     if cost.unknown:
         record.note("not counted in the FLOPs: " + ", ".join(cost.unknown[:5]))
-    facts: Dict[str, Any] = {"layers": counter.layers, "activation_elements": counter.elements // _BATCH}
+    facts: Dict[str, Any] = counter.of(concrete.graph).facts(_BATCH)
     if not cost.unknown:  # a sum with a gap would be a wrong value
         facts.update(forward_flops_per_sample=cost.forward / _BATCH, training_flops_per_sample=cost.training / _BATCH)
     if _has_own_step(keras, model):
@@ -242,26 +241,44 @@ def _train_step_facts(model: Any, data: "keras_data.Data") -> Dict[str, Any]:
         return {}
 
 
-def layer_counter() -> Any:
-    """A counter of layers for whichever Keras the script has imported; one that counts nothing where it has none."""
+def imported_keras() -> Any:
+    """The Keras that the script has imported, None where it has none."""
     for name in ("keras", "tf_keras"):
         keras = sys.modules.get(name)
-        if hasattr(keras, "layers"):
-            return LayerCounter(keras)
-    return contextlib.nullcontext(None)
+        if hasattr(keras, "layers") and hasattr(keras, "Model"):
+            return keras
+    return None
+
+
+class LayerCount:
+    """Calls of leaf layers in one graph and the elements of their outputs; partial where a size is not static."""
+
+    def __init__(self) -> None:
+        self.layers = 0
+        self.elements = 0
+        self.is_partial = False
+
+    def facts(self, rows: float) -> Dict[str, Any]:
+        """Layers, and activations of one sample."""
+        if not self.layers or not rows:
+            return {}
+        return {"layers": self.layers, "activation_elements": None if self.is_partial else round(self.elements / rows)}
 
 
 class LayerCounter:
-    """Counts the calls of leaf layers and the elements of their outputs while a model is traced."""
+    """Counts layers by the graph that they are traced into: a function is traced twice where it makes its variables."""
 
     def __init__(self, keras: Any) -> None:
         self._class = next(owner for owner in keras.layers.Layer.__mro__ if "__call__" in vars(owner))
         self._rnn = getattr(keras.layers, "RNN", ())
         self._original = vars(self._class)["__call__"]
         self._inside_rnn = 0
-        self.is_partial = False
-        self.layers = 0
-        self.elements = 0
+        self._calls = 0
+        self._counts: Dict[int, LayerCount] = {}
+
+    def of(self, graph: Any) -> LayerCount:
+        """What was counted in a graph."""
+        return self._counts.get(id(graph), LayerCount())
 
     def __enter__(self) -> "LayerCounter":
         original, counter = self._original, self
@@ -269,12 +286,12 @@ class LayerCounter:
         def __call__(layer: Any, *args: Any, **kwargs: Any) -> Any:
             is_rnn = bool(counter._rnn) and isinstance(layer, counter._rnn)
             counter._inside_rnn += is_rnn
-            calls_before = counter.layers + counter.elements
+            calls_before = counter._calls
             try:
                 outputs = original(layer, *args, **kwargs)
             finally:
                 counter._inside_rnn -= is_rnn
-            if not counter._inside_rnn and calls_before == counter.layers + counter.elements:
+            if not counter._inside_rnn and calls_before == counter._calls:
                 counter._count(layer, outputs)
             return outputs
 
@@ -286,13 +303,16 @@ class LayerCounter:
 
     def _count(self, layer: Any, outputs: Any) -> None:
         kind = type(layer).__name__
-        if kind == "InputLayer":
+        outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+        tensors = [tensor for tensor in outputs if hasattr(tensor, "graph") and hasattr(tensor, "shape")]
+        if kind == "InputLayer" or not tensors:
             return
-        for tensor in outputs if isinstance(outputs, (list, tuple)) else [outputs]:
-            shape = getattr(tensor, "shape", None)
-            if shape is not None and None in list(shape):
-                self.is_partial = True
-            elif shape is not None:
-                self.elements += int(math.prod(int(size) for size in shape))
+        self._calls += 1
+        count = self._counts.setdefault(id(graph_flops.root(tensors[0].graph)), LayerCount())
+        for tensor in tensors:
+            if tensor.shape.rank is None or None in tensor.shape.as_list():
+                count.is_partial = True
+            else:
+                count.elements += int(math.prod(tensor.shape.as_list()))
         if kind not in ("Flatten", "Reshape", "Identity"):
-            self.layers += 2 if kind.startswith("SeparableConv") else 1
+            count.layers += 2 if kind.startswith("SeparableConv") else 1

@@ -14,6 +14,9 @@ _UNKNOWN, _ENDLESS = -2, -1
 _multiples: List[Tuple[float, float]] = []
 last_rows: List[Optional[int]] = [None]
 last_samples: List[Optional[int]] = [None]
+# The whole number that the function being traced was called with, as a tensor, and whether a loop's end is that.
+whole_number: List[Optional[int]] = [None]
+whole_number_ends_a_loop = [False]
 last_shape: List[Optional[Tuple[int, ...]]] = [None]
 
 
@@ -169,7 +172,10 @@ def _length(tensorflow: Any, iter_: Any) -> Tuple[float, float, Optional[int]]:
     if tensor_util.is_tf_type(iter_) and not hasattr(iter_, "numpy"):
         if tensors.is_range_tensor(iter_):
             start, limit, delta = (tensor_util.constant_value(tensor) for tensor in iter_.op.inputs)
-            if None in (start, limit, delta):
+            if limit is None and isinstance(whole_number[0], int):
+                limit = whole_number[0]
+                whole_number_ends_a_loop[0] = True
+            if start is None or limit is None or delta is None:
                 return float("nan"), float("nan"), None
             rounds = float(len(range(int(start), int(limit), int(delta))))
         else:

@@ -108,9 +108,20 @@ def _described(
         forward=None if cost.unknown else forward,
         training=None if cost.unknown else training,
     )
+    step.facts.update(_layers_of(calls, batch))
     _layers.update(id(call.layer) for call in calls)
     tensorflow_loops.finish(step, calls, variables, [])
     return step
+
+
+def _layers_of(calls: List["keras_calls.Call"], batch: Optional[int]) -> Dict[str, Any]:
+    counts = [call.layers.facts(batch or 0) for call in calls]
+    names = ("layers", "activation_elements")
+    return {
+        name: sum(count[name] for count in counts)
+        for name in names
+        if counts and all(count.get(name) is not None for count in counts)
+    }
 
 
 class _Counter:

@@ -4,9 +4,10 @@ A step inside of ``tf.function`` is traced once, without its backward pass, and 
 eagerly keeps running, with stand-ins for its models (keras_calls.py) and zeros for its gradients.
 """
 
+import contextlib
 import functools
 import math
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from gsbatch_inside.post_import import when_imported
 
@@ -15,6 +16,7 @@ from . import (
     keras_calls,
     keras_model,
     record,
+    tally,
     tensorflow_batches,
     tensorflow_eager,
     training_steps,
@@ -29,10 +31,30 @@ class Trace:
     def __init__(self) -> None:
         self.gradients: List[graph_flops.Gradient] = []
         self.sources: Dict[int, Any] = {}
-        self.updates: Dict[Any, float] = {}
+        self.updates: List[Tuple[Any, Any, float]] = []
         self.calls: List[keras_calls.Call] = []
-        self.batches = 1.0
-        self.asked = 0.0
+        self.rounds = self.batches = 1.0
+        self.counter: Any = None
+        self.graph: Any = None
+
+    def concrete(self, tensorflow: Any, make: Callable[[], Any]) -> Any:
+        """Trace a function; of what is noted, only what ended up in its graph is kept."""
+        keras = keras_model.imported_keras()
+        self.counter = keras_model.LayerCounter(keras) if keras is not None else contextlib.nullcontext()
+        _tracing.append(self)
+        try:
+            with self.counter:
+                made = make()
+        finally:
+            _tracing.pop()
+        self.graph = made.graph
+        self.gradients = [one for one in self.gradients if graph_flops.root(one.graph) is made.graph]
+        self.updates = [one for one in self.updates if one[0] is made.graph]
+        return made
+
+    def layers(self, rows: float) -> Dict[str, Any]:
+        """Layers and activations of one sample."""
+        return self.counter.of(self.graph).facts(rows) if hasattr(self.counter, "of") else {}
 
 
 _tracing: List[Trace] = []
@@ -85,7 +107,8 @@ def _apply(tensorflow: Any) -> Any:
         optimizer = getattr(self, "inner_optimizer", self)
         if _tracing:
             rounds, _batches = tensorflow_batches.times()
-            _tracing[-1].updates[optimizer] = _tracing[-1].updates.get(optimizer, 0.0) + rounds
+            graph = graph_flops.root(tensorflow.compat.v1.get_default_graph())
+            _tracing[-1].updates.append((graph, optimizer, rounds))
         elif tensorflow.executing_eagerly():
             tensorflow_eager.updated(optimizer)
             _count_up(optimizer, 1)
@@ -119,12 +142,11 @@ def _gradient(tensorflow: Any, original: Any) -> Any:
 
 def _note_gradient(tensorflow: Any, target: Any, variables: Dict[int, Any]) -> None:
     this = _tracing[-1]
-    rounds, this.batches = tensorflow_batches.times()
+    this.rounds, this.batches = tensorflow_batches.times()
     targets = [tensor for tensor in tensorflow.nest.flatten(target) if hasattr(tensor, "graph")]
     for graph in {id(tensor.graph): tensor.graph for tensor in targets}.values():
         here = [tensor for tensor in targets if tensor.graph is graph]
-        this.gradients.append(graph_flops.Gradient(graph, here, set(variables), rounds))
-    this.asked = max(this.asked, rounds)
+        this.gradients.append(graph_flops.Gradient(graph, here, set(variables)))
     this.sources.update(variables)
 
 
@@ -136,6 +158,7 @@ class _Called:
         self.step = step
         self.updates = updates
         self.rows = rows
+        self.whole_number: Optional[int] = None
 
 
 _called: Dict[Any, Optional[_Called]] = {}
@@ -155,16 +178,31 @@ def _call(tensorflow: Any, original: Any) -> Any:
             return original(self, *args, **kwargs)
         if called is None:
             return original(self, *args, **kwargs)
-        if called.step is None:
-            training_steps.evaluated(int(rows or called.rows))
-        else:
-            share = rows / called.step.rows if rows and called.step.batch_is_argument else 1.0
-            training_steps.taken(called.step, called.rows * share, called.updates)
-            for optimizer, number in called.updates.items():
-                _count_up(optimizer, number)
+        _count(called, rows, _whole_number(args, kwargs))
         return tensorflow.nest.map_structure(lambda leaf: _scalar(tensorflow, leaf), called.outputs)
 
     return __call__
+
+
+def _count(called: "_Called", rows: Optional[float], whole_number: Optional[int]) -> None:
+    if called.step is None:
+        training_steps.evaluated(int(rows or called.rows))
+        return
+    share = rows / called.step.rows if rows and called.step.rows and called.step.batch_is_argument else 1.0
+    # steps(iterator, 100): one call goes round as often as its argument says.
+    times = whole_number / called.whole_number if whole_number and called.whole_number else 1.0
+    updates = {optimizer: round(number * times) for optimizer, number in called.updates.items()}
+    training_steps.taken(called.step, called.rows * share * times, updates)
+    for optimizer, number in updates.items():
+        _count_up(optimizer, number)
+
+
+def _whole_number(args: Any, kwargs: Any) -> Optional[int]:
+    """The one whole number that a function is called with as a tensor, None where there is none or are several."""
+    values = [*args, *kwargs.values()]
+    scalars = [one for one in values if hasattr(one, "numpy") and hasattr(one, "dtype") and not len(one.shape)]
+    whole = [int(one) for one in scalars if getattr(one.dtype, "is_integer", False)]
+    return whole[0] if len(whole) == 1 else None
 
 
 def _scalar(tensorflow: Any, leaf: Any) -> Any:
@@ -184,7 +222,11 @@ def _known(tensorflow: Any, function: Any, args: Any, kwargs: Any) -> Tuple[Opti
     # All but the number of rows: the last batch, which is shorter, needs no trace of its own.
     key = (id(function), tuple((tuple(leaf.shape)[1:], str(leaf.dtype)) for leaf in arrays), _plain(leaves))
     if key not in _called:
-        _called[key] = _traced(tensorflow, function, args, kwargs, rows)
+        tensorflow_batches.whole_number[0] = _whole_number(args, kwargs)
+        tensorflow_batches.whole_number_ends_a_loop[0] = False
+        _called[key] = called = _traced(tensorflow, function, args, kwargs, rows)
+        if called is not None and tensorflow_batches.whole_number_ends_a_loop[0]:
+            called.whole_number = _whole_number(args, kwargs)
     return _called[key], rows
 
 
@@ -194,26 +236,24 @@ def _plain(leaves: List[Any]) -> Tuple[Any, ...]:
 
 def _traced(tensorflow: Any, function: Any, args: Any, kwargs: Any, rows: Optional[float]) -> Optional[_Called]:
     this = Trace()
-    _tracing.append(this)
-    try:
-        with keras_model.layer_counter() as counter:
-            concrete = function.get_concrete_function(*args, **kwargs)
-    finally:
-        _tracing.pop()
-    if not this.gradients and not this.updates and not this.calls:
-        return None
-    if not this.gradients and not training_steps.any_taken():
+    concrete = this.concrete(tensorflow, lambda: function.get_concrete_function(*args, **kwargs))
+    if not this.gradients and not (this.calls and training_steps.any_taken()):
         return None  # what comes before training may be needed as it is
     outputs = tensorflow.nest.map_structure(
         lambda tensor: keras_calls.zeros(tensorflow, tensor), concrete.structured_outputs
     )
     if not this.gradients:
         return _Called(outputs, None, {}, _rows_of(this.calls) or 0)
-    updates = {optimizer: round(number) for optimizer, number in this.updates.items() if math.isfinite(number)}
-    in_loop = bool(this.asked != 1.0)
+    updates: Dict[Any, float] = {}
+    for _graph, optimizer, rounds in this.updates:
+        updates[optimizer] = updates.get(optimizer, 0.0) + rounds
+    in_loop = this.rounds != 1.0
     batch = (None if in_loop else rows) or _rows_of(this.calls) or tensorflow_batches.last_rows[0]
-    step = _step(this, counter, batch, batch_is_argument=rows is not None and not in_loop)
-    return _Called(outputs, step, updates, (batch or 0) * this.batches)
+    step = _step(this, updates, batch, batch_is_argument=rows is not None and not in_loop)
+    if not math.isfinite(this.batches):
+        tally.forget_the_end("how often a loop inside of a tf.function goes round is not known")
+        return _Called(outputs, step, {}, 0.0)
+    return _Called(outputs, step, {key: round(number) for key, number in updates.items()}, (batch or 0) * this.batches)
 
 
 def cost_of_train_step(model: Any, specs: Any, rows: int) -> Dict[str, Any]:
@@ -221,24 +261,13 @@ def cost_of_train_step(model: Any, specs: Any, rows: int) -> Dict[str, Any]:
     import tensorflow
 
     this = Trace()
-    _tracing.append(this)
-    try:
-        with keras_model.layer_counter() as counter:
-            step = tensorflow.function(lambda inputs: model.train_step(inputs), autograph=False)
-            step.get_concrete_function(specs)
-    finally:
-        _tracing.pop()
+    step = tensorflow.function(lambda inputs: model.train_step(inputs), autograph=False)
+    this.concrete(tensorflow, lambda: step.get_concrete_function(specs))
     cost = graph_flops.cost_of_gradients(this.gradients)
     if cost.unknown or not this.gradients:
         return {}
-    facts = {
-        "forward_flops_per_sample": cost.forward / rows,
-        "training_flops_per_sample": cost.training / rows,
-        "layers": counter.layers,
-    }
-    if not counter.is_partial:
-        facts["activation_elements"] = round(counter.elements / rows)
-    return facts
+    flops = {"forward_flops_per_sample": cost.forward / rows, "training_flops_per_sample": cost.training / rows}
+    return dict(flops, **this.layers(rows))
 
 
 def _rows_of(calls: List["keras_calls.Call"]) -> Optional[int]:
@@ -246,21 +275,21 @@ def _rows_of(calls: List["keras_calls.Call"]) -> Optional[int]:
     return min(rows) if rows else None  # type: ignore[type-var]
 
 
-def _step(this: Trace, counter: Any, batch: Optional[float], *, batch_is_argument: bool) -> "training_steps.Step":
+def _step(
+    this: Trace, updates: Dict[Any, float], batch: Optional[float], *, batch_is_argument: bool
+) -> "training_steps.Step":
     cost = graph_flops.cost_of_gradients(this.gradients)
     if cost.unknown:
         record.note("not counted in the FLOPs: " + ", ".join(cost.unknown[:5]))
-    known = not cost.unknown and math.isfinite(cost.training) and this.asked
     step = training_steps.Step(
-        describe(this.calls, list(this.updates)),
+        describe(this.calls, list(updates)),
         rows=batch or 0,
-        forward=cost.forward / this.asked if known else None,
-        training=cost.training / this.asked if known else None,
+        forward=None if cost.unknown else cost.forward,
+        training=None if cost.unknown else cost.training,
     )
-    if batch and counter is not None and counter.layers and not counter.is_partial:
-        step.facts.update(layers=counter.layers, activation_elements=round(counter.elements / batch))
-    finish(step, this.calls, this.sources, list(this.updates))
+    step.facts.update(this.layers(batch or 0))
     step.batch_is_argument = batch_is_argument
+    finish(step, this.calls, this.sources, list(updates))
     return step
 
 

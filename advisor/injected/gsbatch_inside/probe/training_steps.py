@@ -5,6 +5,7 @@ loops.py moves on for the iterations that it passes over. Steps that take turns 
 that follow one another (frozen, then fine-tuned; folds) are phases of their own.
 """
 
+import threading
 from typing import Any, Dict, List, Optional, Set
 
 from . import loops, record, tally
@@ -27,7 +28,7 @@ class Step:
         self.batch_is_argument = False
         self.phase = record.new_phase()
         self.first = self.last = 0
-        self.outer: Optional[int] = None
+        self.loops: List[int] = []
 
     def tell(self) -> None:
         """Hand over what is known before the step has been taken often."""
@@ -46,11 +47,10 @@ def taken(step: Step, rows: float, updates: Dict[Any, int]) -> None:
     if not step.first:
         step.first = _order[0]
         _steps.append(step)
-        nest = loops.nest()
-        step.outer = nest[0].number if len(nest) > 1 else None
+        step.loops = [loop.number for loop in loops.nest()]
     step.last = _order[0]
     tally.add(("calls", id(step)))
-    tally.add(("samples", id(step)), int(rows))
+    tally.add(("samples", id(step)), round(rows))
     for optimizer, number in updates.items():
         updated(optimizer, number)
 
@@ -108,8 +108,9 @@ def _tell_phase(steps: List[Step]) -> None:
     facts["steps"] = max(updates) if updates else calls
     if updates and max(updates) and calls >= 2 * max(updates):
         facts["gradient_accumulation"] = round(calls / max(updates))
-    if tally.incomplete():
-        record.note(tally.incomplete()[0])
+    cut_short = tally.incomplete() or _still_running(steps)
+    if cut_short:
+        record.note(cut_short[0])
         facts.pop("steps")
     else:
         facts.update(_extent(main, seen))
@@ -119,9 +120,18 @@ def _tell_phase(steps: List[Step]) -> None:
     record.facts(main.phase, **facts)
 
 
+def _still_running(steps: List[Step]) -> List[str]:
+    """Why the totals of a phase are not known: the clock's own thread sums up while the script is in its loop."""
+    if threading.current_thread() is threading.main_thread():
+        return []
+    here = {loop.number for loop in loops.nest()}
+    inside = any(here & set(step.loops) or (not step.loops and step.last == _order[0]) for step in steps)
+    return ["the training loop was not gone through in the time that a dry run has"] if inside else []
+
+
 def _extent(step: Step, seen: int) -> Dict[str, Any]:
     """Epochs and samples of one; where the loop has no epochs, it is one that sees every sample once."""
-    rounds = tally.count(("rounds", step.outer)) if step.outer is not None else 0
+    rounds = tally.count(("rounds", step.loops[0])) if len(step.loops) > 1 else 0
     if not rounds and step.epoch_samples and seen % step.epoch_samples == 0:
         rounds = seen // step.epoch_samples
     rounds = max(rounds, 1)
