@@ -1,10 +1,13 @@
 """Hooks that wait for a framework to be imported by the script; none is imported for its own sake."""
 
+import importlib
+import os
+import sys
 from typing import Any, Dict
 
 from gsbatch_inside.post_import import when_imported
 
-from . import keras_hooks, tensorflow_hooks
+from . import keras_hooks, record, tensorflow_hooks
 
 
 def hook(spec: Dict[str, Any]) -> None:
@@ -13,3 +16,22 @@ def hook(spec: Dict[str, Any]) -> None:
     for name in ("keras", "tf_keras"):
         when_imported(name, keras_hooks.attach)
     when_imported("tensorflow", lambda module: tensorflow_hooks.attach(module, gpus))
+    when_imported("torch._compile", _never_compile)
+    when_imported("torch", lambda module: _torch(gpus))
+
+
+def _never_compile(module: Any) -> None:
+    # torch's own functions ask its compiler to leave them alone, and that question takes seconds of imports.
+    def leave_alone(function: Any = None, recursive: bool = True) -> Any:
+        return leave_alone if function is None else function
+
+    module._disable_dynamo = leave_alone
+
+
+def _torch(gpus: int) -> None:
+    # Keras on PyTorch runs its own loops and needs its weights' values: keras_hooks describes those models.
+    if os.environ.get("KERAS_BACKEND") != "torch" and "keras" not in sys.modules:
+        try:
+            importlib.import_module("gsbatch_inside.probe.torch_hooks").attach(gpus)
+        except Exception as exc:
+            record.note("this release of PyTorch is not understood: %s: %s" % (type(exc).__name__, exc))

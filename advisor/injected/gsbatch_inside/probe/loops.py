@@ -7,6 +7,7 @@ as they would have. Loops around others are run in full as long as there is time
 """
 
 import collections
+import itertools
 import math
 import operator
 import time
@@ -30,14 +31,19 @@ class _Loop:
     def __init__(self, number: int, target: str = "") -> None:
         self.number = number
         self.target = target
-        self.begun = time.monotonic()
+        self.begun = time.process_time()
         self.history: Deque[Tuple[Any, Dict[Any, int]]] = collections.deque(maxlen=_REMEMBERED)
         self.done = 0
         self.bounds: Dict[int, List[Tuple[int, float, float, str, bool]]] = {}
         self.has_inner = False
         self.passed_over = 0
         self.warp: Optional[Tuple[int, int]] = None
-        self.iterations = 0
+        self.strided = False
+
+    @property
+    def iterations(self) -> int:
+        """How many iterations it has had, or would have had."""
+        return self.done + self.passed_over
 
     def window(self) -> Optional[int]:
         """How many iterations the loop takes to repeat itself, once it has; None before."""
@@ -59,11 +65,17 @@ class _Loop:
 
 _stack: List[_Loop] = []
 _on_iteration: List[Callable[[], None]] = []
+_ask_left: List[Callable[[_Loop], Optional[int]]] = []
 
 
 def on_iteration(callback: Callable[[], None]) -> None:
     """Call back whenever an iteration of a training loop begins."""
     _on_iteration.append(callback)
+
+
+def ask_left(callback: Callable[[_Loop], Optional[int]]) -> None:
+    """Ask this for how many things are left of a loop over something that has no length itself."""
+    _ask_left.append(callback)
 
 
 def nest() -> List[_Loop]:
@@ -87,6 +99,7 @@ def begin(number: int, target: str = "") -> _Loop:
 def each(number: int, things: Any, target: str) -> Iterator[Any]:
     """The things, less those that are passed over."""
     loop = begin(number, target)
+    loop.strided = isinstance(things, range) and things.step != 1
     items = iter(things)
     try:
         while True:
@@ -100,7 +113,6 @@ def each(number: int, things: Any, target: str) -> Iterator[Any]:
             _keep_until(loop)
             yield item
     finally:
-        loop.iterations = loop.done + loop.passed_over
         if loop in _stack:
             del _stack[_stack.index(loop) :]
 
@@ -175,7 +187,7 @@ def _moved(old: Any, new: Any, times: int) -> Any:
 def _may_pass_over(loop: _Loop) -> Optional[int]:
     if not loop.history:
         return None
-    if loop.has_inner and (time.monotonic() - loop.begun < _OUTER_S or loop.done < 3):
+    if loop.has_inner and (time.process_time() - loop.begun < _OUTER_S or loop.done < 3):
         return None
     window = loop.window()
     if window and loop.has_inner:
@@ -203,16 +215,25 @@ def _left_by_bounds(loop: _Loop, window: int) -> Optional[int]:
 
 def _pass_over_items(loop: _Loop, things: Any, items: Iterator[Any], window: int) -> Iterator[Any]:
     most = _left_by_bounds(loop, window)
-    limit = _FAR if most is None else most - 1
-    limit = limit // window * window
-    if isinstance(things, (range, list, tuple)):
-        left = len(things) - loop.done
-        skipped = max(min((left - 1) // window * window, limit), 0)
-        _warp(loop, window, skipped + 1)
+    limit = _FAR if most is None else (most - 1) // window * window
+    left = len(things) - loop.done if isinstance(things, (range, list, tuple)) else None
+    for ask in _ask_left:
+        left = ask(loop) if left is None else left
+    if left is None:
+        return _read_ahead(loop, items, window, limit)
+    skipped = max(min((left - 1) // window * window, limit), 0)
+    _warp(loop, window, skipped + 1)
+    if isinstance(things, range):
         return iter(things[loop.done + skipped :])
+    for _item in itertools.islice(items, skipped):
+        pass
+    return items
+
+
+def _read_ahead(loop: _Loop, items: Iterator[Any], window: int, limit: int) -> Iterator[Any]:
+    """Go to the end of something of unknown length; the last window is kept, to be run."""
     kept: Any = collections.deque()
-    taken, until = 0, time.monotonic() + _DRAIN_S
-    # The last window is kept back, to be run: where the end is can be told only from beyond it.
+    taken, until = 0, time.process_time() + _DRAIN_S
     while len(kept) + taken < limit + 1:
         try:
             kept.append(next(items))
@@ -221,14 +242,13 @@ def _pass_over_items(loop: _Loop, things: Any, items: Iterator[Any], window: int
         if len(kept) > window:
             kept.popleft()
             taken += 1
-        if taken % 64 == 0 and time.monotonic() > until:
+        if taken % 64 == 0 and time.process_time() > until:
             tally.forget_the_end("how many batches its data has could not be counted in time")
             return iter(())
     while taken % window and kept:
         kept.popleft()
         taken += 1
-    taken = taken // window * window
-    _warp(loop, window, taken + 1)
+    _warp(loop, window, taken // window * window + 1)
     return _chained(kept, items)
 
 

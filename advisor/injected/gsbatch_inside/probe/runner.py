@@ -15,7 +15,7 @@ import time
 import traceback
 from typing import Any, Dict
 
-from . import arguments, files, frameworks, processes, reads, record, seccomp
+from . import arguments, files, frameworks, processes, reads, record, seccomp, source
 
 _deadline = [0.0]
 
@@ -36,6 +36,7 @@ def main(specification: str) -> None:
     processes.start_nothing()
     arguments.watch()
     frameworks.hook(spec)
+    source.watch_local_modules(os.path.dirname(os.path.realpath(spec["script"])))
     _end(_run(spec))
 
 
@@ -48,7 +49,7 @@ def _run(spec: Dict[str, Any]) -> str:
             runpy.run_module(spec["module"], run_name="__main__", alter_sys=True)
         else:
             sys.path[0] = os.path.dirname(os.path.realpath(script))
-            runpy.run_path(script, run_name="__main__")
+            source.run_script(script)
     except SystemExit as exc:
         return "exit " + str(exc.code if exc.code is not None else 0)[:200]
     except BaseException as exc:  # the script's own mistakes are facts about it, not failures of ours

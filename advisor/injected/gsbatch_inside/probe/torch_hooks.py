@@ -1,0 +1,70 @@
+"""Stop PyTorch short of training: networks without weights, steps without effect, loops gone over in a few iterations."""
+
+from typing import Any, List
+
+import torch
+
+from gsbatch_inside.post_import import when_imported
+
+from . import torch_data, torch_devices, torch_flops, torch_model, torch_recurrent, torch_tensors, torch_training
+
+_modes: List[Any] = []
+
+
+def attach(gpus: int) -> None:
+    """Put everything in place, once torch has been imported."""
+    operations, functions = torch_flops.Operations(), torch_tensors.Functions()
+    torch_devices.pretend(gpus)
+    torch_recurrent.attach()
+    torch_model.attach(operations)
+    torch_data.attach()
+    torch_training.attach(operations)
+    _pretend_parallel(gpus)
+    torch.save = torch_devices.without_effect()  # type: ignore[assignment]
+    operations.__enter__()
+    functions.__enter__()
+    _modes[:] = [operations, functions]
+
+
+def _pretend_parallel(gpus: int) -> None:
+    model = torch_devices.DistributedModel
+
+    class DistributedDataParallel(model):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            torch_training.setting(strategy="ddp")
+
+    class DataParallel(model):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            torch_training.setting(strategy="dp", devices=gpus)
+
+    class FullyShardedDataParallel(model):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            torch_training.setting(strategy="fsdp")
+
+    torch.nn.parallel.DistributedDataParallel = DistributedDataParallel  # type: ignore[misc]
+    torch.nn.DataParallel = torch.nn.parallel.DataParallel = DataParallel  # type: ignore[misc]
+
+    def distributed(module: Any) -> None:
+        answers = {"get_rank": 0, "get_world_size": 1, "is_available": True, "get_backend": "nccl",
+                   "get_node_local_rank": 0}  # fmt: skip
+        started: List[bool] = []
+        for name, answer in answers.items():
+            setattr(module, name, lambda *_args, _answer=answer, **_kwargs: _answer)
+        module.init_process_group = lambda *_args, **_kwargs: started.append(True)
+        module.is_initialized = lambda: bool(started)
+        for name in ("barrier", "destroy_process_group", "all_reduce", "broadcast", "reduce", "broadcast_object_list",
+                     "new_group", "monitored_barrier"):  # fmt: skip
+            setattr(module, name, torch_devices.without_effect())
+
+    when_imported("torch.distributed", distributed)
+
+    def sharded(module: Any) -> None:
+        module.FullyShardedDataParallel = FullyShardedDataParallel
+        if hasattr(module, "fully_shard"):
+            module.fully_shard = lambda module, *_args, **_kwargs: module
+
+    when_imported("torch.distributed.fsdp", sharded)
+    when_imported("torch.distributed.fsdp.fully_sharded_data_parallel", sharded)

@@ -1,0 +1,302 @@
+"""Backward passes and optimizer steps of a PyTorch script, and the facts of each phase of its training.
+
+A step changes nothing and is counted. A phase is training with the same optimizers and trainable parameters; an
+optimizer made after a phase's first step begins the next (frozen, then fine-tuned; folds), one made before belongs to it
+(GAN).
+"""
+
+import re
+import types
+from typing import Any, Dict, List, Optional, Tuple
+
+import torch
+
+from . import loops, record, tally, torch_data, torch_model
+
+_EPOCH_NAME = re.compile(r"ep", re.IGNORECASE)
+_optimizers: List[Any] = []
+_backward_flops: Dict[Any, int] = {}
+_phase: List["Phase"] = []
+_token = [0, -1]  # iterations begun; the one whose samples were counted last
+_settings: Dict[str, Any] = {}
+
+
+class Phase:
+    """Facts of one phase as they come up."""
+
+    def __init__(self) -> None:
+        self.number = record.new_phase()
+        self.first_optimizer = len(_optimizers)
+        self.optimizers: List[Any] = []
+        self.sizes_of: Dict[int, Tuple[int, int]] = {}
+        self.modules: List[Any] = []
+        self.loader: Optional[torch_data.Loader] = None
+        self.nest: List[Any] = []
+        self.flops = [0, 0]
+        self.samples = [0, 0]
+        self.rows = 0
+        self.same_batch = True
+        self.inputs: Any = None
+        self.sized = True
+        self.forward: Dict[int, float] = {}
+        self.closed_passes = 0
+
+    def key(self, what: str) -> Tuple[str, int]:
+        return what, self.number
+
+
+def attach(operations: Any) -> None:
+    """Wrap what every training loop calls."""
+    loops.on_iteration(_next_iteration)
+    torch_data.on_batch(_next_batch)
+    original = torch.autograd.backward
+
+    def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
+        _backward(operations, original, tensors, args, kwargs)
+
+    torch.autograd.backward = backward
+    torch.Tensor.backward = lambda self, *args, **kwargs: backward(self, *args, **kwargs)  # type: ignore[method-assign]
+    grad = torch.autograd.grad
+    torch.autograd.grad = lambda *args, **kwargs: _grad(grad, args, kwargs)
+    _watch_optimizers()
+    record.at_end(describe_end)
+
+
+def setting(**facts: Any) -> None:
+    """Facts of the whole script, such as the strategy."""
+    _settings.update(facts)
+
+
+def _next_iteration() -> None:
+    _token[0] += 1
+    if torch_data.current() is None:
+        torch_model.calls.clear()
+
+
+def _next_batch() -> None:
+    torch_model.calls.clear()
+
+
+def _backward(operations: Any, original: Any, tensors: Any, args: Any, kwargs: Any) -> None:
+    calls = list(torch_model.calls)
+    torch_model.calls.clear()
+    before = operations.total
+    try:
+        if any(tensor.requires_grad for tensor in torch_model.tensors_of([tensors])):
+            original(tensors, *args, **kwargs)
+    except RuntimeError as exc:
+        # Answered from memory, a graph has gaps; traced, it has none.
+        if all(call.traced for call in calls):
+            record.note("a backward pass could not be counted: %s" % str(exc)[:120])
+            calls = []
+    keys = tuple(call.key for call in calls if call.grad)
+    if not keys:
+        return
+    known = _backward_flops.get(keys)
+    if all(call.traced for call in calls if call.grad):
+        known = _backward_flops[keys] = operations.total - before
+        torch_model.remember(keys)
+    elif known is None:
+        torch_model.forget(keys)
+    _count(calls, known)
+
+
+def _grad(original: Any, args: Any, kwargs: Any) -> Any:
+    kwargs["allow_unused"] = True
+    found = original(*args, **kwargs)
+    inputs = args[1] if len(args) > 1 else kwargs["inputs"]
+    inputs = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
+    pairs = zip(found, inputs)
+    return tuple(torch.zeros_like(one, requires_grad=True) if gradient is None else gradient for gradient, one in pairs)
+
+
+def _count(calls: List[torch_model.Called], backward: Optional[int]) -> None:
+    phase = _phase[-1] if _phase else Phase()
+    if not _phase:
+        _phase.append(phase)
+    one = torch_data.current()
+    rows = _rows(phase, calls, one)
+    if rows:
+        tally.add(phase.key("samples"), rows)
+        tally.add(phase.key("batches"))
+        phase.rows = max(phase.rows, rows)
+    if backward is None:
+        phase.flops[1] += 1
+    else:
+        phase.flops[0] += backward + sum(call.flops for call in calls)
+        phase.samples[0] += one.rows_given if rows and one is not None else rows
+    for call in calls:
+        if call.rows and call.module not in phase.modules:
+            phase.modules.append(call.module)
+            phase.forward[id(call.module)] = call.flops / call.rows
+
+
+def _rows(phase: Phase, calls: List[torch_model.Called], one: Optional[torch_data.Pass]) -> int:
+    """Samples of the batch that is being worked on, at its first backward pass; 0 at later ones."""
+    if one is not None:
+        if not one.training:
+            one.training = True
+            one.loader.training_passes += 1
+            tally.add(phase.key("passes"))
+        if phase.loader is None or (one.loader.samples or 0) > (phase.loader.samples or 0):
+            phase.loader = one.loader
+        if one.counted:
+            return 0
+        one.counted = True
+        return one.rows
+    if _token[0] == _token[1] and loops.nest():
+        return 0
+    _token[1] = _token[0]
+    return next((call.rows for call in calls if call.rows), 0) or 0
+
+
+def _watch_optimizers() -> None:
+    kind = torch.optim.Optimizer
+    original_init = kind.__init__
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original_init(self, *args, **kwargs)
+        number = len(_optimizers)
+        _optimizers.append(self)
+
+        def step(this: Any, closure: Any = None, *_args: Any, **_kwargs: Any) -> Any:
+            loss = None
+            if callable(closure):
+                with torch.enable_grad():
+                    loss = closure()
+            _step(this, number)
+            return loss
+
+        self.step = types.MethodType(step, self)
+
+    kind.__init__ = __init__  # type: ignore[method-assign]
+    kind.zero_grad = lambda self, set_to_none=True: None  # type: ignore[method-assign]
+
+
+def _step(optimizer: Any, number: int) -> None:
+    sizes = _sizes_of(optimizer)
+    phase = _phase[-1] if _phase else None
+    if phase is not None and phase.optimizers:
+        changed = phase.sizes_of.get(number, sizes) != sizes
+        if changed or (number not in phase.sizes_of and number >= phase.first_optimizer):
+            _begin_phase(phase)
+            phase = _phase[-1]
+    if phase is None:
+        phase = Phase()
+        _phase.append(phase)
+    tally.add(("steps", (phase.number, number)))
+    if number not in phase.sizes_of:
+        phase.sizes_of[number] = sizes
+        phase.optimizers.append(optimizer)
+        phase.first_optimizer = len(_optimizers)
+        phase.nest = loops.nest()
+        _describe(phase)
+
+
+def _begin_phase(before: Phase) -> None:
+    """The batch before this step was the new phase's first: hand over what it counted."""
+    phase = Phase()
+    _phase.append(phase)
+    phase.modules, phase.forward, phase.loader = before.modules[-1:], dict(before.forward), before.loader
+    phase.rows = before.rows
+    one = torch_data.current()
+    rows = one.rows if one is not None else before.rows
+    for what, number in (("samples", rows), ("batches", 1)):
+        tally.add(before.key(what), -number)
+        tally.add(phase.key(what), number)
+    if one is not None and one.training:
+        tally.add(before.key("passes"), -1)
+        tally.add(phase.key("passes"))
+
+
+def _sizes_of(optimizer: Any) -> Tuple[int, int]:
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    return len(parameters), sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
+
+
+def _describe(phase: Phase) -> None:
+    """What is known at the first step."""
+    roots = []
+    for module in phase.modules:
+        root = torch_model.root_of(module)
+        if root not in roots:
+            roots.append(root)
+    largest = max(phase.optimizers, key=lambda one: _sizes_of(one)[1])
+    record.facts(phase.number, framework="pytorch", optimizer=type(largest).__name__.lower(), **_settings)
+    if roots:
+        record.facts(phase.number, model_name=torch_model.name(roots), **torch_model.counts(roots))
+    sizes = [torch_model.sizes[id(module)] for module in phase.modules if id(module) in torch_model.sizes]
+    if sizes:
+        main = max(sizes, key=lambda one: one.elements)
+        record.facts(phase.number, layers=sum(one.layers for one in sizes), input_shape=sizes[0].shape,
+                     activation_elements=sum(one.elements // one.rows for one in sizes),
+                     precision=main.precision)  # fmt: skip
+    loader = phase.loader
+    if loader is not None:
+        record.facts(phase.number, batch_size=loader.batch, train_samples=loader.samples, loader_workers=loader.workers)
+    else:
+        record.facts(phase.number, batch_size=phase.rows or None)
+    _describe_flops(phase)
+
+
+def _describe_flops(phase: Phase) -> None:
+    if phase.samples[0] and not phase.flops[1]:
+        record.facts(
+            phase.number,
+            forward_flops_per_sample=sum(phase.forward.values()) or None,
+            training_flops_per_sample=phase.flops[0] / phase.samples[0] or None,
+        )
+
+
+def describe_end() -> None:
+    """What is known when the script has ended, or has been ended."""
+    unfinished = bool(loops.nest()) or bool(tally.incomplete())
+    for reason in tally.incomplete():
+        record.note(reason)
+    for phase in _phase:
+        if not phase.optimizers:
+            continue
+        _describe(phase)
+        if unfinished and phase is _phase[-1]:
+            record.note("the dry run did not reach the end of the training: how long it is stays unknown")
+            continue
+        _describe_totals(phase)
+
+
+def _describe_totals(phase: Phase) -> None:
+    steps = [tally.count(("steps", (phase.number, number))) for number in phase.sizes_of]
+    samples, batches = tally.count(phase.key("samples")), tally.count(phase.key("batches"))
+    accumulation = max(round(batches / max(steps)), 1) if max(steps) else None
+    record.facts(phase.number, steps=max(steps), seen_samples=samples, gradient_accumulation=accumulation)
+    passes = tally.count(phase.key("passes"))
+    if phase.loader is not None and passes:
+        seen = phase.loader.most_seen
+        record.facts(phase.number, epochs=passes, train_samples=seen or phase.loader.samples)
+        record.facts(phase.number, validation_samples=_validation_samples(phase))
+        return
+    epochs = _epochs_of_loops(phase, max(steps))
+    if epochs:
+        record.facts(phase.number, epochs=epochs, train_samples=round(samples / epochs))
+
+
+def _epochs_of_loops(phase: Phase, steps: int) -> Optional[int]:
+    """Without a loader: the loop around the one over batches, where its name or shape says that it counts epochs."""
+    nest = phase.nest
+    if not nest:
+        return None
+    if _EPOCH_NAME.search(nest[-1].target):
+        return int(nest[-1].iterations)
+    for loop in reversed(nest[:-1]):
+        if _EPOCH_NAME.search(loop.target) or nest[-1].strided:
+            return int(loop.iterations)
+    return None
+
+
+def _validation_samples(phase: Phase) -> Optional[int]:
+    """Samples of the loader that is read between epochs without training; read once at the end it is a test."""
+    training = max(tally.count(phase.key("passes")), 1)
+    others = [one for one in torch_data.loaders if one.passes and not one.training_passes]
+    others = [one for one in others if one.passes >= 2 or training == 1]
+    if not others:
+        return 0
+    return max(others, key=lambda one: one.passes).samples
