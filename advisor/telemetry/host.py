@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -12,6 +14,11 @@ import psutil
 from advisor.telemetry.trace import HostSample
 
 RAPL_FOLDER = Path("/sys/class/powercap")
+# Where RAPL cannot be read: W of a busy core of unknown model, and of a gigabyte of memory, as Lannelongue et al. take
+# them in "Green Algorithms" (2021, doi:10.1002/advs.202100707).
+BUSY_CORE_W = 12.0
+MEMORY_W_PER_GB = 0.3725
+_GB = 1e9
 _MICRO = 1e-6
 _KERNEL_LISTS_CHILDREN = Path(f"/proc/self/task/{os.getpid()}/children").exists()
 
@@ -19,13 +26,21 @@ _KERNEL_LISTS_CHILDREN = Path(f"/proc/self/task/{os.getpid()}/children").exists(
 class HostSensor:
     """CPU time and memory of processes with all their descendants. RAPL is of the whole node, never the job's alone."""
 
-    def __init__(self, root_pid: int | None = None, rapl_folder: Path = RAPL_FOLDER) -> None:
+    def __init__(
+        self,
+        root_pid: int | None = None,
+        rapl_folder: Path = RAPL_FOLDER,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._roots: dict[int, _Root] = {}
         self._ended_cpu_s = 0.0
+        self._clock = clock
+        self._last: tuple[float, int] | None = None
+        self._memory_j = self._cpu_j = 0.0
         if root_pid is not None:
             self.add_root(root_pid)
         self._rapl = [zone for zone in (_open_zone(path) for path in sorted(rapl_folder.glob("intel-rapl:*"))) if zone]
-        self.note = None if self._rapl else "RAPL cannot be read: host energy is absent"
+        self.note = None if self._rapl else "RAPL cannot be read: host energy is an estimate"
 
     def add_root(self, pid: int) -> None:
         """Count one more process with its descendants, unless it is a descendant of one that is counted already."""
@@ -49,6 +64,7 @@ class HostSensor:
                 self._ended_cpu_s += root.cpu_time_s
                 del self._roots[pid]
         cpu_time_s = self._ended_cpu_s + sum(root.cpu_time_s for root in self._roots.values())
+        self._estimate(cpu_time_s, memory_bytes)
         package = [zone.energy_j() for zone in self._rapl if zone.kind == "package"]
         dram = [zone.energy_j() for zone in self._rapl if zone.kind == "dram"]
         return HostSample(
@@ -57,6 +73,20 @@ class HostSensor:
             rapl_package_j=round(sum(package), 3) if package else None,
             rapl_dram_j=round(sum(dram), 3) if dram else None,
         )
+
+    def energy_j(self, sample: HostSample | None) -> tuple[float | None, str]:
+        """J so far and where from: ``rapl`` (the node's) or ``estimate`` (the job's own processes'), else ``none``."""
+        if sample is not None and sample.rapl_package_j is not None:
+            return sample.rapl_package_j + (sample.rapl_dram_j or 0.0), "rapl"
+        return (round(self._cpu_j + self._memory_j, 3), "estimate") if self._cpu_j else (None, "none")
+
+    def _estimate(self, cpu_time_s: float, memory_bytes: int) -> None:
+        now_s = self._clock()
+        if self._last is not None:
+            last_s, last_bytes = self._last
+            self._memory_j += (now_s - last_s) * (last_bytes + memory_bytes) / 2 / _GB * MEMORY_W_PER_GB
+        self._last = (now_s, memory_bytes)
+        self._cpu_j = max(self._cpu_j, cpu_time_s * BUSY_CORE_W)
 
     def is_alive(self) -> bool:
         """Whether one of the processes still runs."""

@@ -18,7 +18,8 @@ class Summary:
     ``energy_source`` is ``nvml_counter``, ``nvml_integral``, the same of ``amdsmi``, ``replay`` or ``none``.
     ``gpu_utilisation`` is the mean over GPUs and
     time in 0..1, ``gpu_memory_bytes`` the peak of any one GPU, ``host_memory_bytes`` the peak of the job's processes.
-    ``host_energy_j`` is RAPL's, None where it cannot be read.
+    ``host_energy_j`` is RAPL's, None where it cannot be read: a footer's estimate
+    is no measurement.
     """
 
     duration_s: float
@@ -80,7 +81,8 @@ def summarise(trace: Trace) -> Summary:
     source = named_source(source, trace.header.gpu_sensor)
     times = [sample.time_s for sample in trace.samples]
     sampled_s = times[-1] - times[0] if times else 0.0
-    ended_at = trace.footer.ended_at if trace.footer else (times[-1] if times else trace.header.started_at)
+    footer = trace.footer
+    ended_at = footer.ended_at if footer else (times[-1] if times else trace.header.started_at)
     return Summary(
         duration_s=max(ended_at - trace.header.started_at, 0.0),
         gpu_energy_j=energy_j,
@@ -89,7 +91,7 @@ def summarise(trace: Trace) -> Summary:
         gpu_utilisation=_mean(gpu.utilisation for sample in trace.samples for gpu in sample.gpus),
         gpu_memory_bytes=_peak(gpu.memory_used_bytes for sample in trace.samples for gpu in sample.gpus),
         host_memory_bytes=_peak(sample.host.memory_bytes for sample in trace.samples),
-        host_energy_j=trace.footer.host_energy_j if trace.footer else None,
+        host_energy_j=footer.host_energy_j if footer and footer.host_energy_source == "rapl" else None,
         cpu_time_s=max((s.host.cpu_time_s for s in trace.samples if s.host.cpu_time_s is not None), default=None),
     )
 

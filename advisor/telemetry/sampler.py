@@ -34,7 +34,7 @@ from advisor.telemetry.reading import named_source
 from advisor.telemetry.signals import WITNESSED
 from advisor.telemetry.steady_clock import SteadyClock
 from advisor.telemetry.stopping import Judge, StopRules
-from advisor.telemetry.trace import SCHEMA_VERSION, Epoch, Sample, Stop, TraceFooter, TraceHeader
+from advisor.telemetry.trace import SCHEMA_VERSION, Epoch, HostSample, Sample, Stop, TraceFooter, TraceHeader
 from advisor.telemetry.trace_file import TraceFile
 from advisor.units import GainRule, gain_rule_from_text
 
@@ -73,7 +73,7 @@ class Sampler:
         self._stop: Stop | None = None
         self._samples = 0
         self._epochs = 0
-        self._rapl_j: float | None = None
+        self._host_sample: HostSample | None = None
         self._sampled_at = 0.0
         self._epoch_flushed_at = 0.0
 
@@ -82,9 +82,7 @@ class Sampler:
         sample = Sample(time_s=self._clock(), gpus=self._gpus.read(), host=self._host.read())
         self._sampled_at = sample.time_s
         self._meter.add(sample)
-        host = sample.host
-        if host.rapl_package_j is not None:
-            self._rapl_j = host.rapl_package_j + (host.rapl_dram_j or 0.0)
+        self._host_sample = sample.host
         self._samples += 1
         self._trace.add(sample)
         spent_j, _source = self._meter.counted()
@@ -138,6 +136,7 @@ class Sampler:
         if ending is not None:
             _energy_j, source = self._meter.counted()
             source = named_source(source, self._gpus.sensor)
+            host_energy_j, host_energy_source = self._host.energy_j(self._host_sample)
             totals = self._meter.totals
             self._trace.add(
                 TraceFooter(
@@ -147,8 +146,8 @@ class Sampler:
                     energy_source=source,
                     gpu_energy_counter_j=totals.counter_j if totals else None,
                     gpu_energy_integral_j=totals.integral_j if totals else None,
-                    host_energy_j=self._rapl_j,
-                    host_energy_source="none" if self._rapl_j is None else "rapl",
+                    host_energy_j=host_energy_j,
+                    host_energy_source=host_energy_source,
                     samples=self._samples,
                     epochs=self._epochs,
                 )

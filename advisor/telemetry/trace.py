@@ -155,7 +155,8 @@ class TraceFooter:
 
     ``exit_status`` is what the job's exit status was, 128+n for signal n; None on a node without the recorder.
     ``energy_source`` is ``nvml_counter``, ``nvml_integral``, the same of ``amdsmi``, ``replay`` or ``none``
-    and names which of the two energies counts.
+    and names which of the two energies counts. ``host_energy_source`` is ``rapl`` (of the whole node), ``estimate`` (of
+    the job's own processes, from CPU time and memory by the constants of ``host.py``) or ``none``.
     """
 
     ended_at: float

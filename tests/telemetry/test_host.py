@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from advisor.telemetry.host import HostSensor
 
 FAMILY = """
@@ -61,9 +63,25 @@ def test_rapl_counts_on_over_its_wrap(tmp_path: Path) -> None:
     assert sensor.note is None
 
 
-def test_absent_rapl_is_said(tmp_path: Path) -> None:
-    """Host energy that nobody measured is absent, never zero."""
-    sensor = HostSensor(os.getpid(), tmp_path)
+def test_without_rapl_the_host_is_estimated_and_that_is_said(tmp_path: Path) -> None:
+    """From the CPU time and memory of the job's own processes; never passed off as a measurement."""
+    times = iter([0.0, 3600.0])
+    sensor = HostSensor(os.getpid(), tmp_path, clock=lambda: next(times))
+    first, last = sensor.read(), sensor.read()
+    energy_j, source = sensor.energy_j(last)
 
-    assert sensor.read().rapl_package_j is None
-    assert "absent" in str(sensor.note)
+    assert first.memory_bytes is not None
+    assert last.memory_bytes is not None
+    assert last.cpu_time_s is not None
+    assert last.rapl_package_j is None
+    mean_gb = (first.memory_bytes + last.memory_bytes) / 2e9
+    assert pytest.approx(12.0 * last.cpu_time_s + 0.3725 * mean_gb * 3600, rel=0.01) == energy_j
+    assert "estimate" == source
+    assert "estimate" in str(sensor.note)
+
+
+def test_nothing_read_is_nothing_estimated(tmp_path: Path) -> None:
+    """A training that ended before its first reading has no host energy; it is not zero."""
+    sensor = HostSensor(rapl_folder=tmp_path)
+
+    assert (None, "none") == sensor.energy_j(sensor.read())

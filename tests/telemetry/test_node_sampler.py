@@ -85,7 +85,7 @@ sys.exit(sum(task.wait() for task in tasks))
 def test_tasks_of_a_node_share_its_sampler(run: Run, tmp_path: Path) -> None:
     """One trace, which goes on until the last of them has ended."""
     holding = "import time; x = bytearray(40_000_000); x[::4096] = b'1' * len(x[::4096]); time.sleep({})"
-    codes = [elsewhere(holding.format(seconds), task=task, tasks=2) for task, seconds in enumerate((1.0, 2.5))]
+    codes = [elsewhere(holding.format(seconds), task=task, tasks=2) for task, seconds in enumerate((1.0, 5.0))]
     done = run(TWO_TASKS.format(codes=repr(codes)))
     traces = traces_in(tmp_path / "spool")
     summary = summarise(traces["n2.0.trace.jsonl"])

@@ -11,8 +11,8 @@ import re
 import select
 import socket
 
-# How long a task that ends waits for its node's trace: Slurm kills what a step leaves behind.
-_ANSWER_S = 1.0
+# How long a task that ends may wait for its node's trace, on a slow file system: Slurm kills what a step leaves behind.
+_ANSWER_S = 5.0
 # PYTHON -I -m MODULE; its options follow, and last the command that the job runs.
 _PROGRAM_WORDS = 4
 
