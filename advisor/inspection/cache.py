@@ -41,6 +41,7 @@ class Question:
     arguments: tuple[str, ...]
     interpreter: tuple[str, ...]
     environment: Mapping[str, str]
+    module: str | None = None
 
 
 def dry_run_once(
@@ -60,14 +61,17 @@ def dry_run_once(
     if known is not None:
         tell(f"{name} has not changed since its dry run (--probe=fresh repeats it)")
         return known
-    tell(f"dry-running {name} up to its first training step (--no-probe leaves that out)")
-    found = dry_run(
-        question.script,
-        question.arguments,
-        interpreter=question.interpreter,
-        environment=question.environment,
-        unconfined=unconfined,
-    )
+    try:
+        tell(f"dry-running {name} up to its first training step (--no-probe leaves that out)")
+        found = dry_run(
+            question.script,
+            question.arguments,
+            interpreter=question.interpreter,
+            environment=question.environment,
+            unconfined=unconfined,
+        )
+    except KeyboardInterrupt:  # Ctrl-C before there was anything to hear, or twice
+        return DryRun(phases=(), notes=(), ended="interrupted", seconds=0.0)
     if folder is not None:
         remember(folder, question, found)
     return found
@@ -136,6 +140,7 @@ def _file(folder: Path, question: Question) -> Path:
             _probe_state(),
             str(question.script),
             question.arguments,
+            question.module,
             question.interpreter,
             str(Path.cwd()),
             sorted(fixed.items()),

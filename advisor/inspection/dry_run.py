@@ -49,6 +49,7 @@ def dry_run(
     *,
     interpreter: Sequence[str],
     environment: Mapping[str, str],
+    module: str | None = None,
     unconfined: bool = False,
     bounds: Bounds = Bounds(),  # noqa: B008 (frozen)
 ) -> DryRun:
@@ -59,6 +60,7 @@ def dry_run(
         arguments: what the user gave it.
         interpreter: absolute words, such as ``/home/u/venv/bin/python``.
         environment: the user's.
+        module: its name, where it is run as ``python -m``.
         unconfined: run also where the kernel cannot keep the script from writing.
         bounds: the most it may use.
     """
@@ -67,6 +69,7 @@ def dry_run(
         specification = {
             "script": str(script),
             "arguments": list(arguments),
+            "module": module,
             "scratch": str(scratch),
             "wall_s": bounds.wall_s,
             "after_fit_s": AFTER_FIT_S,

@@ -1,24 +1,31 @@
-"""All evidence of what a script will train, strongest first: what a person states, then the dry run."""
+"""All evidence of what a script will train, laid over one another, the strongest first."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from advisor.inspection.cache import Question, dry_run_once
 from advisor.inspection.dry_run import DryRun
-from advisor.inspection.evidence import merge
+from advisor.inspection.evidence import Facts, merge
 from advisor.inspection.facts import read_facts
-from advisor.inspection.workload import Fact, Source, Workload
+from advisor.inspection.source_code import read_source
+from advisor.inspection.workload import Contender, Fact, Source, Workload
 from advisor.settings import NEVER
 
 FRAMEWORKS = frozenset(
     {"keras", "tensorflow", "tf_keras", "tensorflow_hub", "keras_hub", "keras_cv", "keras_nlp", "torch", "torchvision",
      "timm", "lightning", "pytorch_lightning", "transformers", "accelerate", "fastai", "jax", "flax"}
 )  # fmt: skip
+NAMES: Mapping[Source, str] = {
+    Source.OPTION: "--set", Source.DIRECTIVE: "#GSBATCH", Source.PROBE: "dry run", Source.LAUNCHER: "launcher",
+    Source.ARGUMENTS: "arguments", Source.CONFIGURATION: "configuration file", Source.SOURCE_CODE: "source code",
+    Source.DEFAULT: "framework's default", Source.TABLE: "well-known model", Source.HISTORY: "earlier jobs",
+    Source.UNKNOWN: "unknown",
+}  # fmt: skip
 _NAMES = frozenset(item.name for item in fields(Workload)) - {"notes"}
 _MOST_MODULES = 200
 _FOLD_TOLERANCE = 0.01
@@ -26,11 +33,22 @@ _FOLD_TOLERANCE = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptToInspect:
-    """A Python script as the job will run it: absolute path, its arguments, the interpreter's absolute words."""
+    """A Python script as the job will run it: absolute path, its arguments, the interpreter's absolute words.
+
+    ``module`` is its name where it is run as ``python -m``. ``folder`` is the job's working folder. ``processes`` is
+    how many a launcher starts, each with its own batches. ``facts`` are what the launcher says, ``notes`` what a person
+    should know of how the script was found. ``opaque`` says why it cannot be dry-run as the job will run it.
+    """
 
     path: Path
     arguments: tuple[str, ...]
     interpreter: tuple[str, ...]
+    module: str | None = None
+    folder: Path = field(default_factory=Path.cwd)
+    processes: int = 1
+    facts: Facts = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    opaque: str | None = None
 
 
 def inspect(
@@ -42,11 +60,13 @@ def inspect(
     environment: Mapping[str, str],
     tell: Callable[[str], None],
     cache_dir: Path | None = None,
+    history: Facts | None = None,
+    no_script: str = "only a Python script can be dry-run; state facts with --set",
 ) -> Workload:
     """Find the facts of a training script.
 
     Args:
-        script: None where there is no Python script to look at (a shell script, ``--wrap``, standard input).
+        script: None where there is no Python script to look at (``--wrap``, standard input, a shell script without).
         options: facts of ``--set``, name to text.
         directives: facts of ``#GSBATCH`` lines, name to text.
         probe: ``auto`` dry-runs where the kernel can confine it, ``on`` everywhere, ``off`` nowhere; ``fresh`` is
@@ -54,23 +74,68 @@ def inspect(
         environment: the user's.
         tell: is told in one line what is dry-run, before it starts.
         cache_dir: where dry runs are remembered; None remembers none.
+        history: what earlier jobs of the same script are known to have trained.
+        no_script: why there is no script to look at.
 
     Raises:
         UsageError: a stated fact has a mistake.
     """
     stated = {**read_facts(directives, Source.DIRECTIVE), **read_facts(options, Source.OPTION)}
+    known = history or {}
     if script is None:
-        return _workload(stated, ("only a Python script can be dry-run; state facts with --set",))
+        return _workload(merge([stated, known]), (no_script,))
+    reading = read_source(
+        script.path, script.arguments, environment=environment, folder=script.folder, module=script.module
+    )
+    probed, notes = _probed(script, probe, environment, tell, cache_dir)
+    probed, read = (_of_all_processes(facts, script.processes) for facts in (probed, reading.facts))
+    facts = merge([stated, script.facts, probed, read, reading.table, known])
+    notes = (*script.notes, *notes, *(reading.notes if not probed else ()), *_disagreement(facts))
+    return _workload(facts, notes)
+
+
+def _probed(
+    script: ScriptToInspect,
+    probe: str,
+    environment: Mapping[str, str],
+    tell: Callable[[str], None],
+    cache_dir: Path | None,
+) -> tuple[dict[str, Fact[Any]], tuple[str, ...]]:
+    """What the dry run finds, where there is one."""
     if probe in {"off", NEVER}:
-        return _workload(stated, ())
+        return {}, ()
+    if script.opaque is not None:
+        return {}, (f"not dry-run: {script.opaque}",)
     if not imports_any(script.path, FRAMEWORKS):
-        return _workload(stated, ("it imports no framework that is known here: state its facts with --set",))
+        return {}, ("it imports no framework that is known here: state its facts with --set",)
     question = Question(
-        script=script.path, arguments=script.arguments, interpreter=script.interpreter, environment=environment
+        script=script.path,
+        arguments=script.arguments,
+        interpreter=script.interpreter,
+        environment=environment,
+        module=script.module,
     )
     found = dry_run_once(question, folder=cache_dir, afresh=probe == "fresh", unconfined=probe == "on", tell=tell)
-    probed, notes = probed_facts(found)
-    return _workload(merge([stated, probed]), notes)
+    return probed_facts(found)
+
+
+def _of_all_processes(facts: Facts, processes: int) -> dict[str, Fact[Any]]:
+    """Facts of one process of several: each takes its own batch, so that a step sees all of them."""
+    found = dict(facts)
+    if processes > 1 and "batch_size" in found:
+        one = found["batch_size"]
+        found["batch_size"] = Fact(int(one.value or 1) * processes, one.source)
+    return found
+
+
+def _disagreement(facts: Mapping[str, Fact[Any]]) -> tuple[str, ...]:
+    """One line on what sources disagree about, so that no value wins in silence."""
+    parts = []
+    for name, fact in facts.items():
+        if fact.others and fact.source not in {Source.OPTION, Source.DIRECTIVE}:
+            values = [Contender(fact.value, fact.source), *fact.others]
+            parts.append(f"{name} ({', '.join(f'{item.value} {NAMES[item.source]}' for item in values)})")
+    return (f"sources disagree, the first is taken: {'; '.join(parts)}",) if parts else ()
 
 
 def _workload(facts: Mapping[str, Any], notes: tuple[str, ...]) -> Workload:

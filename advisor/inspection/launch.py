@@ -185,10 +185,9 @@ _LAUNCHER_MODULES = {
 _SCRIPT_LAUNCHERS = frozenset({"torchrun", "torchrun-hpc", "accelerate", "deepspeed", "composer"})
 _FLAGS = frozenset(
     {"--standalone", "-m", "--module", "--no_python", "--no-python", "--run_path", "--run-path", "--use_env",
-     "--use-env", "--multi_gpu", "--multi-gpu", "--cpu", "--tpu", "--use_deepspeed", "--use_fsdp", "--use_megatron_lm", "--quiet",
-     "-q", "--debug", "--no_local_rank", "--no_ssh", "--save_pid",
-     "--enable_each_rank_log", "--force_multi", "-v",
-     "--verbose", "--same_network", "--ipex", "--dynamo_use_dynamic"}
+     "--use-env", "--multi_gpu", "--multi-gpu", "--cpu", "--tpu", "--use_deepspeed", "--use_fsdp", "--use_megatron_lm",
+     "--quiet", "-q", "--debug", "--no_local_rank", "--no_ssh", "--save_pid", "--enable_each_rank_log", "--force_multi",
+     "-v", "--verbose", "--same_network", "--ipex", "--dynamo_use_dynamic"}
 )  # fmt: skip
 _PROCESSES = frozenset(
     {"--nproc_per_node", "--nproc-per-node", "--num_processes", "--num-processes", "--num_gpus", "--nproc", "-n"}

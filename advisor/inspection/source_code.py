@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from advisor.inspection.known_models import known_facts
 from advisor.inspection.reading.found import Found, is_of, last_name
 from advisor.inspection.reading.interpreter import Interpreter
 from advisor.inspection.reading.loops import read_loops
@@ -22,40 +23,57 @@ _BACKENDS = {"tensorflow": "tensorflow", "torch": "pytorch", "jax": "jax"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceReading:
-    """Facts that the source states, sentences for the user, and the configuration files that were read for them."""
+    """Facts that the source states, sentences for the user, and the configuration files that were read for them.
+
+    ``table`` are the published figures of the well-known network that it makes. ``trains`` is whether it trains at all.
+    """
 
     facts: Mapping[str, Fact[Any]]
     notes: tuple[str, ...]
     files: tuple[Path, ...]
-    calls: tuple[Call, ...]
+    table: Mapping[str, Fact[Any]]
+    trains: bool
 
 
 def read_source(
-    script: Path, arguments: Sequence[str], *, environment: Mapping[str, str], folder: Path
+    script: Path,
+    arguments: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    folder: Path,
+    module: str | None = None,
 ) -> SourceReading:
     """Read a training script's source, the modules of its own that it imports and the configuration that it loads.
 
     Args:
         script: absolute path.
-        arguments: what the job gives it.
+        arguments: what the job gives it; a word with a HOLE is not known.
         environment: the job's.
         folder: the job's working folder.
+        module: its name, where it is run as ``python -m``.
     """
-    reader = Interpreter(script, arguments, environment=environment, folder=folder)
+    reader = Interpreter(script, arguments, environment=environment, folder=folder, module=module)
     found = Found()
     if not reader.walk():
-        return SourceReading(facts={}, notes=("its source is too long or broken to be read whole",), files=(), calls=())
+        note = "its source is too long or broken to be read whole"
+        return SourceReading(facts={}, notes=(note,), files=(), table={}, trains=False)
     calls = tuple(reader.calls)
-    _say_framework(reader, found)
-    is_read = (
+    trains = (
         read_lightning(calls, found, reader)
         or read_huggingface(calls, found)
         or read_loops(calls, found)
         or read_keras(calls, found)
     )
-    if is_read:
+    if trains:
+        _say_framework(reader, found)
         _say_strategy(calls, found)
-    return SourceReading(facts=found.facts, notes=tuple(found.notes), files=tuple(reader.files), calls=calls)
+    return SourceReading(
+        facts=found.facts,
+        notes=tuple(found.notes),
+        files=tuple(reader.files),
+        table=known_facts(calls) if trains else {},
+        trains=trains,
+    )
 
 
 def _say_framework(reader: Interpreter, found: Found) -> None:

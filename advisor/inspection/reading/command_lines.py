@@ -25,12 +25,15 @@ from advisor.inspection.reading.values import (
     Value,
     tagged,
 )
+from advisor.inspection.shell import HOLE
 from advisor.inspection.workload import Source
 
 if TYPE_CHECKING:
     from advisor.inspection.reading.interpreter import Interpreter
 
 _TYPES = {"builtins.int": int, "builtins.float": float, "builtins.str": str, "builtins.bool": bool}
+# What a word that is not known comes out as, whatever its type: it must not end the parsing of the others.
+_NOT_KNOWN = Made("argument that is not known")
 _ACTIONS = frozenset({"store", "store_true", "store_false", "store_const", "append", "count"})
 _DATACLASS_PARSERS = frozenset({"HfArgumentParser", "TrlParser"})
 _ONE_DATACLASS = frozenset({"tyro.cli", "simple_parsing.parse", "draccus.parse", "pyrallis.parse", "chz.entrypoint"})
@@ -127,8 +130,12 @@ def _parse(rules: Sequence[Made], words: Sequence[str], defaults: dict[str, Valu
         if value is MISSING:
             found[name] = defaults.get(name, own_defaults.get(name, UNKNOWN))
         else:
-            found[name] = UNKNOWN if name in unreadable else value
+            found[name] = UNKNOWN if name in unreadable or value is _NOT_KNOWN or _has_hole(value) else value
     return {**defaults, **{name: tagged(value, Source.ARGUMENTS) for name, value in found.items()}}
+
+
+def _has_hole(value: Value) -> bool:
+    return isinstance(value, str) and HOLE in value
 
 
 def _add(parser: _Parser, rule: Made, defaults: dict[str, Value], unreadable: set[str]) -> None:
@@ -146,7 +153,9 @@ def _add(parser: _Parser, rule: Made, defaults: dict[str, Value], unreadable: se
     kind = rule.word("type")
     known = _TYPES.get(kind.name) if isinstance(kind, Dotted) else None
     if known is not None and words.get("action", "store") in {"store", "append"}:
-        words["type"] = known  # of anything else argparse takes no type
+        words["type"] = lambda text: (
+            _NOT_KNOWN if HOLE in text else known(text)
+        )  # of anything else argparse takes no type
     added = parser.add_argument(*names, **words, default=MISSING)
     unset = {"store_true": False, "store_false": True}.get(str(action))
     default = rule.word("default", default=unset)

@@ -46,9 +46,19 @@ class OutOfSteps(Exception):
 class Interpreter:
     """One walk. ``calls`` are what it met, in order; ``files`` the configuration files that it read."""
 
-    def __init__(self, script: Path, arguments: Sequence[str], *, environment: Mapping[str, str], folder: Path) -> None:
-        """Prepare; ``folder`` is where relative paths lead, as in the job."""
+    def __init__(
+        self,
+        script: Path,
+        arguments: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        folder: Path,
+        module: str | None = None,
+    ) -> None:
+        """Prepare; ``folder`` is where relative paths lead, as in the job; ``module`` its name for ``python -m``."""
         self.script = script
+        # Where Python looks for modules first: beside the script, or for "python -m" in the working folder.
+        self.root = script.parent if module is None else folder
         self.arguments = tuple(arguments)
         self.environment = dict(environment)
         self.folder = folder
@@ -321,7 +331,7 @@ class Interpreter:
     def _module(self, name: str, scope: Scope, *, level: int = 0) -> Value:
         """A module of the script's own, walked, or the name of one that is not."""
         here = (scope.path or self.script).parent
-        roots = [self.script.parent, self.folder]
+        roots = [self.root]
         if level:
             roots = [here if level == 1 else here.parents[level - 2]]
         for root in dict.fromkeys(roots):
