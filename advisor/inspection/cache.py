@@ -68,6 +68,7 @@ def dry_run_once(
             question.arguments,
             interpreter=question.interpreter,
             environment=question.environment,
+            module=question.module,
             unconfined=unconfined,
         )
     except KeyboardInterrupt:  # Ctrl-C before there was anything to hear, or twice
