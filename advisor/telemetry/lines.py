@@ -41,6 +41,7 @@ _WHOLE_GPU_FIELDS = frozenset({3, 5, 6})  # memory, clock and throttle reasons a
 _WHOLE_HOST_FIELDS = frozenset({1})
 # Far above any reading: the largest file of a 64-bit system, in bytes or in joules.
 _MOST = 2**63
+_LONGEST_TEXT = 1000
 
 
 def line_of(record: Record) -> str:
@@ -74,11 +75,22 @@ def record_of(line: str) -> Record:
         return _sample(plain)
     if not isinstance(kind, str) or kind not in _KINDS:
         raise TelemetryError("a line is of no known kind")
+    if kind != "header":  # whose numbers are checked against Slurm, and whose command may be long
+        _check_values(plain)
     try:
         record: Record = from_plain(_KINDS[kind], plain, where=kind)
     except OverflowError as exc:  # a whole number of hundreds of digits where a float belongs
         raise TelemetryError("a number is too large") from exc
     return record
+
+
+def _check_values(plain: dict[str, Any]) -> None:
+    """Refuse what no recorder writes, wherever it stands: NaN, infinity, and what would fill a screen."""
+    for value in plain.values():
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            _number(value, whole=False, optional=False)
+        if isinstance(value, str) and len(value) > _LONGEST_TEXT:
+            raise TelemetryError("a text is too long")
 
 
 def gpu_sample_of(values: object) -> GpuSample:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import os
 import re
 import resource
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,16 @@ from hypothesis import strategies as st
 from advisor.errors import TelemetryError
 from advisor.telemetry.lines import line_of
 from advisor.telemetry.reading import parse_trace, summarise
-from advisor.telemetry.trace import Epoch, GpuSample, HostSample, Sample, TracedGpu, TraceHeader
+from advisor.telemetry.trace import (
+    Epoch,
+    GpuSample,
+    HostSample,
+    Projection,
+    Sample,
+    Stop,
+    TracedGpu,
+    TraceHeader,
+)
 from advisor.telemetry.trace_file import TraceFile, trace_name
 
 
@@ -173,3 +184,41 @@ def test_sample_of_other_gpus_is_damage() -> None:
     trace = parse_trace(line_of(header()) + "".join(line_of(sample) for sample in (*SAMPLES, stray)))
 
     assert (1, SAMPLES) == (trace.damaged_lines, trace.samples)
+
+
+PROJECTION = Projection(
+    time_s=1003.0, method="stable", energy_j=900.0, energy_low_j=800.0, energy_high_j=1000.0, duration_s=9.0,
+    epochs_done=3, epochs_in_all=9, stable_from=1,
+)  # fmt: skip
+STOP = Stop(time_s=1003.0, phase=0, index=2, rule="energy_budget", reason="3 J are spent", by="keras")
+
+
+def test_projections_and_stops_survive_the_round_trip() -> None:
+    """What gseff shows of a running job is what the recorder wrote."""
+    trace = parse_trace(line_of(header()) + line_of(PROJECTION) + line_of(STOP))
+
+    assert ((PROJECTION,), (STOP,), 0) == (trace.projections, trace.stops, trace.damaged_lines)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.just("x" * 2000),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(record=st.sampled_from([PROJECTION, STOP, EPOCH]), data=st.data())
+def test_a_hostile_line_is_read_as_what_it_should_be_or_not_at_all(
+    record: Projection | Stop | Epoch, data: st.DataObject
+) -> None:
+    """Whoever owns the job can write its trace: a field of any other kind costs the line, and never the reader."""
+    plain = json.loads(line_of(record))
+    name = data.draw(st.sampled_from(sorted(plain)))
+    plain[name] = data.draw(anything)
+    text = line_of(header()) + json.dumps(plain) + "\n"
+    trace = parse_trace(text)
+
+    kept: list[Projection | Stop | Epoch] = [*trace.projections, *trace.stops, *trace.epochs]
+    assert 1 == len(kept) + trace.damaged_lines
+    for number in (value for item in kept for value in asdict(item).values() if isinstance(value, float)):
+        assert math.isfinite(number)
