@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from advisor import slurm
+from advisor.cli.inspecting import find_workload
 from advisor.cli.job import Job
-from advisor.cli.messages import say
 from advisor.errors import InspectionError
-from advisor.inspection.inspect import ScriptToInspect, inspect
 from advisor.inspection.workload import Source, Workload
 from advisor.inventory.commands import ask_config
 from advisor.inventory.described import BACKEND as DESCRIBED
@@ -28,8 +24,6 @@ from advisor.recommendation.ranking import Rates, rank
 from advisor.recommendation.recommendation import RankedPlacement, Recommendation
 from advisor.registry import Registry
 from advisor.rendering.picks import Pick, choose_picks
-from advisor.rendering.python_inside import python_inside
-from advisor.rendering.script import ScriptKind, python_words
 from advisor.settings import Settings, data_path
 
 # Any one of these says that the script trains something; without one, nothing is picked for it.
@@ -119,43 +113,6 @@ def advise(job: Job) -> Advice:
     best = recommendation.recommended
     picks = () if best is None else picks_for(job, best, inventory)
     return Advice(recommendation=recommendation, picks=picks, inventory=inventory)
-
-
-def find_workload(job: Job) -> Workload:
-    """The facts of the job's training; a Python script is dry-run where the settings allow it.
-
-    Raises:
-        UsageError: a stated fact has a mistake.
-        ScriptError: there is no interpreter to run the script with.
-    """
-    script = _python_script(job)
-    return inspect(
-        script,
-        options=job.option_facts,
-        directives=job.directive_facts,
-        probe=job.settings.probe,
-        environment=job.environment,
-        tell=lambda message: say(job.line, message),
-        cache_dir=None if job.is_test else default_cache_dir(job.environment),
-    )
-
-
-def _python_script(job: Job) -> ScriptToInspect | None:
-    """The Python script itself, or the one that a batch script plainly starts; None where there is none to look at."""
-    if job.script.kind is ScriptKind.PYTHON and job.script.path is not None:
-        words = python_words(job.script, environment=job.environment, chosen=job.settings.python)
-        return ScriptToInspect(path=job.script.path, arguments=job.script.arguments, interpreter=words)
-    inside = (
-        python_inside(job.script.header.body, job.script.arguments) if job.script.kind is ScriptKind.SHELL else None
-    )
-    if inside is None:
-        return None
-    path = Path(job.line.value("chdir") or os.curdir, inside.script).absolute()
-    interpreter = shutil.which(inside.interpreter[0], path=job.environment.get("PATH", os.defpath))
-    if interpreter is None or not path.is_file():
-        return None
-    words = (str(Path(interpreter).absolute()), *inside.interpreter[1:])
-    return ScriptToInspect(path=path, arguments=inside.arguments, interpreter=words)
 
 
 def read_cluster(job: Job) -> Inventory:

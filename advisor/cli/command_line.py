@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from advisor.errors import UsageError
 from advisor.rendering.sbatch_options import Option, split_options
 
-OWN_FLAGS = frozenset({"advise", "json", "print-script", "local", "no-probe", "no-record"})
+OWN_FLAGS = frozenset({"advise", "explain-workload", "json", "print-script", "local", "no-probe", "no-record"})
 _STOP_OPTIONS = frozenset({"energy-budget", "budget-on", "budget-signal", "min-gain"})
 OWN_WITH_VALUE = frozenset({"objective", "set", "inventory"}) | _STOP_OPTIONS
 OWN_WITH_CHOICE = frozenset({"probe"})
@@ -28,7 +28,8 @@ set (command line, SBATCH_* variables, #SBATCH lines) stands, and advice fills o
 
 gsbatch options (before SCRIPT):
   --advise               print the recommendation, submit nothing
-  --json                 print the recommendation as JSON on stdout, submit nothing
+  --explain-workload     print every fact that is known of the training, from where, and how to know it better
+  --json                 print the recommendation as JSON on stdout, submit nothing; with --explain-workload the facts
   --print-script         print the batch script on stdout, submit nothing
   --local                run the written script on this machine, without Slurm: record, ingest, report
   --objective WHAT       rank by energy, time, edp, carbon or cost (energy)
@@ -50,6 +51,7 @@ variables, #GSBATCH lines, ~/.config/gsbatch/config.toml and /etc/gsbatch/config
 Examples:
   gsbatch train.py --epochs 50                      advise, write, submit
   gsbatch --advise --set batch_size=64 train.py     advise only
+  gsbatch --explain-workload job.sh                 what is known of the training that job.sh starts
   gsbatch -p ampere --mem=32G --time=4:00:00 job.sh what you say stands
   gsbatch --inventory cluster.toml --local train.py no Slurm needed
 
@@ -64,6 +66,7 @@ class Mode(enum.Enum):
 
     SUBMIT = "submit"
     ADVISE = "advise"
+    EXPLAIN = "explain-workload"
     JSON = "json"
     PRINT_SCRIPT = "print-script"
     LOCAL = "local"
@@ -131,7 +134,9 @@ def parse_command_line(words: Sequence[str], *, unknown_takes_value: Callable[[s
 
 
 def _mode(names: set[str]) -> Mode:
-    exclusive = [mode for mode in (Mode.LOCAL, Mode.PRINT_SCRIPT, Mode.JSON) if mode.value in names]
+    if Mode.EXPLAIN.value in names and names.isdisjoint({"local", "print-script", "advise"}):
+        return Mode.EXPLAIN
+    exclusive = [mode for mode in Mode if mode.value in names and mode is not Mode.ADVISE]
     if len(exclusive) > 1 or ("local" in names and "advise" in names):
         given = ", ".join(f"--{name}" for name in sorted(names & {mode.value for mode in Mode}))
         raise UsageError(f"Only one of {given} can be done at a time.")

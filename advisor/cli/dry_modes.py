@@ -1,4 +1,4 @@
-"""``--advise``, ``--json``, ``--print-script`` and ``--local``: everything but a submission.
+"""``--advise``, ``--explain-workload``, ``--json``, ``--print-script`` and ``--local``: everything but a submission.
 
 Errors are errors here: nothing is submitted that could fail open.
 """
@@ -11,8 +11,9 @@ import uuid
 from collections.abc import Mapping
 
 from advisor.cli.advice import Advice, advise
-from advisor.cli.advice_json import advice_object
+from advisor.cli.advice_json import advice_object, workload_object
 from advisor.cli.command_line import CommandLine, Mode
+from advisor.cli.inspecting import find_workload
 from advisor.cli.job import Job, load_script, read_job
 from advisor.cli.messages import say
 from advisor.cli.start_times import with_expected_starts
@@ -33,6 +34,8 @@ def run_dry_mode(line: CommandLine, environment: Mapping[str, str]) -> int:
     from_stdin = line.script is None and line.value("wrap") is None
     script = load_script(line, environment, sys.stdin.buffer.read() if from_stdin else None)
     job = read_job(line, script, environment)
+    if line.mode is Mode.EXPLAIN:
+        return _explain(job)
     if line.mode is Mode.JSON:
         advice = with_expected_starts(job, _advice(job))
         sys.stdout.write(json.dumps(advice_object(advice.recommendation)) + "\n")
@@ -44,6 +47,18 @@ def run_dry_mode(line: CommandLine, environment: Mapping[str, str]) -> int:
     if script.kind is ScriptKind.UNTOUCHED:
         raise ScriptError(f"{script.name} is submitted as it is: {script.note}.")
     return _with_script(job)
+
+
+def _explain(job: Job) -> int:
+    """Print what is known of the training, for a person or, with ``--json``, for a program."""
+    workload = find_workload(job)
+    if any(option.name == "json" for option in job.line.own):
+        sys.stdout.write(json.dumps({"workload": workload_object(workload), "notes": list(workload.notes)}) + "\n")
+        return 0
+    from advisor.cli.workload_table import print_workload  # noqa: PLC0415 (rich is slow to load and not always needed)
+
+    print_workload(workload, file=sys.stdout)
+    return 0
 
 
 def _with_script(job: Job) -> int:
