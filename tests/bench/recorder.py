@@ -13,6 +13,7 @@ import gzip
 import json
 import os
 import platform
+import random
 import resource
 import signal
 import statistics
@@ -238,15 +239,16 @@ def trace_size(spool: Path, _options: argparse.Namespace) -> None:
 
 
 def write_readings(path: Path, *, gpus: int, seconds: int) -> None:
-    """Readings by formula, with power, clock and temperature that never stand still; not measured anywhere."""
-    described = [{"uuid": f"GPU-{number}", "name": "by formula", "has_energy_counter": True} for number in range(gpus)]
+    """Readings by chance, with power, clock and temperature that never stand still; not measured anywhere."""
+    chance = random.Random(1)  # noqa: S311 (readings, not secrets)
+    described = [{"uuid": f"GPU-{number}", "name": "by chance", "has_energy_counter": True} for number in range(gpus)]
     with path.open("w", encoding="utf-8") as file:
         file.write(json.dumps({"gpus": described}) + "\n")
         counters = [0.0] * gpus
         for second in range(seconds):
             row = []
             for number in range(gpus):
-                noise = (second * 7919 + number * 104729) % 1000 / 1000
+                noise = chance.random()
                 power_w = round(300 + 60 * noise, 3)
                 counters[number] = round(counters[number] + power_w, 3)
                 used = 40_000_000_000 + int(noise * 1e6) * 512

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import signal
 import statistics
 import subprocess
@@ -125,17 +126,27 @@ def show_added_seconds(rivals: Path, runs: int) -> None:
     """Seconds of ``true`` under each, in turn."""
     found = list(wrappers(rivals))
     seconds: dict[str, list[float]] = {name: [] for name in ("plain", *(wrapper.name for wrapper in found))}
+    cpu_s: dict[str, list[float]] = {wrapper.name: [] for wrapper in found}
     with tempfile.TemporaryDirectory() as folder:
         true = _script(Path(folder), "true.sh", "#!/bin/sh\nexit 0\n")
         for _ in range(runs + 1):
             seconds["plain"].append(_run(Path(folder), [true])[1])
             for wrapper in found:
+                begun_s = _children_cpu_s()
                 seconds[wrapper.name].append(_run(Path(folder), [*wrapper.before_command, true])[1])
+                cpu_s[wrapper.name].append(_children_cpu_s() - begun_s)
     plain_s = statistics.median(seconds["plain"][1:])
-    print(f"| wrapper, {runs} runs in turn | added s, median | min | max |\n|---|---|---|---|")
+    print(f"| wrapper, {runs} runs in turn | added s, median | min | max | CPU s, median |\n|---|---|---|---|---|")
     for wrapper in found:
         added = [value - plain_s for value in seconds[wrapper.name][1:]]  # the first fills caches
-        print(f"| {wrapper.name} | {statistics.median(added):.2f} | {min(added):.2f} | {max(added):.2f} |")
+        wall = f"{statistics.median(added):.2f} | {min(added):.2f} | {max(added):.2f}"
+        print(f"| {wrapper.name} | {wall} | {statistics.median(cpu_s[wrapper.name][1:]):.2f} |")
+
+
+def _children_cpu_s() -> float:
+    """What a busy machine does not stretch."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 MEASURES: dict[str, Callable[[Path, int], None]] = {"statuses": show_statuses, "added": show_added_seconds}

@@ -74,7 +74,7 @@ def test_task_on_another_node_has_that_node_measured(run: Run, tmp_path: Path) -
     assert [] == list((tmp_path / "tmp").iterdir())
 
 
-TWO_TASKS = """
+TASKS = """
 import subprocess, sys
 codes = {codes}
 tasks = [subprocess.Popen([sys.executable, "-c", code]) for code in codes]
@@ -86,7 +86,7 @@ def test_tasks_of_a_node_share_its_sampler(run: Run, tmp_path: Path) -> None:
     """One trace, which goes on until the last of them has ended."""
     holding = "import time; x = bytearray(40_000_000); x[::4096] = b'1' * len(x[::4096]); time.sleep({})"
     codes = [elsewhere(holding.format(seconds), task=task, tasks=2) for task, seconds in enumerate((1.0, 5.0))]
-    done = run(TWO_TASKS.format(codes=repr(codes)))
+    done = run(TASKS.format(codes=repr(codes)))
     traces = traces_in(tmp_path / "spool")
     summary = summarise(traces["n2.0.trace.jsonl"])
 
@@ -138,6 +138,16 @@ def test_task_of_a_step_on_the_recorders_node_is_counted(run: Run, tmp_path: Pat
 
     assert ["n1.trace.jsonl"] == list(traces)
     assert (summarise(traces["n1.trace.jsonl"]).host_memory_bytes or 0) > 60_000_000
+
+
+def test_many_tasks_that_begin_at_once_are_all_counted(run: Run, tmp_path: Path) -> None:
+    """More than a socket's queue may hold before the sampler has started; none of them fails for it."""
+    hold = "import time; x = bytearray(20_000_000); x[::4096] = b'1' * len(x[::4096]); time.sleep(6)"
+    done = run(TASKS.format(codes=repr([elsewhere(hold, task=task, tasks=14) for task in range(14)])))
+    summary = summarise(traces_in(tmp_path / "spool")["n2.0.trace.jsonl"])
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert (summary.host_memory_bytes or 0) > 14 * 20_000_000
 
 
 def _process() -> subprocess.Popen[bytes]:

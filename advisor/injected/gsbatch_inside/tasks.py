@@ -13,6 +13,8 @@ import socket
 
 # How long a task that ends may wait for its node's trace, on a slow file system: Slurm kills what a step leaves behind.
 _ANSWER_S = 5.0
+# Many tasks begin at once, and a socket's queue may hold ten messages until the sampler has started.
+_ROOM_S = 1.0
 # PYTHON -I -m MODULE; its options follow, and last the command that the job runs.
 _PROGRAM_WORDS = 4
 
@@ -23,7 +25,10 @@ def marks_of_this_task(path, node, step):
     os.environ["GSBATCH_PLACE"] = node + "/" + step
     if is_elsewhere:
         path = os.environ["GSBATCH_MARKS"] = _socket_of_this_node(node, step)
-    _tell(path, "task_begin")
+    try:
+        _tell(path, "task_begin")
+    except OSError:
+        pass  # its memory is not counted; its epochs may be
     if is_elsewhere:
         atexit.register(_leave, path, os.getpid())
     return path
@@ -88,7 +93,7 @@ def _temporary_folder():
 
 def _tell(path, kind, descriptors=()):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-        sender.setblocking(False)
+        sender.settimeout(_ROOM_S)
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
         sender.sendmsg([json.dumps({"kind": kind}).encode()], rights, 0, path)
 
