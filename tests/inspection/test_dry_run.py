@@ -202,6 +202,42 @@ def test_what_ends_gsbatch_ends_the_dry_run(home: Home, number: int, said: str) 
     assert said == heard
 
 
+# As a kernel before 5.13 would: landlock_create_ruleset is no system call.
+WITHOUT_LANDLOCK = """
+import ctypes, os, struct, sys
+from pathlib import Path
+from advisor.inspection.dry_run import dry_run
+steps = [(0x20, 0, 0, 0), (0x15, 0, 1, 444), (0x06, 0, 0, 0x00050026), (0x06, 0, 0, 0x7FFF0000)]
+program = b"".join(struct.pack("=HBBI", *step) for step in steps)
+buffer = ctypes.create_string_buffer(program, len(program))
+libc = ctypes.CDLL(None)
+libc.prctl(38, 1, 0, 0, 0)
+libc.prctl(22, 2, ctypes.create_string_buffer(struct.pack("@HP", len(steps), ctypes.addressof(buffer))))
+for unconfined in (False, True):
+    found = dry_run(
+        Path(sys.argv[1]), (), interpreter=(sys.executable,), environment=dict(os.environ), unconfined=unconfined
+    )
+    print(found.ended)
+"""
+
+
+def test_without_landlock_nothing_runs_unless_asked_for(home: Home) -> None:
+    """A kernel that cannot keep a script from writing is no place for one that nobody asked to run."""
+    script = home.folder / "script.py"
+    script.write_text("import os, sys\nos.mkdir('made')\nsys.exit('ran')\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_LANDLOCK, script],
+        env={**home.environment, "TMPDIR": str(home.scratch), "PYTHONPATH": str(ROOT)},
+        cwd=home.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "unconfined\nexit ran\n" == done.stdout
+    assert not (home.folder / "made").exists()
+
+
 def _is_under_way(process: psutil.Process) -> bool:
     """Whether this is the script's interpreter, and no more what starts it."""
     try:
