@@ -120,7 +120,7 @@ class _Walk:
         except (TypeError, ValueError, IndexError):
             self.unknown.add(kind)
             return 0.0, 0.0, results
-        return flops, flops * (1 + sum(inputs[:2])), results
+        return flops, flops * (1 + sum(inputs[place] for place in _factors(kind) if place < len(inputs))), results
 
     def _function(self, graph: Any, name: str, inputs: List[bool]) -> Tuple[float, float, List[bool]]:
         function = _function_graph(graph, name)
@@ -188,6 +188,13 @@ def _imported(graph: Any, name: str) -> Optional[Any]:
         return None
     with graph.as_default():
         return function_def_to_graph.function_def_to_graph(definition)
+
+
+def _factors(kind: str) -> Tuple[int, int]:
+    """Places of the two inputs that an operation multiplies; one of a transposed convolution's others is a size."""
+    if kind.endswith("BackpropInput") or "BackpropInputV" in kind:
+        return 1, 2
+    return (0, 2) if "BackpropFilter" in kind else (0, 1)
 
 
 def _has_gradient(tensor: Any) -> bool:

@@ -6,7 +6,7 @@ import re
 import sys
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional
 
-from . import graph_flops, keras_data, record
+from . import graph_flops, keras_backends, keras_data, record
 
 _GENERIC = re.compile(r"^(sequential|functional|model)(_\d+)?$")
 _BATCH = 2  # a batch of one would be squeezed away by some models
@@ -130,9 +130,7 @@ def _leaves(model: Any) -> List[Any]:
 def traced(keras: Any, model: Any, data: "keras_data.Data") -> Traced:
     """Trace a forward pass on two symbolic samples and read FLOPs, layers and activations from it."""
     if framework(keras) != "tensorflow":
-        record.note("FLOPs are counted on the TensorFlow back end of Keras only")
-        _build(model, data)
-        return Traced({})
+        return _passed(keras, model, data)
     counter = LayerCounter(keras)
     try:
         if not is_built(model):
@@ -156,10 +154,31 @@ def traced(keras: Any, model: Any, data: "keras_data.Data") -> Traced:
     return Traced(facts, output)
 
 
-def _build(model: Any, data: "keras_data.Data") -> None:
-    leaves = keras_data.leaves_of(data.specs)
-    if not is_built(model) and len(leaves) == 1:
-        model.build((None,) + leaves[0].shape)
+def _passed(keras: Any, model: Any, data: "keras_data.Data") -> Traced:
+    """The same on the other back ends."""
+    one_pass = keras_backends.passes().get(keras.backend.backend())
+    if one_pass is None:
+        record.note("FLOPs are not counted on this back end of Keras")
+        return Traced({})
+    counter = LayerCounter(keras)
+    try:
+        specs = _model_specs(model, data.specs)
+        if not is_built(model):
+            keras_backends.build(keras, model, specs, _BATCH)
+        found = one_pass(keras, model, specs, _BATCH, counter)
+    except Exception as exc:
+        record.note("the model could not be traced: %s: %s" % (type(exc).__name__, str(exc).strip()[:120]))
+        return Traced({})
+    if found.unknown:
+        record.note("not counted in the FLOPs: " + ", ".join(found.unknown[:5]))
+    shapes = [tuple(one.shape[1:]) for one in keras.tree.flatten(found.outputs)]
+    facts = counter.of(None).facts(_BATCH)
+    if not found.unknown:
+        facts.update(forward_flops_per_sample=found.forward / _BATCH, training_flops_per_sample=found.training / _BATCH)
+    if _has_own_step(keras, model):
+        record.note("its own train_step may cost more than one pass of its network")
+        facts.pop("training_flops_per_sample", None)
+    return Traced(facts, shapes[0] if len(shapes) == 1 else shapes)
 
 
 def handle(weight: Any) -> Any:
@@ -304,15 +323,29 @@ class LayerCounter:
     def _count(self, layer: Any, outputs: Any) -> None:
         kind = type(layer).__name__
         outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
-        tensors = [tensor for tensor in outputs if hasattr(tensor, "graph") and hasattr(tensor, "shape")]
+        tensors = [one for one in outputs if hasattr(one, "shape") and type(one).__name__ != "KerasTensor"]
         if kind == "InputLayer" or not tensors:
             return
         self._calls += 1
-        count = self._counts.setdefault(id(graph_flops.root(tensors[0].graph)), LayerCount())
+        count = self._counts.setdefault(_traced_in(tensors[0]), LayerCount())
         for tensor in tensors:
-            if tensor.shape.rank is None or None in tensor.shape.as_list():
+            sizes = _sizes(tensor)
+            if None in sizes:
                 count.is_partial = True
             else:
-                count.elements += int(math.prod(tensor.shape.as_list()))
+                count.elements += int(math.prod(sizes))
         if kind not in ("Flatten", "Reshape", "Identity"):
             count.layers += 2 if kind.startswith("SeparableConv") else 1
+
+
+def _traced_in(tensor: Any) -> int:
+    """Identity of the graph that a tensor is traced in, of None where there is no graph."""
+    graph = getattr(tensor, "graph", None)
+    return id(graph if graph is None else graph_flops.root(graph))
+
+
+def _sizes(tensor: Any) -> List[Optional[int]]:
+    try:
+        return [None if size is None else int(size) for size in tensor.shape]
+    except ValueError:  # TensorFlow does not even know how many axes it has
+        return [None]

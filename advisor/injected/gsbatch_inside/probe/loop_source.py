@@ -91,7 +91,8 @@ class _Rewriter(ast.NodeTransformer):
         test = _Comparisons(number, leaving=False).visit(node.test)
         node.test = ast.BoolOp(op=ast.And(), values=[test, _call("again", number_node)])
         node.body = [ast.copy_location(_mark(number, assigned), node)] + node.body
-        return [ast.copy_location(ast.Expr(value=_call("begin", number_node)), node), node]
+        around = [ast.copy_location(ast.Expr(value=_call(name, number_node)), node) for name in ("begin", "leave")]
+        return [around[0], node, around[1]]
 
     def visit_If(self, node: ast.If) -> Any:  # noqa: N802
         self.generic_visit(node)

@@ -19,7 +19,7 @@ _COMPARE = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne
 }  # fmt: skip
 _WAIT_FOR_ALL = 16  # iterations after which an optimizer that has not stepped is taken as one that will not
-_OUTER_S = 4.0
+_OUTER_S = 1.5
 _DRAIN_S = 3.0
 _REMEMBERED = 512
 _FAR = 1 << 62
@@ -90,10 +90,29 @@ def begin(number: int, target: str = "") -> _Loop:
             del _stack[place:]
             break
     loop = _Loop(number, target)
-    for outer in _stack:
-        outer.has_inner = True
     _stack.append(loop)
     return loop
+
+
+def leave(number: int) -> None:
+    """A ``while`` loop has ended."""
+    loop = _active(number)
+    if loop is not None:
+        _end(loop)
+
+
+def _end(loop: _Loop) -> None:
+    if loop not in _stack:
+        return
+    place = _stack.index(loop)
+    if loop.history and _steps(tally.snapshot()) != _steps(loop.history[0][1]):
+        for outer in _stack[:place]:
+            outer.has_inner = True
+    del _stack[place:]
+
+
+def _steps(counts: Dict[Any, int]) -> int:
+    return sum(count for key, count in counts.items() if isinstance(key, tuple) and key[0] == "steps")
 
 
 def each(number: int, things: Any, target: str) -> Iterator[Any]:
@@ -113,8 +132,7 @@ def each(number: int, things: Any, target: str) -> Iterator[Any]:
             _keep_until(loop)
             yield item
     finally:
-        if loop in _stack:
-            del _stack[_stack.index(loop) :]
+        _end(loop)
 
 
 def again(number: int) -> bool:

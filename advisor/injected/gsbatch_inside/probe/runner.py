@@ -15,7 +15,7 @@ import time
 import traceback
 from typing import Any, Dict
 
-from . import arguments, files, frameworks, processes, reads, record, seccomp, source
+from . import arguments, files, frameworks, network, processes, reads, record, seccomp, source
 
 _deadline = [0.0]
 
@@ -34,6 +34,7 @@ def main(specification: str) -> None:
         files.mirror_writes(spec["scratch"])
         reads.watch(spec["scratch"])
     processes.start_nothing()
+    network.answer_nobody()
     arguments.watch()
     frameworks.hook(spec)
     source.watch_local_modules(os.path.dirname(os.path.realpath(spec["script"])))

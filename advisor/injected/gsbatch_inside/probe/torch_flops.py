@@ -87,6 +87,10 @@ class Operations(TorchDispatchMode):
         packet = func.overloadpacket
         if packet in (aten._to_copy, aten.copy_, aten._local_scalar_dense, aten.nonzero):
             return self._without_values(packet, func, args, kwargs)
+        if packet is aten._pack_padded_sequence and not args[1].is_meta:
+            return _packed(*args)
+        if packet is aten._pack_padded_sequence_backward:
+            return torch.empty([int(size) for size in args[1]], dtype=args[0].dtype, device="meta")
         if any(not tensor.is_meta and tensor.dim() for tensor in tensors):
             if func._schema.is_mutable and isinstance(args[0], torch.Tensor) and not args[0].is_meta:
                 return args[0]
@@ -109,6 +113,13 @@ class Operations(TorchDispatchMode):
         if device is not None and torch.device(device).type != "meta":
             return torch.zeros(args[0].shape, dtype=kwargs.get("dtype") or args[0].dtype)
         return func(*args, **kwargs)
+
+
+def _packed(data: Any, lengths: Any, batch_first: bool) -> Any:
+    """A packed sequence's data, of the size that the real lengths give it, and its batch sizes."""
+    longest = int(lengths.max())
+    batch_sizes = (lengths[None, :] > torch.arange(longest)[:, None]).sum(1)
+    return torch.empty((int(lengths.sum()),) + tuple(data.shape[2:]), dtype=data.dtype, device="meta"), batch_sizes
 
 
 def _tensors(args: Any, kwargs: Any) -> List[Any]:

@@ -26,7 +26,7 @@ class Called(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """Of one traced call: leaf layers that launch work, elements of their outputs, shape of the largest input."""
+    """Of one traced call: leaf layers that launch work, elements of their outputs, shape of the first input."""
 
     layers: int
     elements: int
@@ -138,9 +138,9 @@ def _outermost(operations: Any, original: Any, module: Any, args: Any, kwargs: A
         _depth[0] -= 1
     _flops[key] = operations.total - before
     calls.append(Called(key, module, _flops[key], True, rows, grad))
-    largest = max(given, key=lambda tensor: tensor.numel(), default=None)
-    if largest is not None and rows and id(module) not in sizes:
-        shape = tuple(int(size) for size in largest.shape)
+    shaped = [tensor for tensor in given if tensor.dim()]
+    if shaped and rows and id(module) not in sizes:
+        shape = tuple(int(size) for size in shaped[0].shape)
         axis = shape.index(rows) if rows in shape else 0
         sizes[id(module)] = Sizes(_leaves[0], _leaves[1], rows, shape[:axis] + shape[axis + 1 :], precision(module))
     _outputs[key] = _pattern(outputs)

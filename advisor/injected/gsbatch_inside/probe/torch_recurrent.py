@@ -4,7 +4,7 @@ Unrolled over its time steps a recurrent layer takes thousands of operations, an
 hidden states together times the recurrent weights cost the same, forward and backward; values do not matter here.
 """
 
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, List, Sequence, Tuple
 
 import torch
 
@@ -20,42 +20,47 @@ def attach() -> None:
 
 def _layers(kind: str, original: Callable[..., Any]) -> Callable[..., Any]:
     def run(data: Any, *rest: Any) -> Any:
-        packed = isinstance(rest[0], torch.Tensor) and not isinstance(rest[1], (list, tuple, bool)) and rest[0].dim() == 1
-        states, weights, has_biases = (rest[1], rest[2], rest[3]) if packed else (rest[0], rest[1], rest[2])
+        packed = isinstance(rest[2], (list, tuple))  # batch sizes come before the states
+        batch_sizes, rest = (rest[0], rest[1:]) if packed else (None, rest)
+        states, weights, has_biases, layers, _dropout, _training, bidirectional = rest[:7]
         if not weights[0].is_meta:
-            return original(data, *rest)
-        layers, bidirectional = (rest[4], rest[7]) if packed else (rest[3], rest[6])
-        outputs = _all_layers(_GATES[kind], data, weights, has_biases, layers, 2 if bidirectional else 1)
-        if kind == "lstm":
-            return outputs, torch.empty_like(states[0]), torch.empty_like(states[1])
-        return outputs, torch.empty_like(states)
+            return original(data, *([batch_sizes] if packed else []), *rest)
+        rows = int((states[0] if kind == "lstm" else states).shape[1])
+        last = _last_step(packed, batch_first=not packed and rest[7], rows=rows)
+        outputs, ends = _all_layers(_GATES[kind], data, weights, 4 if has_biases else 2, layers, 1 + bool(bidirectional))
+        hidden = torch.stack([last(output) for output, _cells in ends])
+        if kind != "lstm":
+            return outputs, hidden
+        return outputs, hidden, torch.stack([last(cells) for _output, cells in ends])
 
     return run
 
 
+def _last_step(packed: bool, batch_first: bool, rows: int) -> Callable[[Any], Any]:
+    if packed:
+        return lambda output: output[:rows]
+    return lambda output: output.select(1 if batch_first else 0, -1)
+
+
 def _all_layers(
-    gates: int, data: Any, weights: Sequence[Any], has_biases: bool, layers: int, directions: int
-) -> Any:
+    gates: int, data: Any, weights: Sequence[Any], plain: int, layers: int, directions: int
+) -> Tuple[Any, List[Any]]:
     each = len(weights) // (layers * directions)
+    ends = []
     for layer in range(layers):
-        outputs = []
-        for direction in range(directions):
-            first = (layer * directions + direction) * each
-            outputs.append(_direction(gates, data, weights[first : first + each], 4 if has_biases else 2))
-        data = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
-    return data
+        firsts = [(layer * directions + direction) * each for direction in range(directions)]
+        found = [_direction(gates, data, weights[first : first + each], plain) for first in firsts]
+        ends += found
+        data = found[0][0] if len(found) == 1 else torch.cat([output for output, _cells in found], -1)
+    return data, ends
 
 
-def _direction(gates: int, data: Any, weights: Sequence[Any], plain: int) -> Any:
+def _direction(gates: int, data: Any, weights: Sequence[Any], plain: int) -> Tuple[Any, Any]:
+    """Outputs and cells of all steps. ``plain`` weights are there without projections: two, and two biases."""
     linear = torch.nn.functional.linear
     hidden = int(weights[0].shape[0]) // gates
     from_data = linear(data, weights[0])
-    states = from_data[..., : int(weights[1].shape[1])]
-    if int(weights[1].shape[1]) > from_data.shape[-1]:
-        states = from_data
-    output = (from_data + linear(states, weights[1]))[..., :hidden]
+    cells = (from_data + linear(from_data[..., : int(weights[1].shape[1])], weights[1]))[..., :hidden]
     if plain == 4:
-        output = output + (weights[2] + weights[3])[:hidden]
-    if len(weights) > plain:  # an LSTM with projections
-        output = linear(output, weights[plain])
-    return output
+        cells = cells + (weights[2] + weights[3])[:hidden]
+    return (linear(cells, weights[plain]) if len(weights) > plain else cells), cells

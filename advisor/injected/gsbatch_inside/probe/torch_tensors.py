@@ -111,6 +111,10 @@ _MOVES = frozenset({Tensor.cuda, Tensor.cpu})
 _EQUAL = frozenset({torch.equal, torch.allclose, Tensor.equal, Tensor.allclose})
 
 
+# Their lengths or batch sizes are real where the data is not.
+_NEED_LENGTHS = frozenset({"_pack_padded_sequence", "_pad_packed_sequence"})
+
+
 class Functions(TorchFunctionMode):
     """Sees each torch function that Python code calls. ``guessed`` grows with sizes that were made up."""
 
@@ -157,7 +161,7 @@ class Functions(TorchFunctionMode):
         elif func in (torch.unique, Tensor.unique):
             self.guessed += 1
             return args[0].reshape(-1)
-        if has_real:
+        if has_real and getattr(func, "__name__", "") not in _NEED_LENGTHS:
             args, kwargs = as_meta(tuple(args)), as_meta(kwargs)
         return func(*args, **kwargs)
 

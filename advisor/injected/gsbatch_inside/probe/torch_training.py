@@ -7,7 +7,7 @@ optimizer made after a phase's first step begins the next (frozen, then fine-tun
 
 import re
 import types
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import torch
 
@@ -16,7 +16,8 @@ from . import loops, record, tally, torch_data, torch_model
 _EPOCH_NAME = re.compile(r"ep", re.IGNORECASE)
 _optimizers: List[Any] = []
 _backward_flops: Dict[Any, int] = {}
-_phase: List["Phase"] = []
+_phases: List["Phase"] = []
+_waiting: List["_Backward"] = []
 _token = [0, -1]  # iterations begun; the one whose samples were counted last
 _settings: Dict[str, Any] = {}
 
@@ -32,17 +33,21 @@ class Phase:
         self.modules: List[Any] = []
         self.loader: Optional[torch_data.Loader] = None
         self.nest: List[Any] = []
-        self.flops = [0, 0]
-        self.samples = [0, 0]
+        self.uncounted = 0
         self.rows = 0
-        self.same_batch = True
-        self.inputs: Any = None
-        self.sized = True
         self.forward: Dict[int, float] = {}
-        self.closed_passes = 0
 
     def key(self, what: str) -> Tuple[str, int]:
         return what, self.number
+
+
+class _Backward(NamedTuple):
+    """A backward pass: the calls before it, new samples, FLOPs with those calls (None: not known), the pass."""
+
+    calls: List[torch_model.Called]
+    rows: int
+    flops: Optional[int]
+    one: Optional[torch_data.Pass]
 
 
 def attach(operations: Any) -> None:
@@ -111,43 +116,48 @@ def _grad(original: Any, args: Any, kwargs: Any) -> Any:
 
 
 def _count(calls: List[torch_model.Called], backward: Optional[int]) -> None:
-    phase = _phase[-1] if _phase else Phase()
-    if not _phase:
-        _phase.append(phase)
+    """Keep what a backward pass did until the step that it belongs to says in which phase it is."""
+    trained = {id(call.module) for call in calls if call.grad}
+    calls = [call for call in calls if call.grad or id(call.module) not in trained]  # the others evaluate
     one = torch_data.current()
-    rows = _rows(phase, calls, one)
-    if rows:
-        tally.add(phase.key("samples"), rows)
-        tally.add(phase.key("batches"))
-        phase.rows = max(phase.rows, rows)
-    if backward is None:
-        phase.flops[1] += 1
-    else:
-        phase.flops[0] += backward + sum(call.flops for call in calls)
-        phase.samples[0] += one.rows_given if rows and one is not None else rows
-    for call in calls:
-        if call.rows and call.module not in phase.modules:
-            phase.modules.append(call.module)
-            phase.forward[id(call.module)] = call.flops / call.rows
+    rows, given = _rows(calls, one)
+    flops = None if backward is None else backward + sum(call.flops for call in calls)
+    if flops is not None and one is not None and given:
+        flops = flops * one.rows // given
+    _waiting.append(_Backward(calls, rows, flops, one))
 
 
-def _rows(phase: Phase, calls: List[torch_model.Called], one: Optional[torch_data.Pass]) -> int:
-    """Samples of the batch that is being worked on, at its first backward pass; 0 at later ones."""
+def _commit(phase: Phase) -> None:
+    for calls, rows, flops, one in _waiting:
+        if rows:
+            tally.add(phase.key("samples"), rows)
+            tally.add(phase.key("batches"))
+            phase.rows = max(phase.rows, rows)
+        if one is not None:
+            if not one.training:
+                one.training = True
+                one.loader.training_passes += 1
+                tally.add(phase.key("passes"))
+            if phase.loader is None or (one.loader.samples or 0) > (phase.loader.samples or 0):
+                phase.loader = one.loader
+        phase.uncounted += flops is None
+        tally.add(phase.key("flops"), flops or 0)
+        for call in calls:
+            if call.rows and call.module not in phase.modules:
+                phase.modules.append(call.module)
+                phase.forward[id(call.module)] = call.flops / call.rows
+    _waiting.clear()
+
+
+def _rows(calls: List[torch_model.Called], one: Optional[torch_data.Pass]) -> Tuple[int, int]:
+    """Samples of the batch that is being worked on, at its first backward pass (0 at later ones), and as given here."""
     if one is not None:
-        if not one.training:
-            one.training = True
-            one.loader.training_passes += 1
-            tally.add(phase.key("passes"))
-        if phase.loader is None or (one.loader.samples or 0) > (phase.loader.samples or 0):
-            phase.loader = one.loader
-        if one.counted:
-            return 0
-        one.counted = True
-        return one.rows
+        first, one.counted = not one.counted, True
+        return (one.rows if first else 0), one.rows_given
     if _token[0] == _token[1] and loops.nest():
-        return 0
+        return 0, 0
     _token[1] = _token[0]
-    return next((call.rows for call in calls if call.rows), 0) or 0
+    return next((call.rows for call in calls if call.rows), 0) or 0, 0
 
 
 def _watch_optimizers() -> None:
@@ -175,15 +185,15 @@ def _watch_optimizers() -> None:
 
 def _step(optimizer: Any, number: int) -> None:
     sizes = _sizes_of(optimizer)
-    phase = _phase[-1] if _phase else None
-    if phase is not None and phase.optimizers:
+    phase = _phases[-1] if _phases else None
+    if phase is not None:
         changed = phase.sizes_of.get(number, sizes) != sizes
         if changed or (number not in phase.sizes_of and number >= phase.first_optimizer):
-            _begin_phase(phase)
-            phase = _phase[-1]
+            phase = None
     if phase is None:
         phase = Phase()
-        _phase.append(phase)
+        _phases.append(phase)
+    _commit(phase)
     tally.add(("steps", (phase.number, number)))
     if number not in phase.sizes_of:
         phase.sizes_of[number] = sizes
@@ -191,22 +201,6 @@ def _step(optimizer: Any, number: int) -> None:
         phase.first_optimizer = len(_optimizers)
         phase.nest = loops.nest()
         _describe(phase)
-
-
-def _begin_phase(before: Phase) -> None:
-    """The batch before this step was the new phase's first: hand over what it counted."""
-    phase = Phase()
-    _phase.append(phase)
-    phase.modules, phase.forward, phase.loader = before.modules[-1:], dict(before.forward), before.loader
-    phase.rows = before.rows
-    one = torch_data.current()
-    rows = one.rows if one is not None else before.rows
-    for what, number in (("samples", rows), ("batches", 1)):
-        tally.add(before.key(what), -number)
-        tally.add(phase.key(what), number)
-    if one is not None and one.training:
-        tally.add(before.key("passes"), -1)
-        tally.add(phase.key("passes"))
 
 
 def _sizes_of(optimizer: Any) -> Tuple[int, int]:
@@ -240,24 +234,25 @@ def _describe(phase: Phase) -> None:
 
 
 def _describe_flops(phase: Phase) -> None:
-    if phase.samples[0] and not phase.flops[1]:
+    samples = tally.count(phase.key("samples"))
+    if samples and not phase.uncounted:
         record.facts(
             phase.number,
             forward_flops_per_sample=sum(phase.forward.values()) or None,
-            training_flops_per_sample=phase.flops[0] / phase.samples[0] or None,
+            training_flops_per_sample=tally.count(phase.key("flops")) / samples or None,
         )
 
 
 def describe_end() -> None:
     """What is known when the script has ended, or has been ended."""
+    if _phases:
+        _commit(_phases[-1])
     unfinished = bool(loops.nest()) or bool(tally.incomplete())
     for reason in tally.incomplete():
         record.note(reason)
-    for phase in _phase:
-        if not phase.optimizers:
-            continue
-        _describe(phase)
-        if unfinished and phase is _phase[-1]:
+    for phase in _phases:
+        _describe_flops(phase)
+        if unfinished and phase is _phases[-1]:
             record.note("the dry run did not reach the end of the training: how long it is stays unknown")
             continue
         _describe_totals(phase)
@@ -270,8 +265,12 @@ def _describe_totals(phase: Phase) -> None:
     record.facts(phase.number, steps=max(steps), seen_samples=samples, gradient_accumulation=accumulation)
     passes = tally.count(phase.key("passes"))
     if phase.loader is not None and passes:
-        seen = phase.loader.most_seen
-        record.facts(phase.number, epochs=passes, train_samples=seen or phase.loader.samples)
+        loader = phase.loader
+        if loader.batches and batches > passes * loader.batches:  # a loop over steps that takes its batches itself
+            epochs, rest = divmod(batches, loader.batches)
+            record.facts(phase.number, epochs=epochs + bool(rest), train_samples=loader.samples)
+        else:
+            record.facts(phase.number, epochs=passes, train_samples=loader.most_seen or loader.samples)
         record.facts(phase.number, validation_samples=_validation_samples(phase))
         return
     epochs = _epochs_of_loops(phase, max(steps))
