@@ -77,7 +77,7 @@ def gradient(tape: Any, original: Any, target: Any, sources: Any, variables: Dic
     key = (tuple((id(call.layer), tuple(shape[1:] for shape in map(tuple, call.shapes))) for call in calls),
            tuple(sorted(variables)))  # fmt: skip
     if key not in _known:
-        _known[key] = _described(tensorflow, tape, original, target, sources, calls, variables)
+        _known[key] = _described(tape, original, target, calls, variables)
     step = _known[key]
     rows = [call.rows() for call in calls if call.rows()]
     training_steps.taken(step, min(rows) if rows else step.rows, {})  # type: ignore[type-var]
@@ -86,8 +86,10 @@ def gradient(tape: Any, original: Any, target: Any, sources: Any, variables: Dic
 
 
 def _described(
-    tensorflow: Any, tape: Any, original: Any, target: Any, sources: Any, calls: List[Any], variables: Dict[int, Any]
+    tape: Any, original: Any, target: Any, calls: List[Any], variables: Dict[int, Any]
 ) -> "training_steps.Step":
+    import tensorflow
+
     del keras_calls.on_path[:]
     counter = _tapes.counter
     forward_beside = counter.flops if counter else 0.0
@@ -131,10 +133,8 @@ class _Counter:
         self.flops = 0.0
         self.rows: Optional[int] = None
 
-    def __call__(
-        self, kind: Any, inputs: Any, attributes: Any, outputs: Any, op_name: Any = None, graph: Any = None
-    ) -> None:
-        if graph is not None:
+    def __call__(self, kind: Any, inputs: Any, attributes: Any, outputs: Any, *name_and_graph: Any) -> None:
+        if name_and_graph[1:] and name_and_graph[1] is not None:
             return
         kind = kind.decode() if isinstance(kind, bytes) else str(kind)
         try:

@@ -1,0 +1,118 @@
+"""FLOPs of Keras 3 models on PyTorch and JAX: one forward and backward pass on shapes alone, operation by operation."""
+
+import contextlib
+from typing import Any, Callable, Dict, Iterator, NamedTuple, Tuple
+
+from . import keras_data
+
+
+class Pass(NamedTuple):
+    """FLOPs of so many samples, the layers that were called, and the outputs."""
+
+    forward: float
+    training: float
+    unknown: Tuple[str, ...]
+    outputs: Any
+
+
+def passes() -> Dict[str, Callable[[Any, Any, Any, int, Any], Pass]]:
+    """By the name of the back end: (keras, model, specs of its inputs, samples, counter of layers) to a pass."""
+    return {"torch": _torch_pass, "jax": _jax_pass}
+
+
+def build(keras: Any, model: Any, specs: Any, rows: int) -> None:
+    """Make the weights, from shapes alone."""
+    model(
+        map_specs(
+            specs, lambda spec: keras.KerasTensor((rows,) + tuple(spec.shape), _dtype(keras, spec), name="samples")
+        )
+    )
+
+
+def map_specs(specs: Any, make: Callable[[Any], Any]) -> Any:
+    """The same nested structure with something made of each spec."""
+    if isinstance(specs, keras_data.Spec):
+        if None in specs.shape:
+            raise ValueError("the size of its input is not known before training")
+        return make(specs)
+    if isinstance(specs, dict):
+        return {key: map_specs(value, make) for key, value in specs.items()}
+    return type(specs)(map_specs(value, make) for value in specs)
+
+
+def _dtype(keras: Any, spec: "keras_data.Spec") -> str:
+    name = spec.dtype
+    return "float32" if name == "float64" else "int32" if name == "int64" else name
+
+
+def _torch_pass(keras: Any, model: Any, specs: Any, rows: int, counter: Any) -> Pass:
+    import torch
+
+    from . import torch_flops
+
+    scope = keras.StatelessScope()
+    with keras.device("meta"), scope, _on_the_graph(keras, torch), torch_flops.Operations() as operations:
+        kind = lambda spec: getattr(torch, _dtype(keras, spec))
+        inputs = map_specs(
+            specs, lambda spec: torch.zeros((rows,) + tuple(spec.shape), dtype=kind(spec), device="meta")
+        )
+        with counter:
+            outputs = model(inputs, training=True)
+        forward = float(operations.total)
+        flat = [one for one in keras.tree.flatten(outputs) if torch.is_tensor(one) and one.requires_grad]
+        if flat:
+            torch.autograd.backward([one.sum() for one in flat])
+        training = float(operations.total)
+    return Pass(forward, training, ("an operation on values",) if operations.guessed else (), outputs)
+
+
+@contextlib.contextmanager
+def _on_the_graph(keras: Any, torch: Any) -> Iterator[None]:
+    """Keep weightless tensors on autograd's graph, where Keras would make new ones in their place.
+
+    It "moves" a tensor to where it is already, and only works out the shape of what a pooling layer gives.
+    """
+    empty_like = torch.empty_like
+    pooling = next(one for one in keras.layers.AveragePooling2D.__mro__[1:] if "call" in vars(one))
+    torch.empty_like = lambda tensor, *args, **kwargs: (
+        tensor
+        if tensor.is_meta and list(kwargs) == ["device"] and str(kwargs["device"]) == "meta"
+        else empty_like(tensor, *args, **kwargs)
+    )
+    call = pooling.call
+    pooling.call = lambda self, inputs: call(self, inputs) + 0 * inputs.sum()
+    try:
+        yield
+    finally:
+        torch.empty_like, pooling.call = empty_like, call
+
+
+def _jax_pass(keras: Any, model: Any, specs: Any, rows: int, counter: Any) -> Pass:
+    import jax
+
+    from . import jax_flops
+
+    shape_of = lambda weight: jax.ShapeDtypeStruct(weight.shape, weight.dtype)
+    trained = [shape_of(weight) for weight in model.trainable_variables]
+    others = [shape_of(weight) for weight in model.non_trainable_variables]
+    inputs = map_specs(specs, lambda spec: jax.ShapeDtypeStruct((rows,) + tuple(spec.shape), _dtype(keras, spec)))
+    shapes = []
+
+    def forward(trained: Any, others: Any, inputs: Any) -> Any:
+        outputs, _updated = model.stateless_call(trained, others, inputs, training=True)
+        shapes[:] = [outputs]
+        return outputs
+
+    def loss(trained: Any, others: Any, inputs: Any) -> Any:
+        outputs = keras.tree.flatten(forward(trained, others, inputs))
+        return sum((one.astype("float32") ** 2).sum() for one in outputs)
+
+    with counter:
+        program = jax.make_jaxpr(forward)(trained, others, inputs)
+    cost, unknown = jax_flops.count(program)
+    outputs = shapes[0]
+    if trained:
+        training, more = jax_flops.count(jax.make_jaxpr(jax.value_and_grad(loss))(trained, others, inputs))
+    else:
+        training, more = cost, set()
+    return Pass(cost, training, tuple(sorted(unknown | more)), outputs)
