@@ -9,7 +9,7 @@ from typing import Any
 
 from advisor.inspection.known_models import known_facts
 from advisor.inspection.reading.found import Found, is_of, last_name
-from advisor.inspection.reading.interpreter import Interpreter
+from advisor.inspection.reading.interpreter import Interpreter, OutOfSteps
 from advisor.inspection.reading.loops import read_loops
 from advisor.inspection.reading.trainers import accelerate_precision, read_huggingface, read_keras, read_lightning
 from advisor.inspection.reading.values import Call
@@ -58,12 +58,7 @@ def read_source(
         note = "its source is too long or broken to be read whole"
         return SourceReading(facts={}, notes=(note,), files=(), table={}, trains=False)
     calls = tuple(reader.calls)
-    trains = (
-        read_lightning(calls, found, reader)
-        or read_huggingface(calls, found)
-        or read_loops(calls, found)
-        or read_keras(calls, found)
-    )
+    trains = _read(reader, calls, found)
     if trains:
         _say_framework(reader, found)
         _say_strategy(calls, found)
@@ -74,6 +69,16 @@ def read_source(
         table=known_facts(calls) if trains else {},
         trains=trains,
     )
+
+
+def _read(reader: Interpreter, calls: Sequence[Call], found: Found) -> bool:
+    """Ask each reader of trainings in turn whether this is one of its own."""
+    try:
+        if read_lightning(calls, found, reader):
+            return True
+    except (OutOfSteps, RecursionError):  # it walks methods that Lightning calls; what was said so far stands
+        return True
+    return read_huggingface(calls, found) or read_loops(calls, found) or read_keras(calls, found)
 
 
 def _say_framework(reader: Interpreter, found: Found) -> None:

@@ -142,7 +142,7 @@ def _add(parser: _Parser, rule: Made, defaults: dict[str, Value], unreadable: se
     """Add one argument. Its default stays outside of argparse; what a conversion of its own makes is not known."""
     names = [name for name in rule.args if isinstance(name, str)]
     action = rule.word("action", default="store")
-    stated = {key: rule.kwargs[key] for key in ("nargs", "dest", "const") if key in rule.kwargs}
+    stated = {key: rule.kwargs[key] for key in ("nargs", "dest", "const", "required") if key in rule.kwargs}
     words: dict[str, Any] = {key: value for key, value in stated.items() if is_plain(value)}
     if isinstance(action, Dotted) and action.name.endswith("BooleanOptionalAction"):
         words = {"action": argparse.BooleanOptionalAction}

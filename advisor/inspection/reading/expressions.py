@@ -25,6 +25,7 @@ from advisor.inspection.reading.values import (
     source_of,
     tagged,
 )
+from advisor.inspection.shell import HOLE
 from advisor.inspection.workload import Source
 
 if TYPE_CHECKING:
@@ -73,6 +74,11 @@ def truth(value: Value) -> bool | None:
 def attribute(owner: Value, name: str, reader: Interpreter) -> Value:  # noqa: PLR0911 (one line for each kind of owner)
     """``owner.name``."""
     if isinstance(owner, Dotted):
+        if (owner.name, name) == ("sys", "argv"):
+            return [
+                str(reader.script),
+                *(UNKNOWN if HOLE in word else tagged(word, Source.ARGUMENTS) for word in reader.arguments),
+            ]
         is_flag = owner.name.endswith("flags.FLAGS")
         return reader.flag_values.get(name, UNKNOWN) if is_flag else reader.named(f"{owner.name}.{name}")
     if isinstance(owner, Instance):

@@ -103,7 +103,7 @@ def torch_precision(calls: Sequence[Call]) -> Value:
     """The precision of a PyTorch training by its autocast, scaler or casts; None where it has none of them."""
     mixed = [call for call in calls if last_name(call) in {"autocast", "GradScaler"} and is_of(call, "torch")]
     on = [call for call in mixed if call.made.word("enabled", default=True) is not False]
-    if any(call.made.word("enabled", default=True) is UNKNOWN for call in on):
+    if any(not isinstance(call.made.word("enabled", default=True), bool) for call in on):
         return UNKNOWN
     casts = [call for call in on if last_name(call) == "autocast"]
     kinds = {_dtype(call.made) for call in casts if not any(branch.node for branch in call.branches)}

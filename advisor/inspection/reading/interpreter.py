@@ -77,7 +77,7 @@ class Interpreter:
         """Walk the script; False where it could not be walked to its end."""
         try:
             return self._load(self.script, "__main__") is not None
-        except OutOfSteps:
+        except (OutOfSteps, RecursionError):  # too long, or nested deeper than Python itself can follow
             return False
 
     def spend(self) -> None:

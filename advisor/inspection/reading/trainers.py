@@ -236,32 +236,35 @@ def read_lightning(calls: Sequence[Call], found: Found, reader: Interpreter) -> 
         found.notes.append("its source fits several times: epochs are not read")
     else:
         _say_lightning_length(trainer, found)
-    precision = trainer.word("precision", default="32-true")
-    found.say(
-        "precision", _LIGHTNING_PRECISION.get(str(plain(precision)), UNKNOWN), _default_unless(trainer, "precision")
-    )
-    accumulation = trainer.word("accumulate_grad_batches", default=1)
-    found.say("gradient_accumulation", accumulation, _default_unless(trainer, "accumulate_grad_batches"))
-    strategy, devices = trainer.word("strategy"), trainer.word("devices")
-    found.say("strategy", strategy if isinstance(strategy, str) and strategy != "auto" else UNKNOWN)
-    found.say(
-        "devices",
-        len(devices) if isinstance(devices, list) else devices if isinstance(devices, int) and devices > 0 else UNKNOWN,
-    )
+    devices = _say_lightning_trainer(trainer, found)
     module = fit.word("model", 0)
     known = len(reader.calls)
-    loaders = [
-        fit.word("train_dataloaders", 1),
-        *(_own(item, "train_dataloader", reader) for item in (fit.word("datamodule", 3), module)),
-    ]
+    owners = (fit.word("datamodule", 3), module)
+    loaders = [fit.word("train_dataloaders", 1), *(_own(item, "train_dataloader", reader) for item in owners)]
     loader = next((item for value in loaders if (item := loader_of(_first(value))) is not None), None)
     if loader is not None:
-        found.say("batch_size", loader.batch_size)
+        found.say("batch_size", _product(loader.batch_size, devices))
         found.say("train_samples", loader.samples)
         found.say("loader_workers", loader.workers)
     _own(module, "configure_optimizers", reader)
     found.say("optimizer", optimizer_name(reader.calls[known:]) or optimizer_name(calls))
     return True
+
+
+def _say_lightning_trainer(trainer: Made, found: Found) -> Value:
+    """Say what the Trainer's own words say; how many devices it uses, each with its own batches, 1 where unsaid."""
+    precision = str(plain(trainer.word("precision", default="32-true")))
+    found.say("precision", _LIGHTNING_PRECISION.get(precision, UNKNOWN), _default_unless(trainer, "precision"))
+    accumulation = trainer.word("accumulate_grad_batches", default=1)
+    found.say("gradient_accumulation", accumulation, _default_unless(trainer, "accumulate_grad_batches"))
+    strategy, devices = trainer.word("strategy"), trainer.word("devices", default="auto")
+    found.say("strategy", strategy if isinstance(strategy, str) and strategy != "auto" else UNKNOWN)
+    if isinstance(devices, str):
+        return 1 if devices == "auto" and "num_nodes" not in trainer.kwargs else UNKNOWN
+    on_a_node = len(devices) if isinstance(devices, list) else devices
+    count = _product(on_a_node, trainer.word("num_nodes", default=1))
+    found.say("devices", count)
+    return count if isinstance(count, int) and count > 0 else UNKNOWN
 
 
 def _say_lightning_length(trainer: Made, found: Found) -> None:

@@ -1,0 +1,206 @@
+"""The training inside a batch script: found behind launchers where its words are plain, and never guessed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from advisor.inspection.batch_script import script_of_batch
+from advisor.inspection.inspect import ScriptToInspect
+from advisor.inspection.interpreters import interpreter_path
+from advisor.inspection.launch import Launch, find_launches
+from advisor.inspection.workload import Fact, Source
+
+TRAINING = "import torch\nfor epoch in range(3):\n    loss = torch.ones(1)\n    loss.backward()\n"
+
+
+def launches(body: str, *arguments: str, **variables: str) -> list[Launch]:
+    """The Python commands of a body, given these arguments."""
+    return find_launches(body, arguments=arguments, variables=variables)
+
+
+@pytest.mark.parametrize(
+    ("body", "interpreter", "script", "arguments"),
+    [
+        ("python train.py\n", ("python",), "train.py", ()),
+        ("module load x\nsrun -n1 python3 -u a/b.py --lr 1e-3 # go\n", ("python3", "-u"), "a/b.py", ("--lr", "1e-3")),
+        ('/opt/bin/python3.11 train.py "$@"\n', ("/opt/bin/python3.11",), "train.py", ("a b", "c")),
+        ("exec python train.py $1\n", ("python",), "train.py", ("a", "b")),
+        ("python \\\n  train.py \\\n  --x 'y z'\n", ("python",), "train.py", ("--x", "y z")),
+        ("python train.py --x 1 > log 2>&1\n", ("python",), "train.py", ("--x", "1")),
+        ("python train.py 2>&1 | tee log\n", ("python",), "train.py", ()),
+        ("cd x && A=1 time nice -n 5 env B=2 python -W ignore t.py & wait\n", ("python", "-W", "ignore"), "t.py", ()),
+        (
+            'E=30\nexport LR="${LR:-0.1}"\npython t.py --e $E --lr "$LR"\n',
+            ("python",),
+            "t.py",
+            ("--e", "30", "--lr", "0.1"),
+        ),
+        ("run() {\n  python t.py --id $1\n}\nrun 5\n", ("python",), "t.py", ("--id", "5")),
+        ("cat <<EOF > x.sh\npython no.py\nEOF\npython t.py\n", ("python",), "t.py", ()),
+        ("timeout --signal=INT 3h mpirun -np 1 -x A --mca a b python t.py\n", ("python",), "t.py", ()),
+        ("if [ -f x ]; then echo yes; fi\npython t.py $USER\n", ("python",), "t.py", ("ann",)),
+        ("conda run --no-capture-output -n env python t.py\n", ("python",), "t.py", ()),
+    ],
+)
+def test_a_command_is_found(body: str, interpreter: tuple[str, ...], script: str, arguments: tuple[str, ...]) -> None:
+    """Launchers, flags, continued lines, redirections, functions, here-documents and literal variables are read."""
+    (found,) = launches(body, "a b", "c", USER="ann")
+
+    assert (interpreter, script, arguments) == (found.interpreter, found.script, found.arguments)
+    assert found.is_whole
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "echo hello\n", "# python train.py\n", "python -c 'import x'\n", "echo python train.py\n", "python $SCRIPT\n",
+        "python $(ls *.py)\n", "cat <<'END'\npython t.py\nEND\n", "f() { python t.py; }\n", "python -\n",
+        "which python\n",
+    ],
+)  # fmt: skip
+def test_what_starts_no_known_file_is_no_launch(body: str) -> None:
+    """No dry run is better than one of the wrong words; a function that is not called starts nothing."""
+    assert [] == launches(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("python t.py --data $DATA\n", "$DATA, which is set nowhere that can be seen"),
+        ("python t.py $(cat arguments)\n", "$(cat arguments), which only running it would tell"),
+        ("python t.py --id $SLURM_ARRAY_TASK_ID\n", "which differs for each task of the array"),
+        ("for s in 1 2; do python t.py --seed $s; done\n", "which differs in each round of a loop"),
+        ("E=1\nif [ -f x ]; then E=2; fi\npython t.py $E\n", "which is set under a condition"),
+        ("python t.py *.yaml\n", "which the shell expands"),
+    ],
+)
+def test_what_only_a_shell_could_tell_is_said(body: str, reason: str) -> None:
+    """The command is known, one of its words is not: the user is told which and why."""
+    (found,) = launches(body)
+
+    assert [] != [text for text in found.unknown if reason in text]
+    assert not found.is_whole
+
+
+@pytest.mark.parametrize(
+    ("body", "processes", "launcher"),
+    [
+        ("torchrun --nproc_per_node=4 t.py", 4, "torchrun"),
+        ("torchrun --standalone --nproc-per-node 2 --nnodes 2 t.py --nproc 9", 4, "torchrun"),
+        ("srun torchrun --nproc_per_node=$SLURM_GPUS_ON_NODE t.py", 8, "torchrun"),
+        ("torchrun --nproc_per_node=gpu t.py", 8, "torchrun"),
+        ("torchrun --nproc_per_node=$N t.py", None, "torchrun"),
+        ("python -u -m torch.distributed.run --nproc_per_node 2 t.py", 2, "torchrun"),
+        ("accelerate launch --multi_gpu --num_processes 8 --num_machines 2 t.py", 8, "accelerate"),
+        ("accelerate launch --config_file a.yaml t.py", None, "accelerate"),
+        ("deepspeed --num_gpus=4 t.py --deepspeed ds.json", 4, "deepspeed"),
+        ("srun -n 4 --gpus-per-task 1 python t.py", 4, "srun"),
+        ("srun python t.py", 2, "srun"),
+        ("mpirun -np 3 -H a,b python t.py", 3, "mpirun"),
+    ],
+)
+def test_launchers_say_how_many_processes(body: str, processes: int | None, launcher: str) -> None:
+    """A batch is as many times larger; where a file or a variable decides, the number is unknown."""
+    (found,) = launches(body, SLURM_NTASKS="2", SLURM_GPUS_ON_NODE="8")
+
+    assert (processes, launcher, "t.py") == (found.processes, found.launcher, found.script)
+
+
+def test_accelerate_says_the_precision() -> None:
+    """It reaches the script by a variable, which no source shows."""
+    (found,) = launches("accelerate launch --mixed_precision=bf16 t.py")
+
+    assert "mixed_bfloat16" == found.precision
+
+
+def executable(path: Path) -> Path:
+    """A file that could be an interpreter."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("#!/bin/sh\n", encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+def test_the_job_s_interpreter_is_found(tmp_path: Path) -> None:
+    """An activated environment decides, then conda's, then PATH; what is not here is None."""
+    venv = executable(tmp_path / "venv" / "bin" / "python")
+    conda = executable(tmp_path / "miniconda3" / "envs" / "dl" / "bin" / "python")
+    plain = executable(tmp_path / "bin" / "python3")
+    environment = {"PATH": str(tmp_path / "bin"), "HOME": str(tmp_path)}
+
+    def found(body: str) -> Path | None:
+        (launch,) = find_launches(body, arguments=(), variables=environment)
+        return interpreter_path(launch, environment=environment, folder=tmp_path)
+
+    assert venv == found("source venv/bin/activate\npython t.py")
+    assert conda == found("conda activate dl\npython t.py")
+    assert conda == found("conda run -n dl python t.py")
+    assert plain == found("python t.py")
+    assert plain == found(f"export PATH={tmp_path}/bin:$PATH\npython3 t.py")
+    assert found("conda activate other\npython t.py") is None
+
+
+def of_batch(folder: Path, body: str, *arguments: str, **slurm: str) -> ScriptToInspect | str:
+    """What is found in a batch script of this folder."""
+    environment = {"PATH": str(Path(sys.executable).parent)}
+    return script_of_batch(body, arguments=arguments, environment=environment, slurm=slurm, folder=folder)
+
+
+def test_of_several_scripts_the_one_that_trains_is_taken(tmp_path: Path) -> None:
+    """Preparing data before a training is none; two trainings are not guessed between."""
+    for name in ("train.py", "again.py"):
+        (tmp_path / name).write_text(TRAINING, encoding="utf-8")
+    (tmp_path / "prepare.py").write_text("import torch\n", encoding="utf-8")
+    found = of_batch(tmp_path, "python prepare.py\npython train.py --a 1\n")
+    several = of_batch(tmp_path, "python again.py\npython train.py\n")
+
+    assert isinstance(found, ScriptToInspect)
+    assert (tmp_path / "train.py", ("--a", "1"), None) == (found.path, found.arguments, found.opaque)
+    assert isinstance(several, str)
+    assert "several trainings (again.py, train.py)" in several
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("singularity exec --nv -B /x image.sif python train.py", "container image.sif"),
+        ("srun --container-image=nvcr#torch python train.py", "container nvcr#torch"),
+        ("uv run python train.py", "uv run chooses its Python"),
+        ("conda activate none\npython train.py", "environment none is not here"),
+        ("python train.py --d $D", "$D"),
+    ],
+)
+def test_why_it_cannot_be_dry_run_is_said(tmp_path: Path, body: str, reason: str) -> None:
+    """A dry run in another Python than the job's would tell of another training; its source can still be read."""
+    (tmp_path / "train.py").write_text(TRAINING, encoding="utf-8")
+    found = of_batch(tmp_path, body)
+
+    assert isinstance(found, ScriptToInspect)
+    assert found.opaque is not None
+    assert reason in found.opaque
+
+
+def test_a_launcher_s_processes_are_devices(tmp_path: Path) -> None:
+    """Processes of torchrun train together; srun's only where the script can know of them."""
+    (tmp_path / "train.py").write_text(TRAINING, encoding="utf-8")
+    together = of_batch(tmp_path, "torchrun --nproc_per_node=4 train.py")
+    alone = of_batch(tmp_path, "srun -n4 python train.py")
+
+    assert isinstance(together, ScriptToInspect)
+    assert isinstance(alone, ScriptToInspect)
+    assert ({"devices": Fact(4, Source.LAUNCHER)}, 4) == (together.facts, together.processes)
+    assert ({}, 1) == (alone.facts, alone.processes)
+
+
+def test_modules_and_packages_are_found(tmp_path: Path) -> None:
+    """``python -m package.train`` runs a file below the working folder; what is loaded by module is said."""
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "train.py").write_text(TRAINING, encoding="utf-8")
+    found = of_batch(tmp_path, "module load cuda/12\npython -m package.train")
+
+    assert isinstance(found, ScriptToInspect)
+    assert (tmp_path / "package" / "train.py", "package.train") == (found.path, found.module)
+    assert "module load cuda/12" in found.notes[0]

@@ -1,0 +1,301 @@
+"""What is read from source: right where it is stated, unknown where two ways lead to different values, never run."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from advisor.inspection.shell import HOLE
+from advisor.inspection.source_code import SourceReading, read_source
+from advisor.inspection.workload import Fact, Source
+
+TORCH = """
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+data = TensorDataset(torch.randn({samples}, 3), torch.randn({samples}))
+loader = DataLoader(data, batch_size={batch}, shuffle=True, num_workers=2)
+model = torch.nn.Linear(3, 1)
+optimizer = torch.optim.AdamW(model.parameters())
+for epoch in range({epochs}):
+    for x, y in loader:
+        loss = model(x).mean()
+        loss.backward()
+        optimizer.step()
+"""
+KERAS = "import keras, numpy as np\nmodel = keras.Sequential([keras.layers.Dense(1)])\n"
+
+
+def read(folder: Path, source: str, *arguments: str, **environment: str) -> SourceReading:
+    """The reading of a script with this source."""
+    script = folder / "train.py"
+    script.write_text(source, encoding="utf-8")
+    return read_source(script, arguments, environment=environment, folder=folder)
+
+
+def values(reading: SourceReading, *names: str) -> tuple[object, ...]:
+    """These facts' values, None where they are unknown."""
+    return tuple(reading.facts.get(name, Fact()).value for name in names)
+
+
+def test_a_plain_torch_loop_is_read(tmp_path: Path) -> None:
+    """Constants, loops and the loader around ``backward`` say all but what the network is."""
+    found = read(tmp_path, TORCH.format(samples=1000, batch=32, epochs=7))
+
+    assert found.trains
+    assert {
+        "batch_size": Fact(32, Source.SOURCE_CODE), "train_samples": Fact(1000, Source.SOURCE_CODE),
+        "loader_workers": Fact(2, Source.SOURCE_CODE), "data_loading": Fact("memory", Source.SOURCE_CODE),
+        "epochs": Fact(7, Source.SOURCE_CODE), "optimizer": Fact("adamw", Source.SOURCE_CODE),
+        "precision": Fact("float32", Source.DEFAULT), "gradient_accumulation": Fact(1, Source.SOURCE_CODE),
+        "framework": Fact("pytorch", Source.SOURCE_CODE),
+    } == found.facts  # fmt: skip
+
+
+ARGPARSE = """
+import argparse
+p = argparse.ArgumentParser()
+p.add_argument("--epochs", type=int, default=10)
+p.add_argument("--batch-size", "-b", type=int, default=64)
+p.add_argument("--data", required=True)
+args = p.parse_args()
+"""
+CLICK = """
+import click
+@click.command()
+@click.option("--epochs", default=10)
+@click.option("-b", "--batch-size", "size", default=64)
+def main(epochs, size):
+    class args: pass
+    args.epochs, args.batch_size = epochs, size
+    train(args)
+"""
+ABSL = """
+from absl import app, flags
+flags.DEFINE_integer("epochs", 10, "")
+flags.DEFINE_integer("batch_size", 64, "")
+args = flags.FLAGS
+"""
+DATACLASS = """
+from dataclasses import dataclass, field
+import {parser}
+@dataclass
+class Config:
+    epochs: int = 10
+    batch_size: int = field(default=64)
+args = {call}
+"""
+TRAIN = """
+import keras, numpy as np
+def train(args):
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    model.fit(np.zeros((500, 3)), np.zeros(500), epochs=args.epochs, batch_size=args.batch_size)
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (ARGPARSE + TRAIN + "train(args)\n", ["--data", "x", "--epochs", "3", "-b8"]),
+        (ARGPARSE + TRAIN + "train(args)\n", ["--data=x", "--ep", "3", "--batch-size=8"]),
+        (TRAIN + CLICK + "main()\n", ["--epochs", "3", "-b", "8"]),
+        (ABSL + TRAIN + "app.run(lambda argv: train(args))\n", ["--epochs=3", "--batch_size=8"]),
+        (DATACLASS.format(parser="tyro", call="tyro.cli(Config)") + TRAIN + "train(args)\n",
+         ["--epochs", "3", "--batch-size", "8"]),
+        (DATACLASS.format(parser="transformers as t", call="t.HfArgumentParser(Config).parse_args_into_dataclasses()[0]")
+         + TRAIN + "train(args)\n", ["--epochs", "3", "--batch_size", "8"]),
+        (TRAIN + "import fire, types\ndef main(epochs=10, batch_size=64):\n"
+         "    train(types.SimpleNamespace(epochs=epochs, batch_size=batch_size))\nfire.Fire(main)\n",
+         ["--epochs=3", "--batch_size=8"]),
+        (TRAIN + "import typer, types\ndef main(epochs: int = typer.Option(10), batch_size: int = 64):\n"
+         "    train(types.SimpleNamespace(epochs=epochs, batch_size=batch_size))\ntyper.run(main)\n",
+         ["--epochs", "3", "--batch-size", "8"]),
+        ("import sys, types\n" + TRAIN +
+         "train(types.SimpleNamespace(epochs=int(sys.argv[1]), batch_size=int(sys.argv[2])))\n", ["3", "8"]),
+    ],
+)  # fmt: skip
+def test_arguments_are_read_as_the_script_would(tmp_path: Path, source: str, words: list[str]) -> None:
+    """The common parsers' rules are the script's own; what they give is known to come from the arguments."""
+    found = read(tmp_path, source, *words)
+
+    assert (3, 8, 500) == values(found, "epochs", "batch_size", "train_samples")
+    assert Source.ARGUMENTS is found.facts["epochs"].source
+
+
+def test_defaults_stand_where_nothing_is_given_and_unknown_words_stay_unknown(tmp_path: Path) -> None:
+    """A batch script's word that only a shell could expand does not hide the others."""
+    source = ARGPARSE + TRAIN + "train(args)\n"
+
+    assert (10, 64) == values(read(tmp_path, source, "--data", HOLE), "epochs", "batch_size")
+    assert (None, 8) == values(
+        read(tmp_path, source, "--data", "x", "--epochs", HOLE, "-b", "8"), "epochs", "batch_size"
+    )
+    assert (None, None) == values(read(tmp_path, source), "epochs", "batch_size")  # argparse would end the script
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "load"),
+    [
+        ("c.json", '{"train": {"epochs": 3, "bs": 8}}', "import json\nc = json.load(open('c.json'))"),
+        ("c.yaml", "train: {epochs: 3, bs: 8}", "import yaml\nwith open('c.yaml') as f:\n    c = yaml.safe_load(f)"),
+        ("c.toml", "[train]\nepochs = 3\nbs = 8", "import tomllib\nc = tomllib.load(open('c.toml', 'rb'))"),
+        ("c.json", '{"train": {"epochs": 3, "bs": 8}}',
+         "import json, pathlib\nc = json.loads((pathlib.Path(__file__).parent / 'c.json').read_text())"),
+    ],
+)  # fmt: skip
+def test_configuration_files_are_read_as_data(tmp_path: Path, name: str, text: str, load: str) -> None:
+    """What a file states is known to come from it."""
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    fit = "model.fit(np.zeros((40, 3)), epochs=c['train']['epochs'], batch_size=c['train']['bs'])\n"
+    found = read(tmp_path, f"{load}\n{KERAS}{fit}")
+
+    assert (3, 8) == values(found, "epochs", "batch_size")
+    assert Source.CONFIGURATION is found.facts["epochs"].source
+    assert [name] == [file.name for file in found.files]
+
+
+def test_hydra_s_groups_and_overrides_are_read(tmp_path: Path) -> None:
+    """The file, its groups and the words of the command line make one configuration."""
+    (tmp_path / "conf" / "opt").mkdir(parents=True)
+    (tmp_path / "conf" / "config.yaml").write_text("defaults:\n  - opt: slow\nepochs: 9\n", encoding="utf-8")
+    (tmp_path / "conf" / "opt" / "slow.yaml").write_text("bs: 8\n", encoding="utf-8")
+    (tmp_path / "conf" / "opt" / "fast.yaml").write_text("bs: 16\n", encoding="utf-8")
+    source = (
+        "import hydra\n" + KERAS + "@hydra.main(config_path='conf', config_name='config')\ndef main(cfg):\n"
+        "    model.fit(np.zeros((40, 3)), epochs=cfg.epochs, batch_size=cfg.opt.bs)\nmain()\n"
+    )
+
+    assert (9, 8) == values(read(tmp_path, source), "epochs", "batch_size")
+    assert (4, 16) == values(read(tmp_path, source, "epochs=4", "opt=fast"), "epochs", "batch_size")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        ("for epoch in range(7):", "for epoch in range(how_many()):"),
+        ("for epoch in range(7):", "import random\nn = 3 if random.random() < 0.5 else 7\nfor epoch in range(n):"),
+        ("for epoch in range(7):", "while loss > 0.1:"),
+        ("for epoch in range(7):", "for train, test in folds:\n  for epoch in range(7):"),
+    ],
+)
+def test_what_cannot_be_told_is_unknown(tmp_path: Path, changed: tuple[str, str]) -> None:
+    """A wrong value is worse than none."""
+    source = TORCH.format(samples=1000, batch=32, epochs=7).replace(*changed)
+    source = source.replace("\n    for x, y", "\n      for x, y").replace("\n        ", "\n          ")
+    found = read(tmp_path, source)
+
+    assert (None, 32) == values(found, "epochs", "batch_size")
+
+
+def test_steps_over_all_samples_are_epochs(tmp_path: Path) -> None:
+    """A loop that counts steps is as many epochs as its steps see the samples."""
+    source = TORCH.format(samples=320, batch=32, epochs="1").replace(
+        "for epoch in range(1):\n    for x, y in loader:",
+        "step = 0\nwhile step < 3 * len(loader):\n    if True:\n        step += 1",
+    )
+    source = source.replace("    if True:\n        step += 1", "    step += 1\n    if True:")
+
+    assert (30, 3, 32) == values(read(tmp_path, source), "steps", "epochs", "batch_size")
+
+
+def test_phases_add_up_and_accumulation_is_seen(tmp_path: Path) -> None:
+    """Two calls of one function train twice; a test on the step's number says how many batches make a step."""
+    source = TORCH.format(samples=64, batch=8, epochs="epochs").replace("for epoch", "def train(epochs):\n  for epoch")
+    source = source.replace("\n    for x, y in loader", "\n    for i, (x, y) in enumerate(loader)").replace(
+        "        optimizer.step()", "        if (i + 1) % 4 == 0:\n            optimizer.step()"
+    )
+    found = read(tmp_path, source + "train(2)\ntrain(epochs=3)\n")
+
+    assert (5, 4, 8) == values(found, "epochs", "gradient_accumulation", "batch_size")
+    assert "2 stretches" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "precision"),
+    [
+        ("with torch.autocast('cuda', dtype=torch.bfloat16): pass", "mixed_bfloat16"),
+        ("with torch.cuda.amp.autocast(): pass", "mixed_float16"),
+        ("scaler = torch.amp.GradScaler()", "mixed_float16"),
+        ("with torch.autocast('cuda', enabled=False): pass", "float32"),
+        ("with torch.autocast('cuda', enabled=unknown()): pass", None),
+        ("model.to(torch.bfloat16)", None),
+    ],
+)
+def test_precision_is_read_from_casts(tmp_path: Path, line: str, precision: str | None) -> None:
+    """Autocast and scalers say it; a cast of who knows what leaves it unknown."""
+    source = TORCH.format(samples=64, batch=8, epochs=2) + line + "\n"
+
+    assert (precision,) == values(read(tmp_path, source), "precision")
+
+
+def test_trainers_of_libraries_are_read(tmp_path: Path) -> None:
+    """Hugging Face's and Lightning's own words, with the defaults that they document."""
+    huggingface = read(
+        tmp_path,
+        "from transformers import Trainer, TrainingArguments\nargs = TrainingArguments('out', "
+        "per_device_train_batch_size=16, gradient_accumulation_steps=2, bf16=True)\nTrainer(model, args).train()\n",
+    )
+    lightning = read(
+        tmp_path,
+        "import lightning as L, torch\nclass M(L.LightningModule):\n  def configure_optimizers(self):\n"
+        "    return torch.optim.SGD(self.parameters(), 0.1)\n"
+        "  def train_dataloader(self):\n    return torch.utils.data.DataLoader(x, batch_size=12, num_workers=3)\n"
+        "t = L.Trainer(max_epochs=5, precision='16-mixed', accumulate_grad_batches=4, devices=2, strategy='ddp')\n"
+        "t.fit(M())\n",
+    )
+
+    assert (3, 16, 2, "mixed_bfloat16", "adamw") == values(
+        huggingface, "epochs", "batch_size", "gradient_accumulation", "precision", "optimizer"
+    )
+    assert Source.DEFAULT is huggingface.facts["epochs"].source
+    assert (5, 24, 4, "mixed_float16", "sgd", 2, "ddp", 3) == values(
+        lightning, "epochs", "batch_size", "gradient_accumulation", "precision", "optimizer", "devices", "strategy",
+        "loader_workers",
+    )  # fmt: skip
+
+
+def test_modules_of_the_script_s_own_are_followed(tmp_path: Path) -> None:
+    """A configuration module, a package with relative imports."""
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "__init__.py").write_text("", encoding="utf-8")
+    (tmp_path / "project" / "settings.py").write_text("from .base import *\nBATCH = BASE * 4\n", encoding="utf-8")
+    (tmp_path / "project" / "base.py").write_text("BASE = 8\n", encoding="utf-8")
+    source = KERAS + "from project import settings as s\nmodel.fit(np.zeros((40, 3)), batch_size=s.BATCH, epochs=2)\n"
+
+    assert (32, 2) == values(read(tmp_path, source), "batch_size", "epochs")
+
+
+def test_what_trains_nothing_has_no_facts(tmp_path: Path) -> None:
+    """A script that only imports a framework is no training."""
+    found = read(tmp_path, "import torch\nfrom sklearn.svm import SVC\nSVC().fit([[1]], [1])\nprint(torch.ones(3))\n")
+
+    assert (False, {}) == (found.trains, found.facts)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import os, pathlib\nos.system('touch {0}')\npathlib.Path('{0}').write_text('x')\nopen('{0}', 'w').write('x')\n",
+        "x = 10 ** 10 ** 10\ny = 'a' * 10 ** 12\nz = [0] * 10 ** 12\nwhile True:\n    x += 1\n",
+        "def f(n):\n    return f(n) + f(n)\nf(1)\n",
+        "x = " + "(" * 90 + ")" * 90 + "\n",
+        "for a in range(10**9):\n"
+        + "".join(f"{' ' * n}for b in range(9**9):\n" for n in range(1, 19))
+        + " " * 19
+        + "pass\n",
+        "x = [" + "1," * 30_000 + "]\n",
+        "x = " + "+".join("1" for _ in range(3000)) + "\n",
+        "def broken(:\n",
+    ],
+)
+def test_hostile_source_is_neither_run_nor_slow(tmp_path: Path, source: str) -> None:
+    """Reading is bounded and executes nothing, whatever the script says."""
+    mark = tmp_path / "mark"
+    begun = time.process_time()
+    found = read(tmp_path, source.replace("{0}", str(mark)))
+
+    assert {} == found.facts
+    assert not mark.exists()
+    assert time.process_time() - begun < 5.0
