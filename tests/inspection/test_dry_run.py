@@ -27,7 +27,7 @@ from advisor.units import MIB
 HOSTILE = Path(__file__).parent / "hostile"
 ROOT = Path(__file__).parents[2]
 # A dry run has the lowest priority: on a busy machine the second that it needs may last several.
-PATIENCE_S = 20.0
+PATIENCE_S = 30.0
 SHORT = Bounds(wall_s=1.0)
 LONG = Bounds(wall_s=60.0)
 needs_landlock = pytest.mark.skipif(not landlock_version(), reason="this kernel has no Landlock")
@@ -112,6 +112,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
         ("forks", SHORT, "time"),
         ("forks_in_c", SHORT, "time"),
         ("ignores_signals", Bounds(cpu_s=1), "killed"),
+        ("listens", LONG, "exit 127.0.0.1:29500 b'x' <urlopen error [Errno 101]"),
         ("links_from_scratch", LONG, "exit refused"),
         ("loops", SHORT, "time"),
         ("makes_daemon", LONG, "exit done"),
@@ -133,7 +134,7 @@ def test_a_hostile_script_is_stopped_and_leaves_nothing(home: Home, name: str, b
     took_s = time.monotonic() - begun
 
     assert ended in found.ended
-    assert took_s < min(bounds.wall_s, 10.0) + PATIENCE_S
+    assert took_s < bounds.wall_s + PATIENCE_S
     assert before == home.state()
     assert [] == home.left()
 
