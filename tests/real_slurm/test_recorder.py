@@ -230,7 +230,7 @@ def test_each_task_of_an_array_has_its_trace(alice: User) -> None:
 @pytest.fixture
 def requeued(alice: User) -> str:
     """A job that was requeued while it ran, and has completed since."""
-    alice.write("again.job", "#!/bin/bash\nsleep $((2 + 60 * !SLURM_RESTART_COUNT))\n")
+    alice.write("again.job", "#!/bin/bash\nexec sleep $((2 + 60 * !SLURM_RESTART_COUNT))\n")
     job_id = alice.gsbatch("--requeue", "again.job")
     cluster = alice.cluster
     wait_until_running(cluster, job_id)
