@@ -196,9 +196,19 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
         yield "  ".join([first, *others]).rstrip()
 
 
+def _outside(run: Run, course: Course) -> str:
+    """What predictions of epochs know nothing of, where it is more than a hundredth: in short runs it is most."""
+    if not course.epochs or run.duration_s is None:
+        return ""
+    outside_s = run.duration_s - sum(epoch.duration_s for epoch in course.epochs)
+    if outside_s < run.duration_s / 100:
+        return ""
+    return f"; {units.human_duration(outside_s)} outside them (imports, data, validation apart)"
+
+
 def _footnotes(run: Run, course: Course, rates: Rates, currency: str) -> Iterator[str]:
     planned = run.workload.epochs.value
-    yield f"epochs: {run.epochs} measured" + (f" of {planned} planned" if planned else "")
+    yield f"epochs: {run.epochs} measured" + (f" of {planned} planned" if planned else "") + _outside(run, course)
     yield from map(printable, course_lines(course))
     if run.state in _NOT_STARTED:
         yield "nothing is measured yet"

@@ -177,6 +177,16 @@ def test_an_epoch_s_rates_are_of_the_median_epoch() -> None:
     assert [(80.0, 1.25), (400.0, 0.25)] == [(e["samples_per_s"], e["joules_per_sample"]) for e in found[:2]]
 
 
+def test_time_outside_the_epochs_is_named() -> None:
+    """A run of ten seconds that spent eight on imports is no error of the predicted epochs."""
+    epochs = tuple(
+        RunEpoch(phase=0, index=i, started_at=0.0, duration_s=4.0, gpu_energy_j=1.0, steps=None, samples=None)
+        for i in range(10)
+    )
+
+    assert "epochs: 10 measured of 10 planned; 10 s outside them" in report_text(RUN, Course(epochs=epochs), Rates())
+
+
 @pytest.mark.parametrize(
     ("by", "told"),
     [
