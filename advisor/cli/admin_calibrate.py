@@ -1,4 +1,4 @@
-"""``gsadmin calibrate``: how well what was predicted fits what was measured."""
+"""``gsadmin calibrate``: how well what was predicted fits what was measured, and partitions pulled to it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from statistics import median
 
 import click
 
-from advisor.cli.report import Comparison, comparisons
+from advisor.cli.advice import site_registry
+from advisor.cli.report import Comparison, comparisons, printable
 from advisor.corpus import rows, store
 from advisor.corpus.run import Run
-from advisor.settings import load_settings
+from advisor.inventory.site_gpus import catalogue_with
+from advisor.settings import Settings, load_settings
+from advisor.training.corpus_runs import training_runs
+from advisor.training.recalibrate import CalibrationReport, recalibrate
 
 # \b keeps click from filling the lines.
 EXAMPLES = """\b
@@ -22,6 +26,8 @@ Examples:
     gsadmin calibrate
     gsadmin calibrate --by partition --model 20261121-040000
     gsadmin calibrate --json | jq '.[] | select(.within < 0.8)'
+    gsadmin calibrate --apply                     from cron, after ingest
+    gsadmin calibrate --apply --partition hopper
 """
 QUANTITIES = ("energy_j", "mean_power_w", "duration_s", "epoch_energy_j", "epoch_duration_s", "host_memory_bytes")
 _GROUPS: dict[str, Callable[[Run], str]] = {
@@ -52,15 +58,29 @@ class Fit:
 @click.option("--corpus", metavar="FILE", help="The corpus; the setting corpus where it is not given.")
 @click.option("--by", type=click.Choice(tuple(_GROUPS)), default="gpu", show_default=True, help="What to group by.")
 @click.option("--model", metavar="VERSION", help="Only predictions of this model.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
-def command(corpus: str | None, by: str, model: str | None, *, as_json: bool) -> None:
-    """Show how far off predictions were, per GPU and partition.
+@click.option("--apply", "apply_it", is_flag=True, help="Pull the model to what was measured on each partition.")
+@click.option("--partition", metavar="NAME", help="With --apply: this partition only.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(
+    corpus: str | None, by: str, model: str | None, partition: str | None, *, apply_it: bool, as_json: bool
+) -> None:
+    """Show how far off predictions were, per GPU and partition; with --apply, correct them.
 
     For each quantity the median error and the share of runs within the 90% interval, over the runs of the corpus that
     were submitted with a prediction. Well calibrated is a share near 90%: far less means intervals that promise too
     much, and that it is time for gsadmin retrain, which makes them anew from the corpus.
+
+    --apply adds the corpus's runs to the promoted model, each partition's as far as they reach and shrunk towards
+    what was known before, and promotes the result; one to three runs on a new GPU already count. It takes seconds and
+    refits nothing; gsadmin models rollback returns to the model before.
     """
     settings = load_settings(command_line={"corpus": corpus} if corpus else {})
+    if apply_it:
+        report = _applied(settings, partition)
+        click.echo(json.dumps(_object(report)) if as_json else _text(report))
+        return
+    if partition:
+        raise click.UsageError("--partition goes with --apply; --by partition groups the figures.")
     with store.reading(settings.corpus) as db:
         found = [run for run in rows.runs(db, finished=True) if run.predicted is not None]
     chosen = [run for run in found if model is None or (run.model is not None and run.model.version == model)]
@@ -71,6 +91,28 @@ def command(corpus: str | None, by: str, model: str | None, *, as_json: bool) ->
         click.echo("the corpus has no finished run with a prediction to compare")
     else:
         click.echo("\n".join(_lines(fits)))
+
+
+def _applied(settings: Settings, partition: str | None) -> CalibrationReport:
+    with store.reading(settings.corpus) as db:
+        usable, _left_out = training_runs(rows.runs(db, finished=True), catalogue_with(settings.gpu_catalogue))
+    return recalibrate(usable, site_registry(settings), only_site=partition)
+
+
+def _object(report: CalibrationReport) -> dict[str, object]:
+    version = report.stored.version if report.stored else None
+    return {"version": version, "partitions": [asdict(shift) for shift in report.shifts]}
+
+
+def _text(report: CalibrationReport) -> str:
+    if report.stored is None:
+        return "nothing was calibrated: the corpus has no run to learn from"
+    lines = [
+        f"{printable(shift.site)}: {shift.runs} runs of {shift.settings} settings; predicted time x"
+        f" {shift.time_factor:.2f}, power x {shift.power_factor:.2f}"
+        for shift in report.shifts
+    ]
+    return "\n".join([*lines, f"model {report.stored.version} predicts from now on"])
 
 
 def fits_of(runs: Iterable[Run], by: str) -> list[Fit]:

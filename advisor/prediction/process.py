@@ -188,12 +188,12 @@ def pairs_of(a: Rows, b: Rows) -> Pairs:
 
 
 def kernel(hyper: Array, pairs: Pairs) -> Array:
-    """The covariance of the residuals of two sets of rows: of the constants, and of the components that matter."""
+    """The covariance of the residuals of two sets of rows: of the components that matter."""
     count = len(COMPONENTS)
     variance = np.exp(2 * hyper[:count])
     near: dict[tuple[str, ...], Array] = {}
     mask: dict[tuple[str, ...], NDArray[np.bool_] | None] = {}
-    total: Array = pairs.constants.copy()
+    total = np.zeros_like(pairs.constants)
     for i in np.flatnonzero(variance > _NEGLIGIBLE * variance.sum()):
         names, spaces, bound = COMPONENTS[i]
         if names not in mask:
@@ -232,8 +232,9 @@ def noise_variance(hyper: Array, runs: Array) -> Array:
 class Fitted:
     """A Gaussian process conditioned on residuals.
 
-    ``pull`` is where the fitted constants stand, in prior standard deviations from their priors: residuals are of the
-    fitted mean, while the process's own mean is the priors'.
+    Its mean is the mean of two: of residuals with the physical constants as fitted, to time and power together, and of
+    residuals with the constants free to move once more, as they do for the standard deviation. ``pull`` is where the
+    fitted constants stand, in prior standard deviations from their priors. The ``plain`` half is the former.
     """
 
     hyper: Array
@@ -243,11 +244,15 @@ class Fitted:
     pull: Array
     weights: Array
     inverse_factor: Array
+    plain_weights: Array
+    plain_inverse_factor: Array
 
     def predict(self, rows: Rows) -> tuple[Array, Array]:
         """Mean and standard deviation of the residual of each row, a new run's own noise included."""
-        cross = kernel(self.hyper, pairs_of(rows, self.rows))
-        mean = cross @ self.weights - rows.constants @ self.pull
+        pairs = pairs_of(rows, self.rows)
+        plain = kernel(self.hyper, pairs)
+        cross = plain + pairs.constants
+        mean = 0.5 * (plain @ self.plain_weights + cross @ self.weights - rows.constants @ self.pull)
         explained = ((cross @ self.inverse_factor.T) ** 2).sum(1)
         variance = np.maximum(prior_variance(self.hyper, rows) - explained, 0.0) + np.exp(2 * self.hyper[-1])
         return mean, np.sqrt(variance)
@@ -267,9 +272,11 @@ class Fitted:
 
 def condition(hyper: Array, rows: Rows, residuals: Array, runs: Array, pull: Array) -> Fitted:
     """Condition the process on measured residuals; ``runs`` says how many runs each one is the mean of."""
-    covariance = kernel(hyper, pairs_of(rows, rows))
-    covariance[np.diag_indices_from(covariance)] += noise_variance(hyper, runs) + 1e-8
-    factor = np.linalg.cholesky(covariance)
-    inverse_factor = np.linalg.inv(factor)
-    weights = inverse_factor.T @ (inverse_factor @ (residuals + rows.constants @ pull))
-    return Fitted(hyper, rows, residuals, runs, pull, weights, inverse_factor)
+    pairs = pairs_of(rows, rows)
+    plain = kernel(hyper, pairs)
+    plain[np.diag_indices_from(plain)] += noise_variance(hyper, runs) + 1e-8
+    halves = []
+    for covariance, values in ((plain + pairs.constants, residuals + rows.constants @ pull), (plain, residuals)):
+        inverse_factor = np.linalg.inv(np.linalg.cholesky(covariance))
+        halves += [inverse_factor.T @ (inverse_factor @ values), inverse_factor]
+    return Fitted(hyper, rows, residuals, runs, pull, *halves)

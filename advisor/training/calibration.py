@@ -6,12 +6,16 @@ as one run should: the shrinkage towards the prior is the process's own arithmet
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from advisor.prediction import process
 from advisor.prediction.model import PredictionModel
 from advisor.prediction.predictor import with_runs
+from advisor.training.fit import evenly
 from advisor.training.runs import TrainingRun, aggregate
 
 # More settings than this say no more about a partition's effects, and every one costs at each prediction.
@@ -20,10 +24,9 @@ MOST_SETTINGS = 200
 
 def calibrated(model: PredictionModel, runs: Sequence[TrainingRun]) -> PredictionModel:
     """The model with these runs of the site's partitions added; the model itself when none can be learned from."""
-    mine = [run for run in aggregate(runs) if run.mean_power_w or run.epoch_duration_s]
+    mine = chosen_for_calibration(aggregate(runs))
     if not mine:
         return model
-    mine = sorted(mine, key=lambda run: -run.runs)[:MOST_SETTINGS]
     return with_runs(
         model,
         [run.setting for run in mine],
@@ -32,3 +35,24 @@ def calibrated(model: PredictionModel, runs: Sequence[TrainingRun]) -> Predictio
         runs=np.array([float(run.runs) for run in mine]),
         log_memory=np.log([run.gpu_memory_bytes or np.nan for run in mine]),
     )
+
+
+def chosen_for_calibration(runs: Sequence[TrainingRun]) -> list[TrainingRun]:
+    """The settings that are added: those with a power or a time, evenly from all sites where there are too many."""
+    mine = [run for run in runs if run.mean_power_w or run.epoch_duration_s]
+    return mine if len(mine) <= MOST_SETTINGS else evenly(mine, MOST_SETTINGS, random.Random(0))  # noqa: S311
+
+
+def without_corpus(model: PredictionModel, sites: Iterable[str]) -> PredictionModel:
+    """The model without what a corpus added of these sites; public studies stay, and the constants as they are."""
+    names = np.array(sorted(sites), dtype=np.str_)
+
+    def rest(fitted: process.Fitted) -> process.Fitted:
+        added = (fitted.rows.study == "") & np.isin(fitted.rows.site, names)
+        kept = np.flatnonzero(~added)
+        if len(kept) == len(added):
+            return fitted
+        rows, residuals, runs = fitted.rows.take(kept), fitted.residuals[kept], fitted.runs[kept]
+        return process.condition(fitted.hyper, rows, residuals, runs, fitted.pull)
+
+    return replace(model, time=rest(model.time), power=rest(model.power), memory=rest(model.memory))

@@ -35,7 +35,7 @@ _NORMAL = 1.645
 _LEAST, _MOST = 0.4, 6.0
 # A machine's own width is pulled towards that of all machines with the weight of this many groups.
 _POOLED_GROUPS = 10.0
-_DRAWS = 5  # of the few runs that a hardly known machine keeps
+_KEPT = (1, 3)  # of the runs of a hardly known machine
 _QUANTILES = np.asarray(norm.ppf(0.5 + (np.arange(20) + 0.5) / 40))  # of a normal's size, evenly
 
 Indices = NDArray[np.int64]
@@ -75,9 +75,12 @@ class Scored:
 def left_out(fitted: process.Fitted, groups: Iterator[Indices] | list[Indices]) -> Iterator[tuple[Array, Array]]:
     """Error and standard deviation of the rows of each group when predicted without it, their noise included."""
     inverse = fitted.inverse_factor.T @ fitted.inverse_factor
+    plain = fitted.plain_inverse_factor.T @ fitted.plain_inverse_factor
     for which in groups:
-        covariance = np.linalg.inv(inverse[np.ix_(which, which)])
-        yield covariance @ fitted.weights[which], np.sqrt(np.maximum(np.diag(covariance), 1e-10))
+        block = np.ix_(which, which)
+        covariance = np.linalg.inv(inverse[block])
+        errors = covariance @ fitted.weights[which] + np.linalg.solve(plain[block], fitted.plain_weights[which])
+        yield 0.5 * errors, np.sqrt(np.maximum(np.diag(covariance), 1e-10))
 
 
 def interval_widths(time: process.Fitted, power: process.Fitted, memory: process.Fitted, spreads: Spreads) -> Widths:
@@ -113,11 +116,10 @@ def withheld_groups(rows: process.Rows, kind: int) -> Iterator[tuple[str, Indice
     elif kind == FEW_RUNS:
         chooser = np.random.default_rng(0)
         for name, which in _alike(rows.gpu):
-            for draw in range(_DRAWS):
-                kept = chooser.choice(which, size=min(1 + 2 * (draw % 2), len(which)), replace=False)
-                rest = np.setdiff1d(which, kept)
+            for count in _KEPT:
+                rest = np.setdiff1d(which, chooser.choice(which, size=min(count, len(which)), replace=False))
                 if len(rest):
-                    yield f"{name}, draw {draw}", rest
+                    yield f"{name} but {count}", rest
     elif kind in {NEW_MACHINE, NEW_GPU}:
         yield from _alike(rows.gpu)
         yield from _alike(np.where(rows.study == "", rows.site, rows.study))

@@ -73,7 +73,7 @@ def retrain(
     if not mine:
         return _nothing("the corpus has no run to learn from", corpus_runs)
     current = load_model(registry.promoted())
-    version = _new_version(registry, now)
+    version = new_version(registry, now)
     identity = ModelIdentity(
         name=registry.name, version=version, trained_on_runs=len(prior_runs) + sum(r.runs for r in mine), promoted_at=""
     )
@@ -149,7 +149,8 @@ def _verdict(new: float | None, old: float | None) -> tuple[bool, str]:
     return False, f"errs by {new:.1%}, not less than the promoted model's {old:.1%} (log scale, withheld corpus runs)"
 
 
-def _new_version(registry: Registry, now: datetime | None) -> str:
+def new_version(registry: Registry, now: datetime | None) -> str:
+    """A version that no stored model has: the time, to the second."""
     stem = (now or datetime.now(timezone.utc)).strftime("%Y%m%d-%H%M%S")
     taken = {stored.version for stored in registry.versions()}
     version, count = stem, 1
