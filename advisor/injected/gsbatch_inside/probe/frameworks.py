@@ -7,7 +7,7 @@ from typing import Any, Dict
 
 from gsbatch_inside.post_import import when_imported
 
-from . import keras_hooks, record, tensorflow_hooks
+from . import jax_hooks, keras_hooks, record, tensorflow_hooks
 
 
 def hook(spec: Dict[str, Any]) -> None:
@@ -16,6 +16,7 @@ def hook(spec: Dict[str, Any]) -> None:
     for name in ("keras", "tf_keras"):
         when_imported(name, keras_hooks.attach)
     when_imported("tensorflow", lambda module: tensorflow_hooks.attach(module, gpus))
+    when_imported("jax", jax_hooks.attach)
     when_imported("torch._compile", _never_compile)
     when_imported("torch", lambda module: _torch(gpus))
 

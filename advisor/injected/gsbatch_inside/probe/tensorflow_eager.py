@@ -133,8 +133,8 @@ class _Counter:
         self.flops = 0.0
         self.rows: Optional[int] = None
 
-    def __call__(self, kind: Any, inputs: Any, attributes: Any, outputs: Any, *name_and_graph: Any) -> None:
-        if name_and_graph[1:] and name_and_graph[1] is not None:
+    def __call__(self, kind: Any, inputs: Any, attributes: Any, outputs: Any, **given: Any) -> None:
+        if given.get("graph") is not None:
             return
         kind = kind.decode() if isinstance(kind, bytes) else str(kind)
         try:

@@ -38,6 +38,7 @@ class Step:
 
 _steps: List[Step] = []
 _order = [0]
+_watching: List[bool] = []
 _evaluated = ("samples", "evaluated")
 
 
@@ -77,9 +78,11 @@ def count() -> int:
 
 
 def watch() -> None:
-    """Count the rounds of the loops, and sum up at the end."""
-    loops.on_iteration(_count_round)
-    record.at_end(_tell_all)
+    """Count the rounds of the loops, and sum up at the end; once, however many frameworks are imported."""
+    if not _watching:
+        _watching.append(True)
+        loops.on_iteration(_count_round)
+        record.at_end(_tell_all)
 
 
 def _count_round() -> None:

@@ -1,0 +1,141 @@
+"""Training loops in plain JAX: the gradient of a loss tells the step, a jitted step is read and then only counted.
+
+``jax.grad`` and ``jax.value_and_grad`` are where every trainer of JAX comes by. What is jitted around them is traced
+once; its later calls answer with zeros. Only calls from the script's own code are looked at, not those of libraries.
+"""
+
+import functools
+import math
+import sys
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from . import jax_flops, record, training_steps
+
+
+class _Gradient:
+    """What a loss was differentiated for: the weights, and the data that it was given besides."""
+
+    def __init__(self, jax: Any, argnums: Any, args: Tuple[Any, ...]) -> None:
+        places = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        leaves = jax.tree_util.tree_leaves
+        self.weights = [leaf for place in places for leaf in leaves(args[place])]
+        rest = [leaf for place, one in enumerate(args) if place not in places for leaf in leaves(one)]
+        data = [tuple(leaf.shape) for leaf in rest if getattr(leaf, "shape", ())]
+        rows = [shape[0] for shape in data]
+        # Batches share their first axis; a key for random numbers or a running mean does not.
+        self.rows = max(set(rows), key=rows.count) if rows else 0
+        mine = [shape[1:] for shape in data if shape[0] == self.rows]
+        self.shape = max(mine, key=math.prod) if mine else None
+
+
+_tracing: List[List[_Gradient]] = []
+_known: Dict[Any, Optional[Tuple[Any, "training_steps.Step"]]] = {}
+
+
+def attach(jax: Any) -> None:
+    """Hook the transformations that a script calls."""
+    jax.value_and_grad = _differentiating(jax, jax.value_and_grad)
+    jax.grad = _differentiating(jax, jax.grad)
+    jax.jit = _jitting(jax, jax.jit)
+    training_steps.watch()
+
+
+def _is_library() -> bool:
+    path = sys._getframe(2).f_code.co_filename
+    return "site-packages" in path or "dist-packages" in path
+
+
+def _differentiating(jax: Any, original: Any) -> Any:
+    @functools.wraps(original)
+    def differentiate(fun: Any, argnums: Any = 0, *args: Any, **kwargs: Any) -> Any:
+        made = original(fun, argnums, *args, **kwargs)
+        if _is_library():
+            return made
+
+        @functools.wraps(made)
+        def gradient(*inputs: Any, **named: Any) -> Any:
+            if _tracing:
+                _tracing[-1].append(_Gradient(jax, argnums, inputs))
+                return made(*inputs, **named)
+            return _called(jax, gradient, made, inputs, named)
+
+        return gradient
+
+    return differentiate
+
+
+def _jitting(jax: Any, original: Any) -> Any:
+    @functools.wraps(original)
+    def jit(fun: Any = None, **options: Any) -> Any:
+        if fun is None:
+            return functools.partial(jit, **options)
+        made = original(fun, **options)
+        if _is_library() or options.get("static_argnums") or options.get("static_argnames"):
+            return made
+
+        @functools.wraps(fun)
+        def jitted(*inputs: Any, **named: Any) -> Any:
+            if _tracing:
+                return fun(*inputs, **named)
+            return _called(jax, jitted, made, inputs, named)
+
+        jitted.lower = made.lower  # type: ignore[attr-defined]
+        return jitted
+
+    return jit
+
+
+def _called(jax: Any, function: Any, made: Callable[..., Any], inputs: Any, named: Any) -> Any:
+    leaves = jax.tree_util.tree_leaves((inputs, named))
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+        return made(*inputs, **named)
+    key = (id(function), len(leaves))
+    if key not in _known:
+        try:
+            traced = made if function.__wrapped__ is made else function
+            _known[key] = _read(jax, traced, inputs, named, is_gradient=traced is made)
+        except Exception as exc:
+            record.note("a jitted function could not be read: %s: %s" % (type(exc).__name__, str(exc).strip()[:120]))
+            _known[key] = None
+    known = _known[key]
+    if known is None:
+        return made(*inputs, **named)
+    shapes, step = known
+    training_steps.taken(step, _rows(leaves, step), {id(step): 1})
+    return jax.tree_util.tree_map(lambda one: jax.numpy.zeros(one.shape, one.dtype), shapes)
+
+
+def _rows(leaves: List[Any], step: "training_steps.Step") -> float:
+    """Samples of this call: the last batch may be shorter."""
+    like = step.facts.get("input_shape")
+    rows = [leaf.shape[0] for leaf in leaves if getattr(leaf, "shape", ()) and list(leaf.shape[1:]) == list(like or [])]
+    return float(rows[-1]) if rows and rows[-1] <= step.rows else step.rows
+
+
+def _read(
+    jax: Any, function: Any, inputs: Any, named: Any, *, is_gradient: bool
+) -> Optional[Tuple[Any, "training_steps.Step"]]:
+    """Trace a call; None where it takes no gradient and may well be needed as it is."""
+    _tracing.append([])
+    try:
+        program, shapes = jax.make_jaxpr(function, return_shape=True)(*inputs, **named)
+    finally:
+        gradients = _tracing.pop()
+    if is_gradient:
+        gradients = [_Gradient(jax, 0, inputs)]
+    if not gradients:
+        return None
+    flops, unknown = jax_flops.count(program)
+    main = max(gradients, key=lambda one: one.rows)
+    if unknown:
+        record.note("not counted in the FLOPs: " + ", ".join(sorted(unknown)))
+    facts = {"framework": "jax", "input_shape": list(main.shape) if main.shape else None, "precision": _dtype(main)}
+    step = training_steps.Step(facts, rows=main.rows, forward=None, training=None if unknown else flops)
+    for number, leaf in enumerate(leaf for one in gradients for leaf in one.weights):
+        step.weights[number] = step.trained[number] = int(math.prod(leaf.shape))
+    step.tell()
+    return shapes, step
+
+
+def _dtype(gradient: _Gradient) -> Optional[str]:
+    return str(gradient.weights[0].dtype) if gradient.weights else None
