@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 _KINDS = frozenset({"content", "names", "time"})
+_MOST = 2000
 _MOST_CONTENT_BYTES = 1024**2
 
 
@@ -27,13 +28,12 @@ class Reads:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Reads:
-        """What the dry run said, which may be anything."""
+        """What the dry run said, which may be anything: what cannot be meant is left out."""
         paths, variables = plain.get("paths"), plain.get("variables")
+        meant = paths.items() if isinstance(paths, dict) else ()
         return cls(
-            {path: kind for path, kind in paths.items() if kind in _KINDS and path.startswith("/")}
-            if isinstance(paths, dict) and all(isinstance(kind, str) for kind in paths.values())
-            else {},
-            tuple(name for name in variables if isinstance(name, str)) if isinstance(variables, list) else (),
+            dict([(path, kind) for path, kind in meant if str(kind) in _KINDS and path.startswith("/")][:_MOST]),
+            tuple(name for name in variables if isinstance(name, str))[:_MOST] if isinstance(variables, list) else (),
         )
 
 

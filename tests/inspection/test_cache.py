@@ -183,3 +183,12 @@ def test_it_is_run_once_unless_asked_afresh(project: Project) -> None:
 
     assert "has not changed since its dry run" in said[0]
     assert said[1].startswith("dry-running train.py")
+
+
+def test_what_a_script_forges_is_left_out() -> None:
+    """It can write among the dry run's own lines; nothing of that may cost time or stop a submission."""
+    forged = {"paths": {"/a": "content", "b": "content", "/c": ["content"], "/d": "whatever"}, "variables": ["X", 1]}
+
+    assert Reads({"/a": "content"}, ("X",)) == Reads.from_plain(forged)
+    assert Reads() == Reads.from_plain({"paths": 1, "variables": "X"})
+    assert 2000 == len(Reads.from_plain({"paths": {f"/{n}": "time" for n in range(9000)}}).paths)
