@@ -17,6 +17,7 @@ import math
 import os
 import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ class Observed:
         self.optimizers: dict[int, dict[str, Any]] = {}
         self.dearest_training_flops_per_sample = 0.0
         self.in_backward = 0
+        self.before_step: Callable[[Any], None] = lambda _gradients: None
         self._at_last_step = (0, 0)
 
     def count(self, flops: int, *, gradients: bool) -> None:
@@ -195,6 +197,8 @@ def watch_keras(seen: Observed) -> None:
     apply = base.apply
 
     def counted(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not hasattr(self, "inner_optimizer"):
+            seen.before_step(args[0] if args else kwargs["grads"])
         result = apply(self, *args, **kwargs)
         if not hasattr(self, "inner_optimizer"):
             seen.stepped(self)
@@ -217,33 +221,56 @@ def _keras_gradients(keras: Any) -> bool:
 TAPES = [0]
 
 
+class Executed:
+    """Operations that TensorFlow ran eagerly since the step before the last one, and what each was made from.
+
+    Eagerly it also computes what no gradient needs (through frozen layers, for one). A traced step does not, so only
+    what the gradients that an optimizer takes were made from is counted.
+    """
+
+    def __init__(self, seen: Observed) -> None:
+        self.seen = seen
+        # From an output's id to its operation: FLOPs, phase, ids of inputs; the tensors, so that no id is another's.
+        self.now: dict[int, tuple[int, str, list[int], Any]] = {}
+        self.before: dict[int, tuple[int, str, list[int], Any]] = {}
+
+    def operation(self, kind: Any, inputs: Any, attributes: Any, outputs: Any, *_name: Any, **where: Any) -> None:
+        """One operation, as TensorFlow's op callbacks tell it; those that only build a graph are not executed."""
+        if where.get("graph") is not None or not outputs:
+            return
+        kind = kind.decode() if isinstance(kind, bytes) else kind
+        flops = tensorflow_flops(kind, inputs, dict(zip(attributes[::2], attributes[1::2], strict=False)), outputs)
+        needs = [] if kind in {"Shape", "ShapeN", "Rank", "Size"} else [id(tensor) for tensor in inputs]
+        phase = "backward" if self.seen.in_backward else "forward"
+        for tensor in outputs:
+            self.now[id(tensor)] = (flops if tensor is outputs[0] else 0, phase, needs, (inputs, outputs))
+            if tensor is not outputs[0] and flops:
+                needs = [*needs, id(outputs[0])]
+
+    def applied(self, gradients: Any) -> None:
+        """An optimizer takes these: count what made them, once."""
+        waiting = [id(getattr(gradient, "values", gradient)) for gradient in gradients if gradient is not None]
+        while waiting:
+            key = waiting.pop()
+            flops, phase, needs, _kept = self.now.pop(key, None) or self.before.pop(key, (0, "forward", [], None))
+            self.seen.flops[phase] += flops
+            waiting += needs
+        self.before, self.now = self.now, {}
+
+
 def watch_tensorflow(seen: Observed) -> None:
-    """Run functions eagerly and count operations whose result something used, as a pruned graph would."""
+    """Run functions eagerly and follow every operation."""
     import tensorflow as tf  # noqa: PLC0415
     from tensorflow.python.framework import op_callbacks  # noqa: PLC0415
 
     tf.config.run_functions_eagerly(True)
-    waiting: dict[int, tuple[Any, int, str]] = {}
-
-    def operation(kind: Any, inputs: Any, attributes: Any, outputs: Any, *_name: Any, **where: Any) -> None:
-        if where.get("graph") is not None:
-            return
-        kind = kind.decode() if isinstance(kind, bytes) else kind
-        if kind not in ("Shape", "ShapeN", "Rank", "Size"):
-            for tensor in inputs:
-                _tensor, flops, phase = waiting.pop(id(tensor), (None, 0, "inference"))
-                seen.flops[phase] += flops
-        flops = tensorflow_flops(kind, inputs, dict(zip(attributes[::2], attributes[1::2], strict=False)), outputs)
-        if flops:
-            phase = "backward" if seen.in_backward else "forward" if TAPES[0] else "inference"
-            waiting[id(outputs[0])] = (outputs[0], flops, phase)
-
+    executed = Executed(seen)
+    seen.before_step = executed.applied
     tape = tf.GradientTape
     enter, leave, gradient = tape.__enter__, tape.__exit__, tape.gradient
 
     def counted_enter(self: Any) -> Any:
         TAPES[0] += 1
-        waiting.clear()
         return enter(self)
 
     def counted_leave(self: Any, *details: Any) -> Any:
@@ -258,7 +285,7 @@ def watch_tensorflow(seen: Observed) -> None:
             seen.in_backward -= 1
 
     tape.__enter__, tape.__exit__, tape.gradient = counted_enter, counted_leave, counted_gradient
-    op_callbacks.add_op_callback(operation)
+    op_callbacks.add_op_callback(executed.operation)
 
 
 def tensorflow_flops(kind: str, inputs: Any, attributes: dict[str, Any], outputs: Any) -> int:
