@@ -33,6 +33,8 @@ POWER_CEILING = 1.1  # of the board's limit; what a mean over seconds was ever s
 _GAP_STD = 0.25  # an unknown fact adds this to the logarithm's standard deviation
 _WIDE, _VERY_WIDE = 0.25, 0.6  # half-widths of log energy at which confidence falls
 _Z90 = 1.645
+# Fewest multiplications of a 3x3 convolution by Winograd's transform, of those that its FLOPs count (arXiv 1509.09308).
+_WINOGRAD = 2.25
 
 
 def power_logit(power_w: Array, tdp_w: Array) -> Array:
@@ -53,10 +55,14 @@ def power_slope(mean: physics.Physics, table: Table) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What the model says of every row, before it is put in words. Logarithms; power as logit, of one GPU."""
+    """What the model says of every row, before it is put in words. Logarithms; power as logit, of one GPU.
+
+    ``log_fastest`` is the time that the board's peak rate would need, in units of the time predicted: zero at most.
+    """
 
     log_step_s: Array
     log_epoch_s: Array
+    log_fastest: Array
     time_std: Array
     power_logit: Array
     power_std: Array
@@ -117,10 +123,14 @@ def forecast(model: PredictionModel, settings: Sequence[Setting]) -> Forecast:
     gaps = _GAP_STD**2 * table.unknown_facts
     intercept, slope, _ = model.utilisation
     busy = np.clip(seen.mean.busy, 0.01, 0.99)
+    log_step_s = seen.mean.log_step_s + time_shift
+    least = _log_least_step_s(table)
+    beyond_peak = np.maximum(least - log_step_s, 0.0)
     how_new = novelty(model.time.rows, seen.time)
     return Forecast(
-        log_step_s=seen.mean.log_step_s + time_shift,
-        log_epoch_s=seen.mean.log_epoch_s + time_shift,
+        log_step_s=log_step_s + beyond_peak,
+        log_epoch_s=seen.mean.log_epoch_s + time_shift + beyond_peak,
+        log_fastest=np.minimum(least - log_step_s, 0.0),
         time_std=np.sqrt(time_std**2 + gaps),
         power_logit=power_logit(np.exp(seen.mean.log_power_w), table.tdp_w) + power_shift,
         power_std=np.sqrt(power_std**2 + gaps),
@@ -132,6 +142,13 @@ def forecast(model: PredictionModel, settings: Sequence[Setting]) -> Forecast:
         width=model.width(seen.time, how_new),
         table=table,
     )
+
+
+def _log_least_step_s(table: Table) -> Array:
+    """The logarithm of the time in which a step's arithmetic could be done at the board's peak rate."""
+    sequence = np.array([setting.sequence for setting in table.settings])
+    flops = table.batch_size * table.training_flops / np.where(sequence, 1.0, _WINOGRAD)
+    return np.asarray(np.log(flops / table.peak))
 
 
 def novelty(known: process.Rows, rows: process.Rows) -> NDArray[np.int64]:
@@ -189,10 +206,10 @@ def site_name(partition: str, gpu_model: str) -> str:
     return f"{partition}/{gpu_model}"
 
 
-def _around(log_value: float, half_width: float, factor: float = 1.0) -> Estimate:
+def _around(log_value: float, half_width: float, factor: float = 1.0, log_least: float = -np.inf) -> Estimate:
     value = float(np.exp(log_value)) * factor
     spread = float(np.exp(min(half_width, 7.0)))
-    return Estimate(value, value / spread, value * spread)
+    return Estimate(value, max(value / spread, value * float(np.exp(log_least))), value * spread)
 
 
 def _prediction(seen: Forecast, i: int, placement: Placement, model: PredictionModel, epochs: int | None) -> Prediction:
@@ -203,7 +220,7 @@ def _prediction(seen: Forecast, i: int, placement: Placement, model: PredictionM
     low, high = (float(power_from_logit(seen.power_logit[i] + sign * half, np.float64(tdp_w))) for sign in (-1, 1))
     power = Estimate(power_w * gpus, low * gpus, high * gpus)
     time_half = widths["time"] * float(seen.time_std[i])
-    epoch_s = _around(float(seen.log_epoch_s[i]), time_half)
+    epoch_s = _around(float(seen.log_epoch_s[i]), time_half, log_least=float(seen.log_fastest[i]))
     energy_half = widths["energy"] * float(np.hypot(seen.time_std[i], seen.log_power_std[i]))
     epoch_j = _around(float(seen.log_epoch_s[i]), energy_half, power.value)
     duration_s = epoch_s.scaled(epochs) if epochs else None

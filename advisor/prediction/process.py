@@ -19,6 +19,8 @@ from advisor.prediction.physics import Physics
 
 Labels = NDArray[np.str_]
 
+HERE = "here"  # the study that a site's own runs are: its partitions share meters and ways of running
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:
@@ -72,7 +74,7 @@ def rows_of(table: Table, physics: Physics, constants: Array | None = None) -> R
         [np.log(table.fp32), np.log(table.bandwidth), np.log(table.tdp_w), np.log(table.peak / table.fp32)], axis=1
     )
     return Rows(
-        study=_labels([s.study for s in settings]),
+        study=_labels([s.study or HERE for s in settings]),
         site=_labels([s.site for s in settings]),
         gpu=_labels([s.gpu.name for s in settings]),
         network=_labels([s.network for s in settings]),

@@ -48,7 +48,7 @@ def without_corpus(model: PredictionModel, sites: Iterable[str]) -> PredictionMo
     names = np.array(sorted(sites), dtype=np.str_)
 
     def rest(fitted: process.Fitted) -> process.Fitted:
-        added = (fitted.rows.study == "") & np.isin(fitted.rows.site, names)
+        added = (fitted.rows.study == process.HERE) & np.isin(fitted.rows.site, names)
         kept = np.flatnonzero(~added)
         if len(kept) == len(added):
             return fitted

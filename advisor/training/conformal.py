@@ -122,7 +122,7 @@ def withheld_groups(rows: process.Rows, kind: int) -> Iterator[tuple[str, Indice
                     yield f"{name} but {count}", rest
     elif kind in {NEW_MACHINE, NEW_GPU}:
         yield from _alike(rows.gpu)
-        yield from _alike(np.where(rows.study == "", rows.site, rows.study))
+        yield from _alike(np.where(rows.study == process.HERE, rows.site, rows.study))
 
 
 def _alike(labels: process.Labels) -> Iterator[tuple[str, Indices]]:
@@ -170,7 +170,7 @@ def _collect(rows: process.Rows, found: list[tuple[str, Indices, Array]]) -> Sco
     which = np.concatenate([mine for _, mine, _ in found]) if found else np.zeros(0, dtype=np.int64)
     return Scored(
         scores=np.concatenate([scores for _, _, scores in found]) if found else np.zeros(0),
-        study=np.where(rows.study == "", rows.site, rows.study)[which],
+        study=np.where(rows.study == process.HERE, rows.site, rows.study)[which],
         site=rows.site[which],
         group=np.concatenate([np.full(len(mine), name) for name, mine, _ in found]) if found else np.zeros(0, "U1"),
     )
