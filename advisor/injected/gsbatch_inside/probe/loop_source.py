@@ -14,9 +14,7 @@ from typing import Any, List, NamedTuple, Optional, Set, Tuple
 NAME = "__gsbatch_loops__"
 _TRAINING_CALLS = frozenset({"backward", "step", "apply_gradients", "manual_backward", "train_on_batch", "minimize"})
 _TRAINING_NAME = re.compile(r"train|epoch|fit|step|optimi[sz]e|update|learn|run|main|fold", re.IGNORECASE)
-_STOPPING_NAME = re.compile(
-    r"early|stop|patien|converg|\\bwait|bad_epochs|no_improve|worse|plateau", re.IGNORECASE
-)
+_STOPPING_NAME = re.compile(r"early|stop|patien|converg|\\bwait|bad_epochs|no_improve|worse|plateau", re.IGNORECASE)
 _OPERATORS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
 _numbers = itertools.count(1)
 
@@ -69,13 +67,13 @@ class _Rewriter(ast.NodeTransformer):
         self._training = training
         self._enclosing: List[Tuple[int, _Assigned]] = []
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:  # noqa: N802 (ast's own name)
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
         enclosing, self._enclosing = self._enclosing, []
         self.generic_visit(node)
         self._enclosing = enclosing
         return node
 
-    def visit_For(self, node: ast.For) -> Any:  # noqa: N802
+    def visit_For(self, node: ast.For) -> Any:
         number, assigned = self._inside(node)
         if number:
             number_node, target = ast.Constant(value=number), ast.Constant(value=_target_text(node.target))
@@ -83,7 +81,7 @@ class _Rewriter(ast.NodeTransformer):
             node.body = [ast.copy_location(_mark(number, assigned), node)] + node.body
         return node
 
-    def visit_While(self, node: ast.While) -> Any:  # noqa: N802
+    def visit_While(self, node: ast.While) -> Any:
         number, assigned = self._inside(node)
         if not number:
             return node
@@ -94,7 +92,7 @@ class _Rewriter(ast.NodeTransformer):
         around = [ast.copy_location(ast.Expr(value=_call(name, number_node)), node) for name in ("begin", "leave")]
         return [around[0], node, around[1]]
 
-    def visit_If(self, node: ast.If) -> Any:  # noqa: N802
+    def visit_If(self, node: ast.If) -> Any:
         self.generic_visit(node)
         if self._enclosing and self._enclosing[-1][0] and _leaves(node.body):
             number, assigned = self._enclosing[-1]
@@ -120,7 +118,7 @@ class _Comparisons(ast.NodeTransformer):
         self._number = number
         self._leaving = leaving
 
-    def visit_Compare(self, node: ast.Compare) -> Any:  # noqa: N802
+    def visit_Compare(self, node: ast.Compare) -> Any:
         kind = _OPERATORS.get(type(node.ops[0]))
         if len(node.ops) > 1 or kind is None:
             return node

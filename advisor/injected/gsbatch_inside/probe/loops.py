@@ -1,9 +1,10 @@
 """Go over the script's training loops in a few iterations, and count what the whole loops would have done.
 
-When the iterations of an innermost loop repeat themselves, the next ones are passed over: the iterator is moved on, what
-the body counts up (``step``, running sums) is moved on with it, and the tally is increased as the iterations passed over
-would have done. The last iterations run again, so that ``i == len(loader) - 1`` and ``if step >= most: break`` come true
-as they would have. Loops around others are run in full as long as there is time. See loop_source.py for who calls.
+When the iterations of an innermost loop repeat themselves, the next ones are passed over: the iterator is moved on,
+what the body counts up (``step``, running sums) is moved on with it, and the tally is increased as the iterations
+passed over would have done. The last iterations run again, so that ``i == len(loader) - 1`` and ``if step >= most:
+break`` come true as they would have. Loops around others are run in full as long as there is time. See loop_source.py
+for who calls.
 """
 
 import collections
@@ -164,7 +165,7 @@ def mark(number: int, values: Tuple[Any, ...]) -> Tuple[Any, ...]:
     return values
 
 
-def compare(number: int, site: int, kind: str, leaving: bool, left: Any, right: Any) -> Any:
+def compare(number: int, site: int, kind: str, leaving: bool, left: Any, right: Any) -> Any:  # noqa: PLR0917
     """The comparison that ends a loop, kept to tell how far it is from its end."""
     loop = _active(number)
     if loop is not None and _is_number(left) and _is_number(right):

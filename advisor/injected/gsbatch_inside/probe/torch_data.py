@@ -19,7 +19,7 @@ _serials = iter(range(1 << 62))
 
 
 class Loader:
-    """What is known of a DataLoader: ``batch`` and ``samples`` of one pass (None: not known before it has been read)."""
+    """What is known of a DataLoader: ``batch`` and ``samples`` of one pass; None: not known before it is read."""
 
     def __init__(self, loader: Any, workers: int) -> None:
         self.serial = next(_serials)
@@ -201,4 +201,5 @@ def rows_of(batch: Any) -> Optional[int]:
             return int(tensor.shape[0])
     if hasattr(batch, "num_graphs"):
         return int(batch.num_graphs)
-    return len(batch) if isinstance(batch, (list, tuple)) and batch and isinstance(batch[0], (str, list, dict)) else None
+    plain = isinstance(batch, (list, tuple)) and batch and isinstance(batch[0], (str, list, dict))
+    return len(batch) if plain else None

@@ -1,8 +1,8 @@
 """Count the FLOPs of every operation on weightless (meta) tensors, forward and backward: 1 MAC = 2 FLOPs.
 
-Matrix products, convolutions and attention only. What autograd calls in a backward pass comes by here as well, so frozen
-parts, detached tensors, two networks or recomputation cost what they cost. Operations that would have to know values are
-answered with a size that can be.
+Matrix products, convolutions and attention only. What autograd calls in a backward pass comes by here as well, so
+frozen parts, detached tensors, two networks or recomputation cost what they cost. Operations that would have to know
+values are answered with a size that can be.
 """
 
 from typing import Any, Callable, Dict, List

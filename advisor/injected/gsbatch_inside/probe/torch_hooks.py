@@ -1,12 +1,21 @@
-"""Stop PyTorch short of training: networks without weights, steps without effect, loops gone over in a few iterations."""
+"""Stop PyTorch short of training: networks without weights, steps without effect, loops in a few iterations."""
 
 from typing import Any, List
 
 import torch
-
 from gsbatch_inside.post_import import when_imported
 
-from . import torch_data, torch_devices, torch_flops, torch_model, torch_recurrent, torch_tensors, torch_training
+from . import (
+    torch_data,
+    torch_devices,
+    torch_downloads,
+    torch_flops,
+    torch_model,
+    torch_recurrent,
+    torch_tensors,
+    torch_trainers,
+    torch_training,
+)
 
 _modes: List[Any] = []
 
@@ -20,7 +29,12 @@ def attach(gpus: int) -> None:
     torch_data.attach()
     torch_training.attach(operations)
     _pretend_parallel(gpus)
-    torch.save = torch_devices.without_effect()  # type: ignore[assignment]
+    for name in ("lightning.pytorch", "pytorch_lightning"):
+        when_imported(name, torch_trainers.attach_lightning)
+    when_imported("transformers.trainer", torch_trainers.attach_transformers)
+    torch_downloads.attach()
+    when_imported("transformers.modeling_utils", torch_downloads.attach_transformers)
+    when_imported("transformers.models.auto.auto_factory", torch_downloads.attach_auto)
     operations.__enter__()
     functions.__enter__()
     _modes[:] = [operations, functions]

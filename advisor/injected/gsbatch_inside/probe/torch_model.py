@@ -1,4 +1,4 @@
-"""Networks without weights: parameters are meta tensors, the first calls are traced, later ones answered from memory.
+"""Networks without weights: parameters are meta tensors, first calls are traced, later ones answered from memory.
 
 What follows a call matters to its cost (a backward pass through a detached tensor costs less), so a call is answered from
 memory only where the same calls since the last backward pass have been seen before, with that pass.
@@ -8,7 +8,6 @@ import weakref
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 
 import torch
-
 
 Module = torch.nn.Module
 _CHEAP = ("Flatten", "Unflatten", "Identity", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d")
@@ -163,7 +162,7 @@ def tensors_of(value: Any) -> List[Any]:
     """All tensors in nested arguments or outputs, packed sequences and data classes included."""
     if isinstance(value, torch.Tensor):
         return [value]
-    if isinstance(value, dict) or hasattr(value, "keys") and hasattr(value, "values"):
+    if isinstance(value, dict) or (hasattr(value, "keys") and hasattr(value, "values")):
         value = list(value.values())
     elif hasattr(value, "__dataclass_fields__"):
         value = list(vars(value).values())
@@ -175,7 +174,7 @@ def tensors_of(value: Any) -> List[Any]:
 def _signature(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         return tuple(value.shape), value.dtype, value.requires_grad
-    if isinstance(value, dict) or hasattr(value, "keys") and hasattr(value, "values"):
+    if isinstance(value, dict) or (hasattr(value, "keys") and hasattr(value, "values")):
         return tuple((str(name), _signature(item)) for name, item in value.items())
     if isinstance(value, (list, tuple)):
         return tuple(_signature(item) for item in value)

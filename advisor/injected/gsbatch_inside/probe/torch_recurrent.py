@@ -4,11 +4,20 @@ Unrolled over its time steps a recurrent layer takes thousands of operations, an
 hidden states together times the recurrent weights cost the same, forward and backward; values do not matter here.
 """
 
-from typing import Any, Callable, List, Sequence, Tuple
+from typing import Any, Callable, List, NamedTuple, Sequence, Tuple
 
 import torch
 
 _GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
+
+
+class _Sizes(NamedTuple):
+    """``plain`` weights a layer and direction has without projections: two, and two biases."""
+
+    gates: int
+    layers: int
+    directions: int
+    plain: int
 
 
 def attach() -> None:
@@ -27,7 +36,8 @@ def _layers(kind: str, original: Callable[..., Any]) -> Callable[..., Any]:
             return original(data, *([batch_sizes] if packed else []), *rest)
         rows = int((states[0] if kind == "lstm" else states).shape[1])
         last = _last_step(packed, batch_first=not packed and rest[7], rows=rows)
-        outputs, ends = _all_layers(_GATES[kind], data, weights, 4 if has_biases else 2, layers, 1 + bool(bidirectional))
+        sizes = _Sizes(_GATES[kind], layers, 1 + bool(bidirectional), 4 if has_biases else 2)
+        outputs, ends = _all_layers(data, weights, sizes)
         hidden = torch.stack([last(output) for output, _cells in ends])
         if kind != "lstm":
             return outputs, hidden
@@ -42,21 +52,19 @@ def _last_step(packed: bool, batch_first: bool, rows: int) -> Callable[[Any], An
     return lambda output: output.select(1 if batch_first else 0, -1)
 
 
-def _all_layers(
-    gates: int, data: Any, weights: Sequence[Any], plain: int, layers: int, directions: int
-) -> Tuple[Any, List[Any]]:
-    each = len(weights) // (layers * directions)
+def _all_layers(data: Any, weights: Sequence[Any], sizes: "_Sizes") -> Tuple[Any, List[Any]]:
+    each = len(weights) // (sizes.layers * sizes.directions)
     ends = []
-    for layer in range(layers):
-        firsts = [(layer * directions + direction) * each for direction in range(directions)]
-        found = [_direction(gates, data, weights[first : first + each], plain) for first in firsts]
+    for layer in range(sizes.layers):
+        firsts = [(layer * sizes.directions + direction) * each for direction in range(sizes.directions)]
+        found = [_direction(sizes.gates, data, weights[first : first + each], sizes.plain) for first in firsts]
         ends += found
         data = found[0][0] if len(found) == 1 else torch.cat([output for output, _cells in found], -1)
     return data, ends
 
 
 def _direction(gates: int, data: Any, weights: Sequence[Any], plain: int) -> Tuple[Any, Any]:
-    """Outputs and cells of all steps. ``plain`` weights are there without projections: two, and two biases."""
+    """Outputs and cells of all steps."""
     linear = torch.nn.functional.linear
     hidden = int(weights[0].shape[0]) // gates
     from_data = linear(data, weights[0])

@@ -1,8 +1,9 @@
 """Let the script mix its real data with weightless (meta) tensors, and read numbers from them.
 
 Parameters have no values in a dry run, nor has what is computed from them: such tensors live on torch's meta device.
-Every torch function that the script calls comes by here: devices that are not in this machine are taken as the CPU, real
-tensors become meta where they meet one, and numbers read from a meta tensor are plausible: floats fall slowly, as losses do.
+Every torch function that the script calls comes by here: devices that are not in this machine are taken as the CPU,
+real tensors become meta where they meet one, and numbers read from a meta tensor are plausible: floats fall slowly, as
+losses do.
 """
 
 from typing import Any, Callable, Dict, List
@@ -96,7 +97,6 @@ _READS: Dict[Any, Callable[..., Any]] = {
     Tensor.__repr__: lambda tensor, *args, **kwargs: "tensor(shape=%s)" % (tuple(tensor.shape),),
     Tensor.device.__get__: lambda tensor, *args: torch.device("cuda", 0) if _moved else torch.device("cpu"),
     Tensor.is_cuda.__get__: lambda tensor, *args: bool(_moved),
-    Tensor.is_meta.__get__: lambda tensor, *args: False,
     Tensor.data_ptr: lambda tensor: id(tensor),
     Tensor.is_pinned: lambda tensor, *args: False,
 }
@@ -109,6 +109,20 @@ _ORDER = frozenset({
 _SELF = frozenset({Tensor.pin_memory, Tensor.share_memory_, Tensor.record_stream})
 _MOVES = frozenset({Tensor.cuda, Tensor.cpu})
 _EQUAL = frozenset({torch.equal, torch.allclose, Tensor.equal, Tensor.allclose})
+
+
+# What a script makes up in this size is not worth its memory: it gets no values either.
+_LARGE_ELEMENTS = 1 << 24
+_FACTORIES = frozenset({torch.randn, torch.rand, torch.randint, torch.zeros, torch.ones, torch.empty, torch.full})
+
+
+def _asked_elements(args: Any, kwargs: Any) -> int:
+    sizes = [value for value in [*args, kwargs.get("size")] if isinstance(value, (tuple, list))]
+    elements = 1
+    for size in sizes[0] if sizes else args:
+        if isinstance(size, int):
+            elements *= max(size, 1)
+    return elements
 
 
 # Their lengths or batch sizes are real where the data is not.
@@ -134,6 +148,9 @@ class Functions(TorchFunctionMode):
             return _to(args, kwargs)
         if elsewhere(kwargs.get("device")):
             kwargs["device"] = "cpu"
+        if func in _FACTORIES and _asked_elements(args, kwargs) > _LARGE_ELEMENTS:
+            kwargs = {name: value for name, value in kwargs.items() if name != "generator"}
+            kwargs["device"] = "meta"
         has_meta, has_real = _kinds(args, [False, False])
         if kwargs:
             has_meta, has_real = _kinds(kwargs.values(), [has_meta, has_real])

@@ -1,8 +1,8 @@
 """Backward passes and optimizer steps of a PyTorch script, and the facts of each phase of its training.
 
 A step changes nothing and is counted. A phase is training with the same optimizers and trainable parameters; an
-optimizer made after a phase's first step begins the next (frozen, then fine-tuned; folds), one made before belongs to it
-(GAN).
+optimizer made after a phase's first step begins the next (frozen, then fine-tuned; folds), one made before belongs to
+it (GAN).
 """
 
 import re
