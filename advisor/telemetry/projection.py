@@ -80,25 +80,37 @@ class Projector:
         self._spent_s = 0.0
         self._phase = -1
         self._projected_at = -math.inf
+        self._last: tuple[float, float] | None = None
 
-    def add(self, epoch: Epoch, total_epochs: int | None) -> tuple[Projection, ...]:
+    def add(
+        self, epoch: Epoch, total_epochs: int | None, so_far: tuple[float, float] | None = None
+    ) -> tuple[Projection, ...]:
         """All projections after ``epoch``, the best last; at most once a second.
 
-        None without GPU energy, and where neither ``total_epochs`` nor the expectation says how many there will be.
+        With ``so_far``, what the run has used by now (J, s), start-up included, an epoch reaches from the end of the
+        one before to its own, so that validation and whatever else comes between is in it. None without GPU energy,
+        and where neither ``total_epochs`` nor the expectation says how many there will be.
         """
         if epoch.gpu_energy_j is None:
             return ()
-        duration_s = epoch.ended_at - epoch.started_at
-        self._spent_j += epoch.gpu_energy_j
+        if epoch.validation and so_far is not None:
+            return ()
+        energy_j, duration_s = epoch.gpu_energy_j, epoch.ended_at - epoch.started_at
+        self._spent_j += energy_j
         self._spent_s += duration_s
         if epoch.validation:
-            self._add_to_the_last(epoch.gpu_energy_j, duration_s)
+            self._add_to_the_last(energy_j, duration_s)
             return ()
         if epoch.phase != self._phase:  # other layers, other data: what the last phase cost says little of this one
             self._expected = self._expected if self._phase < 0 else None
-            self._phase = epoch.phase
+            self._phase, self._last = epoch.phase, None
             self._seen = _Seen(deque(maxlen=_MOST_REMEMBERED))
-        self._seen.add(epoch.gpu_energy_j, duration_s)
+        if so_far is not None:
+            if self._last is not None:
+                energy_j = max(so_far[0] - self._last[0], 0.0)
+                duration_s = max(so_far[1] - self._last[1], 0.0)
+            self._last, (self._spent_j, self._spent_s) = so_far, so_far
+        self._seen.add(energy_j, duration_s)
         if total_epochs is None and self._expected is not None:
             total_epochs = self._expected.epochs
         # By index, not by count: a resumed training begins at a later one.

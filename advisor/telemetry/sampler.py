@@ -74,12 +74,15 @@ class Sampler:
         self._samples = 0
         self._epochs = 0
         self._host_sample: HostSample | None = None
+        self._begun_at = 0.0
         self._sampled_at = 0.0
         self._epoch_flushed_at = 0.0
 
     def sample(self) -> None:
         """Read every sensor once."""
         sample = Sample(time_s=self._clock(), gpus=self._gpus.read(), host=self._host.read())
+        if self._samples == 0:
+            self._begun_at = sample.time_s
         self._sampled_at = sample.time_s
         self._meter.add(sample)
         self._host_sample = sample.host
@@ -110,7 +113,9 @@ class Sampler:
         self._epochs += not epoch.validation
         if self._projector is None:  # by now the ticket has been written, if there is one
             self._projector = self._make_projector()
-        projections = self._projector.add(epoch, self._epoch_log.total_epochs)
+        spent_j, _source = self._meter.counted()
+        so_far = None if spent_j is None else (spent_j, epoch.ended_at - self._begun_at)
+        projections = self._projector.add(epoch, self._epoch_log.total_epochs, so_far)
         for projection in projections:
             self._trace.add(projection)
             if projection.stable_from is not None:
@@ -120,7 +125,6 @@ class Sampler:
         self._trace.add(epoch, flush=is_due)
         if is_due:
             self._epoch_flushed_at = now
-        spent_j, _source = self._meter.counted()
         stop = self._judge.judge(epoch, spent_j=spent_j, projections=projections, metrics=mark.metrics)
         if stop is not None and stop != self._stop:
             self._stop = stop

@@ -108,6 +108,18 @@ def test_validation_is_part_of_what_an_epoch_costs() -> None:
     assert pytest.approx(1200.0, rel=0.05) == projections[-1].energy_j
 
 
+def test_what_lies_outside_the_epochs_is_part_of_the_run() -> None:
+    """A start-up of 500 J, then 100 J an epoch and 50 J between: ten epochs cost 500 + 1000 + 9 x 50 J."""
+    projector = Projector()
+    for index in range(6):
+        so_far = (600.0 + 150.0 * index, 60.0 + 15.0 * index)
+        projections = projector.add(epoch(index, 100.0), 10, so_far)
+        projector.add(epoch(index, 20.0, validation=True), 10, so_far)
+
+    assert pytest.approx(1950.0) == projections[-1].energy_j
+    assert pytest.approx(60.0 + 15.0 * 9) == projections[-1].duration_s
+
+
 def test_a_new_phase_is_projected_by_its_own_epochs() -> None:
     """Fine-tuning all layers costs more than training the head; what the head cost is spent, not a forecast."""
     projector = Projector(expectation(10.0))
