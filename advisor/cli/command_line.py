@@ -135,9 +135,9 @@ def parse_command_line(words: Sequence[str], *, unknown_takes_value: Callable[[s
 
 def _mode(names: set[str]) -> Mode:
     if Mode.EXPLAIN.value in names and names.isdisjoint({"local", "print-script", "advise"}):
-        return Mode.EXPLAIN
+        return Mode.EXPLAIN  # beside --json too, which then is how it is printed
     exclusive = [mode for mode in Mode if mode.value in names and mode is not Mode.ADVISE]
-    if len(exclusive) > 1 or ("local" in names and "advise" in names):
+    if len(exclusive) > 1 or ("advise" in names and not names.isdisjoint({"local", "explain-workload"})):
         given = ", ".join(f"--{name}" for name in sorted(names & {mode.value for mode in Mode}))
         raise UsageError(f"Only one of {given} can be done at a time.")
     if exclusive:

@@ -104,8 +104,9 @@ def train(args):
         (ABSL + TRAIN + "app.run(lambda argv: train(args))\n", ["--epochs=3", "--batch_size=8"]),
         (DATACLASS.format(parser="tyro", call="tyro.cli(Config)") + TRAIN + "train(args)\n",
          ["--epochs", "3", "--batch-size", "8"]),
-        (DATACLASS.format(parser="transformers as t", call="t.HfArgumentParser(Config).parse_args_into_dataclasses()[0]")
-         + TRAIN + "train(args)\n", ["--epochs", "3", "--batch_size", "8"]),
+        (DATACLASS.format(parser="transformers", call="transformers.HfArgumentParser(Config)"
+                          ".parse_args_into_dataclasses()[0]") + TRAIN + "train(args)\n",
+         ["--epochs", "3", "--batch_size", "8"]),
         (TRAIN + "import fire, types\ndef main(epochs=10, batch_size=64):\n"
          "    train(types.SimpleNamespace(epochs=epochs, batch_size=batch_size))\nfire.Fire(main)\n",
          ["--epochs=3", "--batch_size=8"]),
@@ -277,7 +278,7 @@ def test_what_trains_nothing_has_no_facts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "source",
     [
-        "import os, pathlib\nos.system('touch {0}')\npathlib.Path('{0}').write_text('x')\nopen('{0}', 'w').write('x')\n",
+        "import os\nos.system('touch {0}')\nopen('{0}', 'w').write('x')\n",
         "x = 10 ** 10 ** 10\ny = 'a' * 10 ** 12\nz = [0] * 10 ** 12\nwhile True:\n    x += 1\n",
         "def f(n):\n    return f(n) + f(n)\nf(1)\n",
         "x = " + "(" * 90 + ")" * 90 + "\n",

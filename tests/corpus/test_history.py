@@ -1,0 +1,78 @@
+"""What earlier jobs of a script say of the next one: the same words only, measured epochs first."""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+from pathlib import Path
+
+from advisor.corpus.history import facts_of_earlier_jobs
+from advisor.inspection.workload import Fact, Source, Workload
+from advisor.submission.ticket import Ticket, ticket_to_json
+from tests.submission.test_ticket import TICKET
+
+TABLES = """
+CREATE TABLE tickets (id INTEGER PRIMARY KEY, user TEXT, submitted_at TEXT, script_sha256 TEXT, document TEXT);
+CREATE TABLE jobs (id INTEGER PRIMARY KEY, ticket INTEGER);
+CREATE TABLE runs (job INTEGER, restart INTEGER, state TEXT, epochs INTEGER);
+"""
+WORKLOAD = Workload(epochs=Fact(50, Source.PROBE), optimizer=Fact("adam", Source.OPTION), layers=Fact(9, Source.TABLE))
+
+
+def corpus(path: Path, *rows: tuple[Ticket, str, int]) -> Path:
+    """A corpus with these tickets, states and counted epochs."""
+    with sqlite3.connect(path) as connection:
+        connection.executescript(TABLES)
+        for number, (ticket, state, epochs) in enumerate(rows):
+            connection.execute(
+                "INSERT INTO tickets VALUES (?, ?, ?, ?, ?)",
+                [number, ticket.user, ticket.submitted_at, ticket.script_sha256, ticket_to_json(ticket)],
+            )
+            connection.execute("INSERT INTO jobs VALUES (?, ?)", [number, number])
+            connection.execute("INSERT INTO runs VALUES (?, 0, ?, ?)", [number, state, epochs])
+    connection.close()
+    return path
+
+
+def ticket(**changes: object) -> Ticket:
+    """A ticket of /home/alice/train.py."""
+    return dataclasses.replace(TICKET, **{"workload": WORKLOAD, **changes})  # type: ignore[arg-type]
+
+
+def ask(path: Path, sha256: str = "0" * 64, arguments: tuple[str, ...] = ("--epochs", "5")) -> dict[str, object]:
+    """What alice's script is known for."""
+    found = facts_of_earlier_jobs(
+        path, user="alice", script_path="/home/alice/train.py", script_sha256=sha256, arguments=arguments
+    )
+    assert all(fact.source is Source.HISTORY for fact in found.values())
+    return {name: fact.value for name, fact in found.items()}
+
+
+def test_counted_epochs_of_a_whole_run_replace_what_was_expected(tmp_path: Path) -> None:
+    """A run that was cut short says nothing about epochs; a table's figures are no memory of a job."""
+    whole = corpus(tmp_path / "whole.db", (ticket(), "COMPLETED", 12))
+    cut = corpus(tmp_path / "cut.db", (ticket(), "TIMEOUT", 3))
+
+    assert {"epochs": 12, "optimizer": "adam"} == ask(whole)
+    assert {"epochs": 50, "optimizer": "adam"} == ask(cut)
+
+
+def test_the_same_content_comes_before_the_same_path(tmp_path: Path) -> None:
+    """A script that has changed since is the weaker witness; other arguments or another user's are none."""
+    path = corpus(
+        tmp_path / "c.db",
+        (ticket(script_path="/elsewhere/copy.py"), "COMPLETED", 7),
+        (ticket(script_sha256="1" * 64, submitted_at="2026-11-22T00:00:00+00:00"), "COMPLETED", 8),
+        (ticket(user="bob", submitted_at="2026-11-23T00:00:00+00:00"), "COMPLETED", 9),
+    )
+
+    assert 7 == ask(path)["epochs"]
+    assert 8 == ask(path, sha256="2" * 64)["epochs"]
+    assert {} == ask(path, arguments=("--epochs", "6"))
+
+
+def test_no_corpus_knows_nothing(tmp_path: Path) -> None:
+    """Most users have none that they may read: a submission goes on without."""
+    (tmp_path / "broken.db").write_text("no database", encoding="utf-8")
+
+    assert ({}, {}) == (ask(tmp_path / "none.db"), ask(tmp_path / "broken.db"))
