@@ -6,7 +6,7 @@ tape, which then tells what a loss depends on.
 
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
 
-from . import graph_flops, keras_model
+from . import graph_flops, keras_model, record
 
 _depth = [0]
 
@@ -53,9 +53,12 @@ def watch(keras: Any, tensorflow: Any, ask: Callable[[Any], str], seen: Callable
         _depth[0] += 1
         try:
             if what == "stand in":
-                stand_in = _stand_in(tensorflow, original, self, (args, kwargs), leaves)
-                seen(stand_in.call)
-                return _connected(tensorflow, stand_in, tensors)
+                try:
+                    stand_in = _stand_in(tensorflow, original, self, (args, kwargs), leaves)
+                    seen(stand_in.call)
+                    return _connected(tensorflow, stand_in, tensors)
+                except Exception as exc:  # then it computes, as it would have
+                    record.note("a model could not be traced: %s: %s" % (type(exc).__name__, str(exc).strip()[:120]))
             outputs = original(self, *args, **kwargs)
         finally:
             _depth[0] -= 1
@@ -168,6 +171,9 @@ def costs(calls: List[Call], handles: Set[int]) -> "graph_flops.Cost":
     forward = training = 0.0
     unknown: Set[str] = set()
     for place, call in enumerate(calls):
+        if call.concrete is None:
+            unknown.add("a model that could not be traced")
+            continue
         upstream = any(_handles(other.layer) & handles for other in calls[place + 1 :])
         cost = graph_flops.cost_of(call.concrete, handles, input_needs_gradient=upstream)
         forward += cost.forward

@@ -6,7 +6,7 @@ Keras 2 and 3, whatever they are called here (``keras``, ``tf_keras``, ``tf.kera
 import inspect
 from typing import Any, Callable, Dict, List
 
-from . import keras_data, keras_downloads, keras_model, record
+from . import keras_data, keras_downloads, keras_model, record, training_steps
 
 
 class _History(dict):  # type: ignore[type-arg]
@@ -112,7 +112,7 @@ def _history(keras: Any, model: Any, epochs: int) -> Any:
     return history
 
 
-_steps: Dict[int, Dict[str, Any]] = {}
+_steps: Dict[Any, training_steps.Step] = {}
 
 
 def _train_on_batch(keras: Any, original: Any) -> Any:
@@ -120,29 +120,37 @@ def _train_on_batch(keras: Any, original: Any) -> Any:
     signature = inspect.signature(original)
 
     def train_on_batch(self: Any, *args: Any, **kwargs: Any) -> Any:
-        seen = _steps.setdefault(id(self), {"steps": 0, "samples": 0})
-        given = signature.bind(self, *args, **kwargs).arguments
-        rows = keras_data.rows(given.get("x")) or 0
-        if not seen["steps"]:
-            seen["phase"] = _describe_batch(keras, self, given, rows)
-            record.at_end(lambda: record.facts(seen["phase"], steps=seen["steps"], seen_samples=seen["samples"]))
-        seen["steps"] += 1
-        seen["samples"] += rows
+        try:
+            given = signature.bind(self, *args, **kwargs).arguments
+            rows = keras_data.rows(given.get("x")) or 0
+            key = (id(self), len(self.trainable_weights))
+            if key not in _steps:
+                _steps[key] = _described_batch(keras, self, given, rows)
+            training_steps.taken(_steps[key], rows, {id(_steps[key]): 1})
+        except Exception as exc:
+            record.note("a train_on_batch could not be described: %s: %s" % (type(exc).__name__, exc))
         return _losses(self, kwargs.get("return_dict"))
 
     return train_on_batch
 
 
-def _describe_batch(keras: Any, model: Any, given: Dict[str, Any], rows: int) -> int:
-    phase = record.new_phase()
+def _described_batch(keras: Any, model: Any, given: Dict[str, Any], rows: int) -> training_steps.Step:
+    training_steps.watch()
     data = keras_data.describe(given.get("x"), given.get("y"), {"batch_size": rows})
-    record.facts(phase, framework=keras_model.framework(keras), model_id=id(model), batch_size=rows,
-                 input_shape=data.input_shape, optimizer=keras_model.optimizer(model),
-                 precision=keras_model.precision(model), **keras_model.counts(model))  # fmt: skip
     found = keras_model.traced(keras, model, data)
     _output_shapes[id(model)] = found.output
-    record.facts(phase, model_name=keras_model.name(keras, model), **found.facts)
-    return phase
+    flops = {name: found.facts.pop(name + "_flops_per_sample", None) for name in ("forward", "training")}
+    facts = dict(
+        found.facts, framework=keras_model.framework(keras), input_shape=data.input_shape,
+        optimizer=keras_model.optimizer(model), precision=keras_model.precision(model),
+        model_name=keras_model.name(keras, model),
+    )  # fmt: skip
+    costs = {name: None if value is None else value * rows for name, value in flops.items()}
+    step = training_steps.Step(facts, rows=rows, forward=costs["forward"], training=costs["training"])
+    step.weights.update(keras_model.weight_sizes(model.weights))
+    step.trained.update(keras_model.weight_sizes(model.trainable_weights))
+    step.tell()
+    return step
 
 
 def _compile(original: Any) -> Any:

@@ -117,7 +117,7 @@ def _described(
 
 
 def _layers_of(calls: List["keras_calls.Call"], batch: Optional[int]) -> Dict[str, Any]:
-    counts = [call.layers.facts(batch or 0) for call in calls]
+    counts = [call.layers.facts(batch or 0) if call.layers else {} for call in calls]
     names = ("layers", "activation_elements")
     return {
         name: sum(count[name] for count in counts)
@@ -133,8 +133,8 @@ class _Counter:
         self.flops = 0.0
         self.rows: Optional[int] = None
 
-    def __call__(self, kind: Any, inputs: Any, attributes: Any, outputs: Any, **given: Any) -> None:
-        if given.get("graph") is not None:
+    def __call__(self, kind: Any, inputs: Any, attributes: Any, outputs: Any, *others: Any, **named: Any) -> None:
+        if named.get("graph", others[1] if len(others) > 1 else None) is not None:
             return
         kind = kind.decode() if isinstance(kind, bytes) else str(kind)
         try:
