@@ -28,7 +28,7 @@ def record(
         env={**os.environ, **QUIET, **environment},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=300,
         check=False,
         cwd=folder,
     )
