@@ -283,6 +283,17 @@ def test_calibrate_shows_error_and_coverage(ingested: Site) -> None:
     assert "no finished run" in run(ingested, "calibrate", "--model", "none").stdout
 
 
+def test_calibrate_applies_to_partitions_and_can_be_taken_back(ingested: Site) -> None:
+    """One recorded run already makes a model that predicts from then on; it names the partition and what moved."""
+    wrong = run(ingested, "calibrate", "--partition", "ampere")
+    report = json.loads(run(ingested, "calibrate", "--apply", "--json").stdout)
+
+    assert (2, [1]) == (wrong.status, [partition["runs"] for partition in report["partitions"]])
+    assert f"* {report['version']}" in run(ingested, "models", "list").stdout
+    assert "nothing was calibrated" in run(ingested, "calibrate", "--apply", "--partition", "none").stdout
+    assert "prior" in run(ingested, "models", "rollback").stdout
+
+
 def test_calibration_counts_only_what_can_be_compared() -> None:
     """Failed runs count with their epochs, never with their totals; the median is of ratios, so twofold is twofold."""
     halved = replace(RUN, energy_j=20_000.0)
