@@ -61,10 +61,11 @@ def read_script(path: Path, arguments: tuple[str, ...]) -> Script:
     """Read a script file.
 
     Raises:
-        ScriptError: it cannot be read, or its directives cannot be.
+        ScriptError: it cannot be read, is too large, or its directives cannot be read.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(_MAX_BYTES + 1)
     except OSError as exc:
         raise ScriptError(f"The script {path} cannot be read: {exc.strerror}.") from exc
     return script_from_text(_decoded(data, str(path)), name=path.name, path=path, arguments=arguments)
