@@ -4,8 +4,8 @@
 
 Needs TensorFlow here, and an interpreter with PyTorch and transformers (tests/frameworks.sh makes one). Keras's
 applications and Hugging Face's models are built from their published configurations, without weights, and counted by
-the dry run's own walk of the graph, so that the table follows its convention (one multiply-accumulate is two FLOPs; matrix and
-convolution work only). torchvision's are from its documentation (docs.pytorch.org/vision/stable/models.html, columns
+the dry run's own walk of the graph and by PyTorch's counter: one multiply-accumulate is two FLOPs, matrix and
+convolution work only. torchvision's are from its documentation (docs.pytorch.org/vision/stable/models.html, columns
 "Params" and "GFLOPS", which count a multiply-accumulate once: doubled here).
 """
 
@@ -24,7 +24,7 @@ import keras
 import tensorflow as tf
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "advisor" / "injected"))
-from gsbatch_inside.probe.graph_flops import cost_of  # noqa: E402 (found by path, as in the user's interpreter)
+from gsbatch_inside.probe.graph_flops import cost_of
 
 COLUMNS = ("family", "name", "parameters", "forward_flops", "size", "attention_flops", "width", "source")
 
@@ -93,14 +93,15 @@ for name, kind, changes, size in json.load(sys.stdin):
         model = model_class(model_class.config_class(attn_implementation="eager", **changes)).train()
         config = model.config
         images = hasattr(config, "image_size") or "ResNet" in kind
-        given = {"pixel_values": torch.zeros(1, 3, size, size)} if images else {"input_ids": torch.zeros(1, size).long()}
+        tokens = torch.zeros(1, size).long()
+        given = {"pixel_values": torch.zeros(1, 3, size, size)} if images else {"input_ids": tokens}
         if "T5" in kind:
             given["decoder_input_ids"] = given["input_ids"]
         counter = FlopCounterMode(display=False)
         with counter:
             model(**given)
     layers = getattr(config, "num_hidden_layers", 0)
-    width = getattr(config, "hidden_size", 0) if not images else (config.hidden_sizes[-1] if "ResNet" in kind else config.hidden_size)
+    width = config.hidden_sizes[-1] if "ResNet" in kind else config.hidden_size
     attention = 0 if images else 4 * layers * width * (3 if "T5" in kind else 1)
     print(json.dumps([name, model.num_parameters(), counter.get_total_flops(), size, attention, width]), flush=True)
 """
