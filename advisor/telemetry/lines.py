@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import astuple, fields
+from dataclasses import astuple, fields, replace
 from typing import Any
 
 from advisor.errors import TelemetryError
@@ -39,6 +39,9 @@ _GPU_WIDTH = len(fields(GpuSample))
 _HOST_WIDTH = len(fields(HostSample))
 _WHOLE_GPU_FIELDS = frozenset({3, 5, 6})  # memory, clock and throttle reasons are counts
 _WHOLE_HOST_FIELDS = frozenset({1})
+# A card knows its power to some watts: further digits of a day's samples are noise that fills disks. Epochs and the
+# footer, which are made from the readings themselves, keep all of theirs.
+_POWER_DIGITS, _ENERGY_DIGITS = 1, 2
 # Far above any reading: the largest file of a 64-bit system, in bytes or in joules.
 _MOST = 2**63
 _LONGEST_TEXT = 1000
@@ -50,12 +53,18 @@ def line_of(record: Record) -> str:
         plain: dict[str, Any] = {
             "kind": "sample",
             "time_s": round(record.time_s, 3),
-            "gpus": [astuple(gpu) for gpu in record.gpus],
+            "gpus": [_shortened(gpu) for gpu in record.gpus],
             "host": astuple(record.host),
         }
     else:
         plain = {"kind": _NAMES[type(record)], **to_plain(record)}
     return json.dumps(plain, separators=(",", ":"), allow_nan=False) + "\n"
+
+
+def _shortened(gpu: GpuSample) -> tuple[Any, ...]:
+    power_w = None if gpu.power_w is None else round(gpu.power_w, _POWER_DIGITS)
+    counter_j = None if gpu.energy_counter_j is None else round(gpu.energy_counter_j, _ENERGY_DIGITS)
+    return astuple(replace(gpu, power_w=power_w, energy_counter_j=counter_j))
 
 
 def record_of(line: str) -> Record:

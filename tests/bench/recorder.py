@@ -251,7 +251,7 @@ def write_readings(path: Path, *, gpus: int, seconds: int) -> None:
                 noise = chance.random()
                 power_w = round(300 + 60 * noise, 3)
                 counters[number] = round(counters[number] + power_w, 3)
-                used = 40_000_000_000 + int(noise * 1e6) * 512
+                used = 40_000_000_000 + second // 600 % 9 * 2_097_152
                 row.append([power_w, counters[number], round(0.9 + noise / 10, 2), used, 60 + int(noise * 9), 1410, 0])
             file.write(json.dumps({"time_s": float(second), "gpus": row}) + "\n")
 

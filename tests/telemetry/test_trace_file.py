@@ -8,7 +8,7 @@ import math
 import os
 import re
 import resource
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +70,17 @@ def test_what_was_written_is_read_back(tmp_path: Path) -> None:
     trace = parse_trace(written(tmp_path))
 
     assert (header(), SAMPLES, (EPOCH,)) == (trace.header, trace.samples, trace.epochs)
+
+
+def test_samples_leave_out_digits_that_no_card_knows() -> None:
+    """A day's samples stay small; what is counted from them is right to a hundredth of a joule a GPU."""
+    reading = GpuSample(power_w=412.3456, energy_counter_j=98765.4321, utilisation=0.97, memory_used_bytes=123456789)
+    trace = parse_trace(
+        line_of(header()) + line_of(Sample(time_s=1000.1234, gpus=(reading,), host=HostSample())) + line_of(EPOCH)
+    )
+
+    assert replace(reading, power_w=412.3, energy_counter_j=98765.43) == trace.samples[0].gpus[0]
+    assert EPOCH == trace.epochs[0]
 
 
 def test_summary_is_of_the_samples(tmp_path: Path) -> None:
