@@ -1,0 +1,83 @@
+"""Dry runs of Keras on PyTorch and JAX, and of plain JAX: FLOPs and totals against hand counts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from advisor.inspection.dry_run import dry_run
+from tests.capabilities import frameworks_python
+
+UNET = """
+import os
+os.environ["KERAS_BACKEND"] = "{backend}"
+import keras, numpy as np
+from keras import layers
+inputs = keras.Input((16, 16, 3))
+skip = layers.Conv2D(8, 3, padding="same")(inputs)
+low = layers.Conv2D(16, 3, padding="same")(layers.MaxPooling2D()(skip))
+up = layers.Conv2DTranspose(8, 2, strides=2)(low)
+model = keras.Model(inputs, layers.Conv2D(2, 1)(layers.Concatenate()([up, skip])))
+model.compile("adam", "mse")
+model.fit(np.zeros((50, 16, 16, 3), "float32"), np.zeros((50, 16, 16, 2)), epochs=3, batch_size=8, validation_split=0.2)
+"""
+
+PLAIN = """
+import jax
+import jax.numpy as jnp
+import numpy as np
+def loss(weights, x, y):
+    return jnp.mean((jnp.tanh(x @ weights[0]) @ weights[1] - y) ** 2)
+@jax.jit
+def update(weights, x, y):
+    value, gradients = jax.value_and_grad(loss)(weights, x, y)
+    return [one - 0.1 * change for one, change in zip(weights, gradients)], value
+x, y = np.zeros((103, 20), "float32"), np.zeros((103, 1), "float32")
+weights = [jnp.ones((20, 64)), jnp.ones((64, 1))]
+for epoch in range(8):
+    for start in range(0, 103, 10):
+        weights, value = update(weights, x[start:start + 10], y[start:start + 10])
+    print(epoch, float(value))
+"""
+
+
+def facts_of(script: Path, text: str, *modules: str) -> Mapping[str, Any]:
+    """Facts of the one phase that the script has."""
+    python = frameworks_python(*modules)
+    if python is None:
+        pytest.skip("no interpreter with " + ", ".join(modules) + " (tests/frameworks.sh makes it)")
+    script.write_text(text, encoding="utf-8")
+    found = dry_run(script, (), interpreter=(python,), environment=dict(os.environ), unconfined=True)
+    assert ("end", 1) == (found.ended, len(found.phases)), found
+    return found.phases[0]
+
+
+@pytest.mark.parametrize(("backend", "framework"), [("torch", "pytorch"), ("jax", "jax")])
+def test_fit_is_described_on_other_back_ends(tmp_path: Path, backend: str, framework: str) -> None:
+    """Pooling passes gradients on, a transposed convolution costs as much as the convolution that it transposes."""
+    facts = facts_of(tmp_path / "unet.py", UNET.format(backend=backend), "keras", backend)
+
+    first, last = 2 * 256 * 8 * 27, 2 * 256 * 16 * 2
+    forward = first + 2 * 64 * 16 * 72 + 2 * 64 * 16 * 8 * 4 + last
+    assert (framework, 3, 40, 10, 8) == tuple(
+        facts[name] for name in ("framework", "epochs", "train_samples", "validation_samples", "batch_size")
+    )
+    assert forward == facts["forward_flops_per_sample"]
+    assert 3 * forward - first == facts["training_flops_per_sample"]
+    assert 6 == facts["layers"]
+
+
+def test_plain_jax_loop_is_counted(tmp_path: Path) -> None:
+    """A jitted step is read once, and the short last batch of each epoch counts as what it is."""
+    facts = facts_of(tmp_path / "plain.py", PLAIN, "jax")
+
+    first, second = 2 * 20 * 64, 2 * 64
+    assert ("jax", 8, 103, 10, 88) == tuple(
+        facts[name] for name in ("framework", "epochs", "train_samples", "batch_size", "steps")
+    )
+    assert 20 * 64 + 64 == facts["parameters"]
+    assert 3 * (first + second) - first == facts["training_flops_per_sample"]
