@@ -1,5 +1,6 @@
 """Hooks that wait for a framework to be imported by the script; none is imported for its own sake."""
 
+import functools
 import importlib
 import os
 import sys
@@ -19,6 +20,22 @@ def hook(spec: Dict[str, Any]) -> None:
     when_imported("jax", jax_hooks.attach)
     when_imported("torch._compile", _never_compile)
     when_imported("torch", lambda module: _torch(gpus))
+    for name, (part, function) in _ON_TORCH.items():
+        when_imported(name, functools.partial(_on_torch, part, function))
+
+
+# Packages that train with PyTorch: the module here that knows them, and its function.
+_ON_TORCH = {
+    "lightning.pytorch": ("torch_trainers", "attach_lightning"),
+    "pytorch_lightning": ("torch_trainers", "attach_lightning"),
+    "transformers.trainer": ("torch_trainers", "attach_transformers"),
+    "transformers.modeling_utils": ("torch_downloads", "attach_transformers"),
+    "transformers.models.auto.auto_factory": ("torch_downloads", "attach_auto"),
+}
+
+
+def _on_torch(part: str, function: str, module: Any) -> None:
+    getattr(importlib.import_module("gsbatch_inside.probe." + part), function)(module)
 
 
 def _never_compile(module: Any) -> None:

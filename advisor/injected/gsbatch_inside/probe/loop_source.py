@@ -14,7 +14,7 @@ from typing import Any, List, NamedTuple, Optional, Set, Tuple
 NAME = "__gsbatch_loops__"
 _TRAINING_CALLS = frozenset({"backward", "step", "apply_gradients", "manual_backward", "train_on_batch", "minimize"})
 _TRAINING_NAME = re.compile(r"train|epoch|fit|step|optimi[sz]e|update|learn|run|main|fold", re.IGNORECASE)
-_STOPPING_NAME = re.compile(r"early|stop|patien|converg|\\bwait|bad_epochs|no_improve|worse|plateau", re.IGNORECASE)
+_STOPPING_NAME = re.compile(r"early|stop|patien|converg|wait|bad_epochs|no_improve|worse|plateau", re.IGNORECASE)
 _OPERATORS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
 _numbers = itertools.count(1)
 

@@ -13,7 +13,6 @@ from . import (
     torch_model,
     torch_recurrent,
     torch_tensors,
-    torch_trainers,
     torch_training,
 )
 
@@ -29,12 +28,7 @@ def attach(gpus: int) -> None:
     torch_data.attach()
     torch_training.attach(operations)
     _pretend_parallel(gpus)
-    for name in ("lightning.pytorch", "pytorch_lightning"):
-        when_imported(name, torch_trainers.attach_lightning)
-    when_imported("transformers.trainer", torch_trainers.attach_transformers)
     torch_downloads.attach()
-    when_imported("transformers.modeling_utils", torch_downloads.attach_transformers)
-    when_imported("transformers.models.auto.auto_factory", torch_downloads.attach_auto)
     operations.__enter__()
     functions.__enter__()
     _modes[:] = [operations, functions]

@@ -1,13 +1,15 @@
 """Networks without weights: parameters are meta tensors, first calls are traced, later ones answered from memory.
 
-What follows a call matters to its cost (a backward pass through a detached tensor costs less), so a call is answered from
-memory only where the same calls since the last backward pass have been seen before, with that pass.
+What follows a call matters to its cost (a backward pass through a detached tensor costs less), so a call is answered
+from memory only where the same calls since the last backward pass have been seen before, with that pass.
 """
 
 import weakref
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 
 import torch
+
+from . import torch_tensors
 
 Module = torch.nn.Module
 _CHEAP = ("Flatten", "Unflatten", "Identity", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d")
@@ -35,12 +37,13 @@ class Sizes(NamedTuple):
 
 
 _BASES = [torch.nn.modules.conv._ConvNd, torch.nn.modules.batchnorm._BatchNorm]
-_modules: "weakref.WeakSet[Any]" = weakref.WeakSet()
+_modules: List[Any] = []  # weak references: some modules cannot be hashed while they are made
 _outputs: Dict[Any, Any] = {}
 _flops: Dict[Any, int] = {}
 _known: Set[Any] = set()
 calls: List[Called] = []
 sizes: Dict[int, Sizes] = {}
+uncertain: Set[int] = set()  # networks that pick elements by values, which are not there
 _depth = [0]
 _leaves = [0, 0]
 
@@ -53,18 +56,23 @@ def attach(operations: Any) -> None:
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original_init(self, *args, **kwargs)
-        _modules.add(self)
+        _modules.append(weakref.ref(self))
 
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
         if _depth[0]:
             return _inner(original_call, self, args, kwargs)
-        if next(self.parameters(), None) is None:
+        if next(self.parameters(), None) is None or not _is_initialized(self):
             return original_call(self, *args, **kwargs)
         return _outermost(operations, original_call, self, args, kwargs)
 
     Module.__init__ = __init__  # type: ignore[method-assign]
     Module.__call__ = __call__  # type: ignore[method-assign]
     Module.zero_grad = lambda self, set_to_none=True: None  # type: ignore[method-assign]
+
+
+def _is_initialized(module: Any) -> bool:
+    lazy = getattr(torch.nn.parameter, "UninitializedTensorMixin", ())  # torch 1.8 and newer
+    return not any(isinstance(parameter, lazy) for parameter in module.parameters())
 
 
 def _weightless_parameters() -> None:
@@ -127,6 +135,7 @@ def _outermost(operations: Any, original: Any, module: Any, args: Any, kwargs: A
         calls.append(Called(key, module, _flops[key], False, rows, grad))
         return _rebuilt(remembered)
     before, _leaves[:] = operations.total, [0, 0]
+    guesses = torch_tensors.guesses[0]
     _depth[0] += 1
     try:
         if not any(module.children()):
@@ -136,6 +145,8 @@ def _outermost(operations: Any, original: Any, module: Any, args: Any, kwargs: A
     finally:
         _depth[0] -= 1
     _flops[key] = operations.total - before
+    if torch_tensors.guesses[0] > guesses:
+        uncertain.add(id(module))
     calls.append(Called(key, module, _flops[key], True, rows, grad))
     shaped = [tensor for tensor in given if tensor.dim()]
     if shaped and rows and id(module) not in sizes:
@@ -250,7 +261,8 @@ def precision(module: Any) -> str:
 
 def root_of(module: Any) -> Any:
     """The outermost network that a module is part of."""
-    parents = {id(child): parent for parent in list(_modules) for child in parent.children()}
+    alive = [module for module in (reference() for reference in _modules) if module is not None]
+    parents = {id(child): parent for parent in alive for child in parent.children()}
     seen: Set[int] = set()
     while id(module) in parents and id(module) not in seen:
         seen.add(id(module))

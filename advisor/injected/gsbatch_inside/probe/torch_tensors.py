@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 Tensor = torch.Tensor
 _moved: List[bool] = []
 _reads = [0]
+guesses = [0]  # sizes that depend on values, and were made up
 
 
 def plausible(tensor: Any) -> Any:
@@ -130,11 +131,7 @@ _NEED_LENGTHS = frozenset({"_pack_padded_sequence", "_pad_packed_sequence"})
 
 
 class Functions(TorchFunctionMode):
-    """Sees each torch function that Python code calls. ``guessed`` grows with sizes that were made up."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.guessed = 0
+    """Sees each torch function that Python code calls."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs) if kwargs else {}
@@ -173,10 +170,10 @@ class Functions(TorchFunctionMode):
         if func is Tensor.__getitem__ or func is Tensor.__setitem__:
             args = (args[0], self._places(args[0], args[1])) + tuple(args[2:])
         elif func in (torch.masked_select, Tensor.masked_select):
-            self.guessed += 1
+            guesses[0] += 1
             return as_meta(args[0]).reshape(-1)
         elif func in (torch.unique, Tensor.unique):
-            self.guessed += 1
+            guesses[0] += 1
             return args[0].reshape(-1)
         if has_real and getattr(func, "__name__", "") not in _NEED_LENGTHS:
             args, kwargs = as_meta(tuple(args)), as_meta(kwargs)
@@ -192,7 +189,7 @@ class Functions(TorchFunctionMode):
             if not isinstance(part, Tensor) or part.dtype is not torch.bool:
                 places.append(part)
             elif part.is_meta:
-                self.guessed += 1
+                guesses[0] += 1
                 places += [torch.empty(part.numel(), dtype=torch.long, device="meta") for _ in range(part.dim())]
             else:
                 places += list(part.nonzero(as_tuple=True))

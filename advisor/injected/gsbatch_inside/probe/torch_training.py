@@ -13,7 +13,7 @@ import torch
 
 from . import loops, record, tally, torch_data, torch_model
 
-_EPOCH_NAME = re.compile(r"ep", re.IGNORECASE)
+_EPOCH_NAME = re.compile(r"epoch|(^|[._])ep?s?$", re.IGNORECASE)
 _optimizers: List[Any] = []
 _backward_flops: Dict[Any, int] = {}
 _phases: List["Phase"] = []
@@ -235,7 +235,9 @@ def _describe(phase: Phase) -> None:
 
 def _describe_flops(phase: Phase) -> None:
     samples = tally.count(phase.key("samples"))
-    if samples and not phase.uncounted:
+    if any(id(module) in torch_model.uncertain for module in phase.modules):
+        record.note("the network picks elements by values that it computes: its FLOPs stay unknown")
+    elif samples and not phase.uncounted:
         record.facts(
             phase.number,
             forward_flops_per_sample=sum(phase.forward.values()) or None,
