@@ -61,6 +61,11 @@ def rows(x: Any) -> Optional[int]:
     return None
 
 
+def in_memory(x: Any) -> bool:
+    """Whether the training data are arrays, whole in memory."""
+    return x is not None and _is_arrays(x)
+
+
 def _validation(validation: Any, given: Dict[str, Any]) -> Optional[int]:
     x = validation[0] if isinstance(validation, (tuple, list)) else validation
     steps = given.get("validation_steps")

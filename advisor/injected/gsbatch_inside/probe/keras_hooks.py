@@ -6,7 +6,7 @@ Keras 2 and 3, whatever they are called here (``keras``, ``tf_keras``, ``tf.kera
 import inspect
 from typing import Any, Callable, Dict, List
 
-from . import keras_data, keras_downloads, keras_model, record, training_steps
+from . import keras_data, keras_downloads, keras_model, record, tensorflow_hooks, training_steps
 
 
 class _History(dict):  # type: ignore[type-arg]
@@ -82,11 +82,14 @@ def _describe(keras: Any, model: Any, given: Dict[str, Any]) -> int:
     facts = record.facts
     facts(phase, framework=keras_model.framework(keras), model_id=id(model), epochs=max(epochs, 0))
     facts(phase, optimizer=keras_model.optimizer(model), precision=keras_model.precision(model))
+    facts(phase, backend=keras_model.backend(keras), **tensorflow_hooks.strategy())
     if keras_model.is_built(model):
         facts(phase, **keras_model.counts(model))
     data = keras_data.describe(given.get("x", given.get("generator")), given.get("y"), given)
     facts(phase, batch_size=data.batch_size, train_samples=data.train_samples,
           validation_samples=data.validation_samples, input_shape=data.input_shape)  # fmt: skip
+    if keras_data.in_memory(given.get("x")):
+        facts(phase, data_loading="memory", loader_workers=0)
     for callback in given.get("callbacks") or []:
         if "EarlyStopping" in type(callback).__name__:
             record.note("the training may stop early; epochs is the most it will do")

@@ -30,11 +30,15 @@ class Traced(NamedTuple):
 
 def framework(keras: Any) -> str:
     """The back end's name as the corpus writes it."""
+    return {"torch": "pytorch"}.get(backend(keras), backend(keras))
+
+
+def backend(keras: Any) -> str:
+    """The back end's name as Keras writes it; Keras 2 has only one."""
     try:
-        backend = str(keras.backend.backend())
-    except Exception:
-        backend = "tensorflow"
-    return {"torch": "pytorch"}.get(backend, backend)
+        return str(keras.backend.backend())
+    except AttributeError:
+        return "tensorflow"
 
 
 def optimizer(model: Any) -> Optional[str]:

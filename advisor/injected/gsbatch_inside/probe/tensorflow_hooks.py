@@ -2,11 +2,19 @@
 
 import collections
 import sys
-from typing import Any, List
+from typing import Any, Dict, List
 
 from . import tensorflow_loops
 
 _Device = collections.namedtuple("_Device", ["name", "device_type"])
+
+
+_replicas: List[int] = []
+
+
+def strategy() -> Dict[str, Any]:
+    """The strategy that the script made, as facts."""
+    return {"strategy": "mirrored", "devices": _replicas[0]} if _replicas else {}
 
 
 def attach(tensorflow: Any, gpus: int) -> None:
@@ -62,6 +70,7 @@ def _pretend_strategies(tensorflow: Any, gpus: int) -> None:
         def __init__(self, devices: Any = None, *_args: Any, **_kwargs: Any) -> None:
             super().__init__("/cpu:0")
             self._gsbatch_replicas = len(devices) if isinstance(devices, (list, tuple)) and devices else gpus
+            _replicas[:] = [self._gsbatch_replicas]
 
         def experimental_distribute_dataset(self, dataset: Any, options: Any = None) -> Any:
             return dataset

@@ -310,6 +310,8 @@ def describe(calls: List["keras_calls.Call"], optimizers: List[Any]) -> Dict[str
     """Facts of the networks that a step calls."""
     import tensorflow
 
+    from . import tensorflow_hooks  # which attaches this module
+
     keras = tensorflow.keras
     networks = list({id(call.layer): call.layer for call in calls}.values())
     shapes = [shape[1:] for call in calls for shape in call.shapes if None not in shape[1:]]
@@ -320,4 +322,5 @@ def describe(calls: List["keras_calls.Call"], optimizers: List[Any]) -> Dict[str
         "input_shape": max(shapes, key=math.prod) if shapes else tensorflow_batches.last_shape[0],
         "optimizer": kinds.pop() if len(kinds) == 1 else None,
         "precision": keras_model.precision(networks[0]) if networks else "float32",
+        **tensorflow_hooks.strategy(),
     }
