@@ -34,7 +34,10 @@ def _layers(kind: str, original: Callable[..., Any]) -> Callable[..., Any]:
         states, weights, has_biases, layers, _dropout, _training, bidirectional = rest[:7]
         if not weights[0].is_meta:
             return original(data, *([batch_sizes] if packed else []), *rest)
-        rows = int((states[0] if kind == "lstm" else states).shape[1])
+        states = list(states) if kind == "lstm" else [states]
+        rows = int(states[0].shape[1])
+        # A decoder's first states lead its gradients back to the encoder.
+        data = sum((state.sum().to(data.dtype) for state in states if state.requires_grad), data)
         last = _last_step(packed, batch_first=not packed and rest[7], rows=rows)
         sizes = _Sizes(_GATES[kind], layers, 1 + bool(bidirectional), 4 if has_biases else 2)
         outputs, ends = _all_layers(data, weights, sizes)
