@@ -53,4 +53,4 @@ def _convolution(equation: Any) -> float:
     out_features = kernel[equation.params["dimension_numbers"].rhs_spec[0]]
     # A dilated input is mostly zeros: those of a transposed convolution or a strided one's gradient.
     zeros = math.prod(equation.params["lhs_dilation"])
-    return 2.0 * math.prod(equation.outvars[0].aval.shape) * math.prod(kernel) / out_features / zeros
+    return float(2.0 * math.prod(equation.outvars[0].aval.shape) * math.prod(kernel) / out_features / zeros)

@@ -1,7 +1,7 @@
 """FLOPs of Keras 3 models on PyTorch and JAX: one forward and backward pass on shapes alone, operation by operation."""
 
 import contextlib
-from typing import Any, Callable, Dict, Iterator, NamedTuple, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Tuple
 
 from . import keras_data
 
@@ -96,7 +96,7 @@ def _jax_pass(keras: Any, model: Any, specs: Any, rows: int, counter: Any) -> Pa
     trained = [shape_of(weight) for weight in model.trainable_variables]
     others = [shape_of(weight) for weight in model.non_trainable_variables]
     inputs = map_specs(specs, lambda spec: jax.ShapeDtypeStruct((rows,) + tuple(spec.shape), _dtype(keras, spec)))
-    shapes = []
+    shapes: List[Any] = []
 
     def forward(trained: Any, others: Any, inputs: Any) -> Any:
         outputs, _updated = model.stateless_call(trained, others, inputs, training=True)

@@ -337,7 +337,7 @@ class LayerCounter:
             if None in sizes:
                 count.is_partial = True
             else:
-                count.elements += int(math.prod(sizes))
+                count.elements += int(math.prod(size or 0 for size in sizes))
         if kind not in ("Flatten", "Reshape", "Identity"):
             count.layers += 2 if kind.startswith("SeparableConv") else 1
 

@@ -79,8 +79,8 @@ def gradient(tape: Any, original: Any, target: Any, sources: Any, variables: Dic
     if key not in _known:
         _known[key] = _described(tape, original, target, calls, variables)
     step = _known[key]
-    rows = [call.rows() for call in calls if call.rows()]
-    training_steps.taken(step, min(rows) if rows else step.rows, {})  # type: ignore[type-var]
+    rows = [call.rows() or 0 for call in calls]
+    training_steps.taken(step, min(rows) if rows else step.rows, {})
     _tapes.since_gradient.append(step)
     return tensorflow.nest.map_structure(lambda leaf: tensorflow.zeros(leaf.shape, leaf.dtype), sources)
 

@@ -107,10 +107,10 @@ def _tell_phase(steps: List[Step]) -> None:
     seen = tally.count(("samples", id(main)))
     facts: Dict[str, Any] = dict(_per_sample(steps), **_sizes(steps))
     calls = tally.count(("calls", id(main)))
-    updates = [tally.count(("steps", optimizer)) for optimizer in main.optimizers]
-    facts["steps"] = max(updates) if updates else calls
-    if updates and max(updates) and calls >= 2 * max(updates):
-        facts["gradient_accumulation"] = round(calls / max(updates))
+    updates: int = max((tally.count(("steps", optimizer)) for optimizer in main.optimizers), default=0)
+    facts["steps"] = updates or calls
+    if updates and calls >= 2 * updates:
+        facts["gradient_accumulation"] = round(calls / updates)
     cut_short = tally.incomplete() or _still_running(steps)
     if cut_short:
         record.note(cut_short[0])
