@@ -5,9 +5,17 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from advisor.inspection.workload import Fact, Workload
+from advisor.inspection.workload import Fact, Source, Workload
 from advisor.prediction.prediction import Estimate
 from advisor.recommendation.recommendation import RankedPlacement, Recommendation
+
+_SOURCE_WORDS = {
+    Source.LAUNCHER: Source.SOURCE_CODE,
+    Source.ARGUMENTS: Source.SOURCE_CODE,
+    Source.CONFIGURATION: Source.SOURCE_CODE,
+    Source.TABLE: Source.SOURCE_CODE,
+    Source.HISTORY: Source.DEFAULT,
+}
 
 
 def advice_object(recommendation: Recommendation) -> dict[str, Any]:
@@ -29,15 +37,24 @@ def advice_object(recommendation: Recommendation) -> dict[str, Any]:
 
 
 def workload_object(workload: Workload) -> dict[str, Any]:
-    """Every fact: value, source, and under ``others`` the values that lost, where there are any."""
+    """Every fact: value, source, and under ``others`` the values that lost, where there are any.
+
+    ``source`` is one of the six words that programs were promised; ``evidence`` is the exact one where that
+    is a finer one.
+    """
     return {name: _fact(fact) for name, fact in workload.facts()}
 
 
 def _fact(fact: Fact[Any]) -> dict[str, Any]:
-    plain = {"value": fact.value, "source": fact.source.value}
+    plain = {"value": fact.value, **_source(fact.source)}
     if fact.others:
-        plain["others"] = [{"value": other.value, "source": other.source.value} for other in fact.others]
+        plain["others"] = [{"value": other.value, **_source(other.source)} for other in fact.others]
     return plain
+
+
+def _source(source: Source) -> dict[str, str]:
+    word = _SOURCE_WORDS.get(source)
+    return {"source": source.value} if word is None else {"source": word.value, "evidence": source.value}
 
 
 def _placement(ranked: RankedPlacement) -> dict[str, Any]:

@@ -6,7 +6,8 @@ Needs TensorFlow here, and an interpreter with PyTorch and transformers (tests/f
 applications and Hugging Face's models are built from their published configurations, without weights, and counted by
 the dry run's own walk of the graph and by PyTorch's counter: one multiply-accumulate is two FLOPs, matrix and
 convolution work only. torchvision's are from its documentation (docs.pytorch.org/vision/stable/models.html, columns
-"Params" and "GFLOPS", which count a multiply-accumulate once: doubled here).
+"Params" and "GFLOPS", which count a multiply-accumulate once: doubled here); torchvision 0.28.0's own metadata of its
+weights say the same of every one.
 """
 
 # ruff: noqa: INP001 (a script, not a package)

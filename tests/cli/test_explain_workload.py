@@ -39,9 +39,9 @@ def test_a_batch_script_is_explained_as_json(gsbatch: Gsbatch) -> None:
     workload = explained["workload"]
 
     assert (0, []) == (done.returncode, gsbatch.sbatch.calls())
-    assert {"value": 7, "source": "arguments"} == workload["epochs"]
+    assert {"value": 7, "source": "source_code", "evidence": "arguments"} == workload["epochs"]
     assert {"value": 64, "source": "source_code"} == workload["batch_size"]
-    assert {"value": 2, "source": "launcher"} == workload["devices"]
+    assert {"value": 2, "source": "source_code", "evidence": "launcher"} == workload["devices"]
     assert {"value": "sgd", "source": "option"} == workload["optimizer"]
     assert {"value": None, "source": "unknown"} == workload["parameters"]
 
