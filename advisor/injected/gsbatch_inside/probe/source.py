@@ -23,7 +23,7 @@ def watch_local_modules(folder: str) -> None:
             return original(self, fullname)
         return loop_source.compiled(self.get_data(path), path)
 
-    SourceFileLoader.get_code = get_code  # type: ignore[method-assign,assignment]
+    SourceFileLoader.get_code = get_code  # type: ignore[method-assign]
 
 
 def run_script(path: str) -> None:

@@ -55,9 +55,9 @@ def attach() -> None:
     original_init, original_iter = kind.__init__, kind.__iter__
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        args, workers = list(args), kwargs.get("num_workers", args[5] if len(args) > 5 else 0)
+        workers = kwargs.get("num_workers", args[5] if len(args) > 5 else 0)
         if len(args) > 5:
-            args[5] = 0
+            args = args[:5] + (0,) + args[6:]
         for name, value in (("num_workers", 0), ("pin_memory", False), ("persistent_workers", False),
                             ("prefetch_factor", None), ("multiprocessing_context", None), ("timeout", 0)):  # fmt: skip
             if name in kwargs:
@@ -69,8 +69,8 @@ def attach() -> None:
         loader = known(self)
         return _batches(loader, lambda: original_iter(self))
 
-    kind.__init__ = __init__  # type: ignore[method-assign]
-    kind.__iter__ = __iter__  # type: ignore[method-assign,assignment]
+    kind.__init__ = __init__
+    kind.__iter__ = __iter__
     loops.ask_left(_left)
 
 
@@ -84,12 +84,12 @@ def _left(loop: Any) -> Optional[int]:
 
 def known(loader: Any) -> Loader:
     """What is known of this DataLoader."""
-    found = vars(loader).get("_gsbatch_loader")
+    found: Optional[Loader] = vars(loader).get("_gsbatch_loader")
     if found is None:
         found = Loader(loader, getattr(loader, "_gsbatch_workers", 0))
         vars(loader)["_gsbatch_loader"] = found
         loaders.append(found)
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 loaders: List[Loader] = []

@@ -2,7 +2,7 @@
 
 import contextlib
 import types
-from typing import Any, Callable
+from typing import Any, Callable, List
 
 import torch
 
@@ -43,15 +43,15 @@ class _Anything:
 def pretend(gpus: int) -> None:
     """Put the stand-ins in place."""
     _pretend_cuda(gpus)
-    torch.compile = lambda model=None, **_options: model if model is not None else (lambda function: function)  # type: ignore[assignment]
-    torch.nn.Module.compile = without_effect()  # type: ignore[method-assign]
-    torch.jit.script = lambda what, *args, **kwargs: what  # type: ignore[assignment]
-    torch.jit.trace = lambda what, *args, **kwargs: what  # type: ignore[assignment]
+    torch.compile = lambda model=None, **_options: model if model is not None else (lambda function: function)
+    torch.nn.Module.compile = without_effect()
+    torch.jit.script = lambda what, *args, **kwargs: what
+    torch.jit.trace = lambda what, *args, **kwargs: what
     torch.set_num_threads = without_effect()
     torch.set_num_interop_threads = without_effect()
     torch.set_default_device = without_effect()
     default_type = torch.set_default_tensor_type
-    torch.set_default_tensor_type = lambda kind: None if "cuda" in str(kind) else default_type(kind)  # type: ignore[assignment]
+    torch.set_default_tensor_type = lambda kind: None if "cuda" in str(kind) else default_type(kind)
     _pretend_scaler()
     _pretend_generator()
 
@@ -74,7 +74,7 @@ def _pretend_cuda(gpus: int) -> None:
                  "manual_seed", "manual_seed_all", "init", "_lazy_init", "ipc_collect", "seed", "seed_all",
                  "set_per_process_memory_fraction", "set_rng_state", "set_rng_state_all"):  # fmt: skip
         setattr(torch.cuda, name, without_effect())
-    torch.cuda.get_rng_state = lambda *_args: torch.get_rng_state()  # type: ignore[assignment]
+    torch.cuda.get_rng_state = lambda *_args: torch.get_rng_state()
     torch.cuda.get_rng_state_all = lambda: [torch.get_rng_state()]
     for name in ("Stream", "Event", "stream", "device", "CUDAGraph", "graph", "device_of"):
         setattr(torch.cuda, name, _Anything)
@@ -107,7 +107,8 @@ def _pretend_scaler() -> None:
 
         update = unscale_ = load_state_dict = without_effect()
 
-    for owner in (torch.cuda.amp, getattr(torch, "amp", None)):
+    owners: List[Any] = [torch.cuda.amp, getattr(torch, "amp", None)]
+    for owner in owners:
         if hasattr(owner, "GradScaler"):
             owner.GradScaler = Scaler
 
@@ -117,7 +118,7 @@ def _pretend_generator() -> None:
         def __new__(cls, device: Any = None) -> Any:
             return super().__new__(cls, "cpu" if device is None or torch_tensors.elsewhere(device) else device)
 
-    torch.Generator = Generator  # type: ignore[misc]
+    torch.Generator = Generator
 
 
 class DistributedModel(torch.nn.Module):

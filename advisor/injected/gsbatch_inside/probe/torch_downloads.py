@@ -45,10 +45,10 @@ def attach() -> None:
 
     torch.save = save
     torch.load = loaded
-    torch.hub.load_state_dict_from_url = lambda *_args, **_kwargs: {}  # type: ignore[assignment]
+    torch.hub.load_state_dict_from_url = lambda *_args, **_kwargs: {}
     keys = torch.nn.modules.module._IncompatibleKeys
-    torch.nn.Module.load_state_dict = lambda self, *_args, **_kwargs: keys([], [])  # type: ignore[method-assign,assignment]
-    torch.optim.Optimizer.load_state_dict = lambda self, *_args, **_kwargs: None  # type: ignore[method-assign]
+    torch.nn.Module.load_state_dict = lambda self, *_args, **_kwargs: keys([], [])
+    torch.optim.Optimizer.load_state_dict = lambda self, *_args, **_kwargs: None
 
 
 def attach_transformers(module: Any) -> None:
@@ -58,7 +58,7 @@ def attach_transformers(module: Any) -> None:
     def from_pretrained(cls: Any, name: Any, *_args: Any, config: Any = None, **kwargs: Any) -> Any:
         return _typed(cls(_configuration(cls.config_class, name, config, kwargs)), kwargs)
 
-    base.from_pretrained = classmethod(from_pretrained)
+    base.from_pretrained = classmethod(from_pretrained)  # type: ignore[arg-type]
     base.save_pretrained = lambda self, *_args, **_kwargs: None
 
 
@@ -70,7 +70,7 @@ def attach_auto(module: Any) -> None:
 
         return _typed(cls.from_config(_configuration(AutoConfig, name, config, kwargs)), kwargs)
 
-    module._BaseAutoModelClass.from_pretrained = classmethod(from_pretrained)
+    module._BaseAutoModelClass.from_pretrained = classmethod(from_pretrained)  # type: ignore[arg-type]
 
 
 def _configuration(kind: Any, name: Any, given: Any, kwargs: Dict[str, Any]) -> Any:

@@ -35,7 +35,7 @@ def attach(gpus: int) -> None:
 
 
 def _pretend_parallel(gpus: int) -> None:
-    model = torch_devices.DistributedModel
+    model: Any = torch_devices.DistributedModel
 
     class DistributedDataParallel(model):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -52,8 +52,8 @@ def _pretend_parallel(gpus: int) -> None:
             super().__init__(*args, **kwargs)
             torch_training.setting(strategy="fsdp")
 
-    torch.nn.parallel.DistributedDataParallel = DistributedDataParallel  # type: ignore[misc]
-    torch.nn.DataParallel = torch.nn.parallel.DataParallel = DataParallel  # type: ignore[misc]
+    torch.nn.parallel.DistributedDataParallel = DistributedDataParallel
+    torch.nn.DataParallel = torch.nn.parallel.DataParallel = DataParallel
 
     def distributed(module: Any) -> None:
         answers = {"get_rank": 0, "get_world_size": 1, "is_available": True, "get_backend": "nccl",

@@ -65,9 +65,9 @@ def attach(operations: Any) -> None:
             return original_call(self, *args, **kwargs)
         return _outermost(operations, original_call, self, args, kwargs)
 
-    Module.__init__ = __init__  # type: ignore[method-assign]
-    Module.__call__ = __call__  # type: ignore[method-assign]
-    Module.zero_grad = lambda self, set_to_none=True: None  # type: ignore[method-assign]
+    Module.__init__ = __init__
+    Module.__call__ = __call__
+    Module.zero_grad = lambda self, set_to_none=True: None
 
 
 def _is_initialized(module: Any) -> bool:
@@ -84,7 +84,7 @@ def _weightless_parameters() -> None:
             data = torch.empty_like(data, device="meta")
         return original(cls, data, *args, **kwargs)
 
-    parameter.__new__ = __new__  # type: ignore[method-assign,assignment]
+    parameter.__new__ = __new__
 
 
 def _weightless_layers() -> None:
@@ -94,10 +94,10 @@ def _weightless_layers() -> None:
             init = vars(kind).get("__init__")
             code = getattr(init, "__code__", None)
             if code is not None and "device" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
-                kind.__init__ = _on_meta(init)  # type: ignore[misc]
+                setattr(kind, "__init__", _on_meta(init))  # noqa: B010 (no method of this class)
 
 
-def _on_meta(init: Callable[..., None]) -> Callable[..., None]:
+def _on_meta(init: Any) -> Callable[..., None]:
     place = init.__code__.co_varnames.index("device")
     keyword_only = place >= init.__code__.co_argcount
 
@@ -108,7 +108,7 @@ def _on_meta(init: Callable[..., None]) -> Callable[..., None]:
             kwargs["device"] = "meta"
         init(self, *args, **kwargs)
 
-    __init__.__wrapped__ = init  # type: ignore[attr-defined]
+    vars(__init__)["__wrapped__"] = init
     return __init__
 
 

@@ -5,7 +5,7 @@ checkpoints, loggers and evaluations are left out.
 """
 
 import contextlib
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 import torch
 
@@ -45,7 +45,7 @@ class _Nothing:
 
 
 def _train(
-    loader: Iterable[Any],
+    loader: Any,
     backward: Callable[[Any, int], None],
     optimizers: Sequence[Any],
     *,
@@ -58,7 +58,7 @@ def _train(
     done = 0
     for _epoch in loops.each(_EPOCHS, range(epochs if epochs is not None else 1 << 40), "epoch"):
         loops.mark(_EPOCHS, ())
-        length = len(loader) if hasattr(loader, "__len__") else None  # type: ignore[arg-type]
+        length = len(loader) if hasattr(loader, "__len__") else None
         for index, batch in loops.each(_BATCHES, enumerate(loader), "batch"):
             (done,) = loops.mark(_BATCHES, (done,))
             backward(batch, index)

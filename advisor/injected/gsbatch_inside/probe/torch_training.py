@@ -19,7 +19,7 @@ _backward_flops: Dict[Any, int] = {}
 _phases: List["Phase"] = []
 _waiting: List["_Backward"] = []
 _token = [0, -1]  # iterations begun; the one whose samples were counted last
-_settings: Dict[str, Any] = {}
+_settings: Dict[str, Any] = {"devices": 1}  # a loop of one's own uses one, unless it says otherwise
 
 
 class Phase:
@@ -60,7 +60,7 @@ def attach(operations: Any) -> None:
         _backward(operations, original, tensors, args, kwargs)
 
     torch.autograd.backward = backward
-    torch.Tensor.backward = lambda self, *args, **kwargs: backward(self, *args, **kwargs)  # type: ignore[method-assign]
+    torch.Tensor.backward = lambda self, *args, **kwargs: backward(self, *args, **kwargs)
     grad = torch.autograd.grad
     torch.autograd.grad = lambda *args, **kwargs: _grad(grad, args, kwargs)
     _watch_optimizers()
@@ -68,8 +68,8 @@ def attach(operations: Any) -> None:
 
 
 def setting(**facts: Any) -> None:
-    """Facts of the whole script, such as the strategy."""
-    _settings.update(facts)
+    """Facts of the whole script, such as the strategy; None changes nothing."""
+    _settings.update({name: value for name, value in facts.items() if value is not None})
 
 
 def _next_iteration() -> None:
@@ -179,8 +179,8 @@ def _watch_optimizers() -> None:
 
         self.step = types.MethodType(step, self)
 
-    kind.__init__ = __init__  # type: ignore[method-assign]
-    kind.zero_grad = lambda self, set_to_none=True: None  # type: ignore[method-assign]
+    kind.__init__ = __init__
+    kind.zero_grad = lambda self, set_to_none=True: None
 
 
 def _step(optimizer: Any, number: int) -> None:
@@ -275,12 +275,12 @@ def _describe_totals(phase: Phase) -> None:
             record.facts(phase.number, epochs=passes, train_samples=loader.most_seen or loader.samples)
         record.facts(phase.number, validation_samples=_validation_samples(phase))
         return
-    epochs = _epochs_of_loops(phase, max(steps))
-    if epochs:
-        record.facts(phase.number, epochs=epochs, train_samples=round(samples / epochs))
+    looped = _epochs_of_loops(phase)
+    if looped:
+        record.facts(phase.number, epochs=looped, train_samples=round(samples / looped))
 
 
-def _epochs_of_loops(phase: Phase, steps: int) -> Optional[int]:
+def _epochs_of_loops(phase: Phase) -> Optional[int]:
     """Without a loader: the loop around the one over batches, where its name or shape says that it counts epochs."""
     nest = phase.nest
     if not nest:
@@ -296,8 +296,12 @@ def _epochs_of_loops(phase: Phase, steps: int) -> Optional[int]:
 def _validation_samples(phase: Phase) -> Optional[int]:
     """Samples of the loader that is read between epochs without training; read once at the end it is a test."""
     training = max(tally.count(phase.key("passes")), 1)
-    others = [one for one in torch_data.loaders if one.passes and not one.training_passes]
-    others = [one for one in others if one.passes >= 2 or training == 1]
-    if not others:
+    passes: Dict[Any, int] = {}
+    for one in torch_data.loaders:  # some scripts make a new loader for every epoch
+        if one.passes and not one.training_passes:
+            passes[one.dataset, one.samples] = passes.get((one.dataset, one.samples), 0) + one.passes
+    passes = {data: number for data, number in passes.items() if number >= 2 or training == 1}
+    if not passes:
         return 0
-    return max(others, key=lambda one: one.passes).samples
+    samples: Optional[int] = max(passes, key=lambda data: passes[data])[1]
+    return samples
