@@ -281,7 +281,10 @@ def _describe_totals(phase: Phase) -> None:
 
 
 def _epochs_of_loops(phase: Phase) -> Optional[int]:
-    """Without a loader: the loop around the one over batches, where its name or shape says that it counts epochs."""
+    """Without a loader: the loop around the one over batches, where its name or shape says that it counts epochs.
+
+    A single loop over steps draws from a stream, which is one epoch; of other loops it is not known what they repeat.
+    """
     nest = phase.nest
     if not nest:
         return None
@@ -290,7 +293,7 @@ def _epochs_of_loops(phase: Phase) -> Optional[int]:
     for loop in reversed(nest[:-1]):
         if _EPOCH_NAME.search(loop.target) or nest[-1].strided:
             return int(loop.iterations)
-    return None
+    return 1 if len(nest) == 1 else None
 
 
 def _validation_samples(phase: Phase) -> Optional[int]:
