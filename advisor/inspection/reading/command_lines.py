@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from advisor.inspection.configuration import hydra_configuration
 from advisor.inspection.reading.expressions import is_plain
+from advisor.inspection.reading.parameters import field_default
 from advisor.inspection.reading.values import (
     MISSING,
     UNKNOWN,
@@ -285,8 +286,6 @@ def _dataclasses(kinds: Value, reader: Interpreter) -> Value:
 
 def _instance(kind: Value, words: Sequence[str], reader: Interpreter) -> Value:
     """A dataclass with its fields from the command line; of another's class (TrainingArguments), the words given."""
-    from advisor.inspection.reading.interpreter import field_default  # noqa: PLC0415 (they call each other)
-
     if isinstance(kind, Dotted):
         return Made(kind.name, kwargs=_loose_words(words))
     if not isinstance(kind, Class):

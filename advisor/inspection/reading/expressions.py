@@ -193,6 +193,16 @@ def with_source(result: Value, *origins: Value) -> Value:
     return result if source is Source.SOURCE_CODE else tagged(result, source)
 
 
+def range_length(made: Made) -> Value:
+    """How many numbers a ``range`` has, None where that is unknown."""
+    if not made.args or not all(isinstance(item, int) for item in made.args):
+        return None
+    try:
+        return with_source(len(range(*made.args)), *made.args)
+    except (ValueError, OverflowError, TypeError):
+        return None
+
+
 def plain_number(value: Value) -> float:
     """A number as it is, 0 for anything else: for bounds."""
     return value if isinstance(value, int | float) else 0
