@@ -70,8 +70,7 @@ _TABLES_1 = (
         cpus INTEGER,
         energy_j REAL CHECK (energy_j >= 0),
         energy_source TEXT NOT NULL
-            CHECK (energy_source IN ('nvml_counter', 'nvml_integral', 'amdsmi_counter', 'amdsmi_integral', 'replay',
-                'rapl', 'sacct', 'none')),
+            CHECK (energy_source IN ('nvml_counter', 'nvml_integral', 'replay', 'rapl', 'sacct', 'none')),
         quality TEXT NOT NULL CHECK (quality IN ('complete', 'cut', 'damaged')),
         mean_power_w REAL CHECK (mean_power_w >= 0),
         epochs INTEGER NOT NULL,
@@ -131,6 +130,21 @@ def create_tables(db: Database) -> None:
     """Version 1: jobs, their attempts and epochs, the files that say so, and the files that were not believed."""
     for statement in _TABLES_1:
         db.execute(statement)
+
+
+@migrations()
+def allow_amd_energy(db: Database) -> None:
+    """Version 2: energy that AMD's library counts.
+
+    SQLite changes a CHECK only by making the table anew. Foreign keys are off meanwhile (store.py), or the old table
+    would take its epochs and traces with it.
+    """
+    before = "'nvml_counter', 'nvml_integral', "
+    widened = db.table("runs").schema.replace(before, f"{before}'amdsmi_counter', 'amdsmi_integral', ")
+    db.execute(widened.replace("CREATE TABLE runs", "CREATE TABLE runs_widened", 1))
+    db.execute("INSERT INTO runs_widened SELECT * FROM runs")
+    db.execute("DROP TABLE runs")
+    db.execute("ALTER TABLE runs_widened RENAME TO runs")
 
 
 def names() -> tuple[str, ...]:

@@ -62,15 +62,15 @@ class PredictionModel:
         return found
 
 
+# Features, physical constants and kernel components: a model of other ones would be read without a fault, and wrongly.
+_SHAPE = [FEATURES_VERSION, len(physics.NAMES), len(process.COMPONENTS)]
 _PROCESSES = ("time", "power", "memory")
 _PLAIN = ("parameters", "memory_parameters", "utilisation", "host_memory", "widths", "sites", "site_widths")
 
 
 def to_bytes(model: PredictionModel) -> bytes:
     """Write a model as numpy's own archive of arrays: no objects, no pickle."""
-    arrays: dict[str, NDArray[Any]] = {
-        "features_version": np.array([FEATURES_VERSION, len(physics.NAMES), len(process.COMPONENTS)])
-    }
+    arrays: dict[str, NDArray[Any]] = {"features_version": np.array(_SHAPE)}
     for name in _PLAIN:
         arrays[name] = getattr(model, name)
     for name in _PROCESSES:
@@ -93,10 +93,10 @@ def from_bytes(content: bytes, identity: ModelIdentity) -> PredictionModel:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-        versions = arrays["features_version"].tolist()
-        if versions != [FEATURES_VERSION, len(physics.NAMES), len(process.COMPONENTS)]:
+        if arrays["features_version"].tolist() != _SHAPE:
             raise ModelError(
-                f"Model {identity.version} has features of version {versions[0]}; this program has {FEATURES_VERSION}.",
+                f"Model {identity.version} was written by another version of gsbatch: what it is made of is counted"
+                f" {arrays['features_version'].tolist()}, here {_SHAPE}.",
                 hint="Retrain with this version of gsbatch.",
             )
         fitted = {}

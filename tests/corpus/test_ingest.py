@@ -429,9 +429,6 @@ def _with_epoch(**changes: Any) -> Trace:
         (_with_epoch(gpu_energy_j=1e12), "epoch 0 of phase 0"),
         (_with_epoch(ended_at=START_S - 10), "epoch 0 of phase 0"),
         (_with_epoch(index=-1), "epoch -1 of phase 0"),
-        (_with_epoch(index=1 << 80), "of phase 0"),
-        (_with_epoch(steps=1 << 80), "epoch 0 of phase 0"),
-        (made_trace(epochs=1, exit_status=1 << 80), "exit status"),
         (_with_epoch(samples=-3), "epoch 0 of phase 0"),
         (replace(made_trace(epochs=1), samples=made_trace(epochs=90).samples[::-1]), "order of time"),
     ],
@@ -445,6 +442,19 @@ def test_readings_that_no_machine_makes(
 
     assert reason in found
     assert 0 == db.table("runs").count
+
+
+@pytest.mark.parametrize(
+    "trace",
+    [_with_epoch(index=1 << 80), _with_epoch(steps=1 << 80), made_trace(epochs=1, exit_status=1 << 80)],
+)
+def test_numbers_beyond_any_count_are_damage(db: Database, spool: Path, run_ingest: Ingest, trace: Trace) -> None:
+    """A line with a number that no counter reaches is left out, and the run says that its trace is damaged."""
+    spooled(spool, trace)
+
+    assert [] == reasons(run_ingest(JOB))
+    assert only_run(db).quality in {"cut", "damaged"}
+
 
 
 def test_replayed_readings_say_so(db: Database, spool: Path, run_ingest: Ingest) -> None:

@@ -47,7 +47,7 @@ def test_migrations_are_recorded_by_name(path: Path) -> None:
     with store.writing(path) as db:
         names = [row["name"] for row in db.query("SELECT name FROM _sqlite_migrations")]
 
-    assert list(schema.names()) == names
+    assert sorted(schema.names()) == sorted(names)
 
 
 def test_opening_twice_changes_nothing(path: Path) -> None:
@@ -59,6 +59,31 @@ def test_opening_twice_changes_nothing(path: Path) -> None:
     with store.writing(path) as db:
         assert tables == db.schema
         assert 1 == db.table("tickets").count
+
+
+def test_a_corpus_of_version_1_keeps_its_rows(path: Path) -> None:
+    """Widening what a run may say of its energy loses no run, no epoch and no trace, and undoes no rule."""
+    path.parent.mkdir()
+    first = sqlite3.connect(path)
+    first.executescript((REPOSITORY / "tests/data/corpus/version_1.sql").read_text(encoding="utf-8"))
+    first.close()
+    before = sqlite3.connect(path)
+    counts = {name: count_of(before, name) for name in ("jobs", "runs", "epochs", "traces")}
+    before.close()
+
+    with store.writing(path) as db:
+        assert counts == {name: count_of(db.conn, name) for name in counts}
+        assert all(counts.values())
+        assert [] == db.execute("PRAGMA foreign_key_check").fetchall()
+        db.execute("UPDATE runs SET energy_source = 'amdsmi_counter'")
+        with pytest.raises(sqlite3.IntegrityError):
+            db.execute("UPDATE runs SET energy_source = 'guessed'")
+
+
+def count_of(connection: sqlite3.Connection, table: str) -> int:
+    """The number of rows of a table."""
+    (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 (the names above)
+    return int(count)
 
 
 def test_corpus_is_wal_with_foreign_keys(path: Path) -> None:
