@@ -12,6 +12,9 @@ if [ "$slurm" != 0 ] && [ "${CI:-}" = true ]; then
 fi
 bash tests/frameworks.sh || echo "run: the tests that need PyTorch or JAX will be skipped." >&2
 
+# The matrices are small: where others compute too, a thread a core makes them minutes slower, not faster.
+export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+
 bin=$PWD/.venv/bin
 "$bin/ruff" format --check .
 "$bin/ruff" check .

@@ -17,7 +17,10 @@ COMMANDS = {
     ),
     "ingest": ("advisor.cli.admin_ingest", "Read new traces and Slurm's accounting into the corpus."),
     "retrain": ("advisor.cli.admin_retrain", "Fit a new model from the prior and the corpus."),
-    "calibrate": ("advisor.cli.admin_calibrate", "Show how far off predictions were, per GPU and partition; with --apply, correct them."),
+    "calibrate": (
+        "advisor.cli.admin_calibrate",
+        "Show how far off predictions were, per GPU and partition; with --apply, correct them.",
+    ),
     "models": ("advisor.cli.admin_models", "List, show, promote and roll back models."),
     "corpus": ("advisor.cli.admin_corpus", "Look into the corpus: runs, rejected files, export, check."),
     "doctor": ("advisor.cli.admin_doctor", "Check settings, Slurm, sensors, folders, corpus and model."),

@@ -89,7 +89,7 @@ def inspect(
     )
     probed, notes = _probed(script, probe, environment, tell, cache_dir)
     probed, read = (_of_all_processes(facts, script.processes) for facts in (probed, reading.facts))
-    facts = merge([stated, script.facts, probed, read, reading.table, known])
+    facts = merge([stated, script.facts, probed, read, _one_device(probed), reading.table, known])
     notes = (*script.notes, *notes, *(reading.notes if not probed else ()), *_disagreement(facts))
     return _workload(facts, notes)
 
@@ -119,6 +119,11 @@ def _probed(
     return probed_facts(found)
 
 
+def _one_device(probed: Facts) -> Facts:
+    """A training that was seen to share its work with no other device uses one, however many are there."""
+    return {"devices": Fact(1, Source.DEFAULT)} if probed and "strategy" not in probed else {}
+
+
 def _of_all_processes(facts: Facts, processes: int) -> dict[str, Fact[Any]]:
     """Facts of one process of several: each takes its own batch, so that a step sees all of them."""
     found = dict(facts)
@@ -145,8 +150,9 @@ def _workload(facts: Mapping[str, Any], notes: tuple[str, ...]) -> Workload:
 def probed_facts(found: DryRun) -> tuple[dict[str, Fact[Any]], tuple[str, ...]]:
     """The facts of the phase that costs most, and what a person should know of the dry run.
 
-    Epochs of several phases are added where they train on as many samples with the same model size (frozen first, then
-    fine-tuned; further epochs); phases of other data or models cannot be told in one workload, and are noted.
+    Epochs and steps of several phases are added where they train on as many samples with the same model size (frozen
+    first, then fine-tuned; further epochs); phases of other data or models cannot be told in one workload, and are
+    noted.
     """
     notes = [*found.notes, *_ending_notes(found)]
     trained = [phase for phase in found.phases if "epochs" in phase or "seen_samples" in phase]
@@ -157,6 +163,10 @@ def probed_facts(found: DryRun) -> tuple[dict[str, Fact[Any]], tuple[str, ...]]:
     values = {name: value for name, value in main.items() if name in _NAMES}
     if len(alike) > 1:
         values["epochs"] = sum(int(phase.get("epochs", 0)) for phase in alike)
+        if all("steps" in phase for phase in alike):
+            values["steps"] = sum(int(phase["steps"]) for phase in alike)
+        else:
+            values.pop("steps", None)
         notes.append(f"{len(alike)} fits of one network: their epochs are added, their cost is taken as of the dearest")
     if len(alike) < len(trained):
         notes.append(f"{len(trained) - len(alike)} further fits train another network or other data: not counted")

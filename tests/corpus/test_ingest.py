@@ -456,7 +456,6 @@ def test_numbers_beyond_any_count_are_damage(db: Database, spool: Path, run_inge
     assert only_run(db).quality in {"cut", "damaged"}
 
 
-
 def test_replayed_readings_say_so(db: Database, spool: Path, run_ingest: Ingest) -> None:
     """Energy of recorded readings that stood in for GPUs, however many, is never taken for a measurement."""
     spooled(spool, made_trace(replace(HEADER, gpu_sensor="replay", gpus=HEADER.gpus * 2)))

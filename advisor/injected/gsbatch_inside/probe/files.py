@@ -142,7 +142,7 @@ def _reading(original: Callable[..., Any]) -> Callable[..., Any]:
 def _inside_or_nothing(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def called(path: Any, *args: Any, **kwargs: Any) -> Any:
-        if not _is_path(path):
+        if not _is_path(path) or kwargs.get("dir_fd") is not None:
             return original(path, *args, **kwargs)
         target = _mirror_of(path)
         if target.startswith(_mirror) and not _exists(target):
