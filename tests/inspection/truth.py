@@ -78,7 +78,8 @@ def script_set(folder: Path = HERE) -> list[Script]:
 
 def declared(folder: Path = HERE) -> dict[str, dict[str, Any]]:
     """What was written down by hand, script by script."""
-    return tomllib.loads((folder / "truth" / "declared.toml").read_text(encoding="utf-8"))
+    said: dict[str, dict[str, Any]] = tomllib.loads((folder / "truth" / "declared.toml").read_text(encoding="utf-8"))
+    return said
 
 
 def samples_seen(said: Mapping[str, Any]) -> int:
