@@ -102,6 +102,46 @@ while done < 3000:
     done += 100
 """
 
+ACCUMULATED = """
+import tensorflow as tf
+model = tf.keras.Sequential([tf.keras.layers.Input((20,)), tf.keras.layers.Dense(3)])
+optimizer = tf.keras.optimizers.SGD(0.1)
+gathered = [tf.Variable(tf.zeros_like(one)) for one in model.trainable_variables]
+@tf.function
+def gather(x):
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(model(x))
+    for one, change in zip(gathered, tape.gradient(loss, model.trainable_variables)):
+        one.assign_add(change)
+    return loss
+@tf.function
+def update():
+    optimizer.apply_gradients(zip(gathered, model.trainable_variables))
+for epoch in range(5):
+    for number, x in enumerate(tf.data.Dataset.from_tensor_slices(tf.zeros((160, 20))).batch(10)):
+        gather(x)
+        if (number + 1) % 4 == 0:
+            update()
+"""
+
+SOMETIMES = """
+import tensorflow as tf
+model = tf.keras.Sequential([tf.keras.layers.Input((20,)), tf.keras.layers.Dense(3)])
+optimizer = tf.keras.optimizers.SGD(0.1)
+count = tf.Variable(0)
+@tf.function
+def step(x):
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(model(x))
+    gradients = tape.gradient(loss, model.trainable_variables)
+    if count.assign_add(1) % 4 == 0:
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+    return loss
+for epoch in range(5):
+    for x in tf.data.Dataset.from_tensor_slices(tf.zeros((160, 20))).batch(10):
+        step(x)
+"""
+
 
 def facts_of(script: Path, text: str, interpreter: str = sys.executable) -> Mapping[str, Any]:
     """Facts of the one phase that the script has."""
@@ -155,3 +195,23 @@ def test_steps_inside_of_one_call_are_all_counted(tmp_path: Path) -> None:
     assert (3000, 50) == (facts["steps"], facts["batch_size"])
     assert 150000 == facts["epochs"] * facts["train_samples"]
     assert 2 * 32 == facts["forward_flops_per_sample"]
+
+
+def test_gradients_gathered_over_batches_are_one_step(tmp_path: Path) -> None:
+    """Gradients and the optimizer's step may be functions of their own."""
+    facts = facts_of(tmp_path / "accumulated.py", ACCUMULATED)
+
+    assert (20, 4, "sgd") == (facts["steps"], facts["gradient_accumulation"], facts["optimizer"])
+    assert (5, 160, 10) == (facts["epochs"], facts["train_samples"], facts["batch_size"])
+
+
+def test_steps_under_a_condition_of_the_graph_are_not_known(tmp_path: Path) -> None:
+    """Whether a batch ends in a step is decided by values that no dry run has: better unknown than wrong."""
+    script = tmp_path / "sometimes.py"
+    script.write_text(SOMETIMES, encoding="utf-8")
+    found = dry_run(script, (), interpreter=(sys.executable,), environment=dict(os.environ), unconfined=True)
+    (facts,) = found.phases
+
+    assert (5, 160, 10) == (facts["epochs"], facts["train_samples"], facts["batch_size"])
+    assert not {"steps", "gradient_accumulation"} & set(facts)
+    assert any("how often" in note for note in found.notes)

@@ -71,6 +71,15 @@ def root(graph: Any) -> Any:
     return graph
 
 
+def is_in_branch(graph: Any) -> bool:
+    """Whether what is traced into this graph happens under a condition only."""
+    while graph is not None:
+        if type(graph).__name__ == "CondBranchFuncGraph":
+            return True
+        graph = getattr(graph, "outer_graph", None)
+    return False
+
+
 def _flags(graph: Any, handles: Set[int]) -> Dict[str, bool]:
     """Which captured tensors are handles of these variables, through the graphs that one is traced in."""
     flags = {}

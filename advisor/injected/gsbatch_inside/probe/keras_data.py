@@ -14,7 +14,10 @@ _COUNT_S = 4.0
 
 
 class Data(NamedTuple):
-    """``specs`` is the nested structure of one batch of inputs as (shape without batch axis, dtype name)."""
+    """``specs`` is the nested structure of one batch of inputs as (shape without batch axis, dtype name).
+
+    ``batches`` are those of one epoch.
+    """
 
     batch_size: Optional[int] = None
     train_samples: Optional[int] = None
@@ -22,6 +25,7 @@ class Data(NamedTuple):
     input_shape: Optional[Tuple[int, ...]] = None
     specs: Any = None
     target_specs: Any = None
+    batches: Optional[int] = None
 
 
 def describe(x: Any, y: Any, given: Dict[str, Any]) -> Data:
@@ -47,7 +51,16 @@ def describe(x: Any, y: Any, given: Dict[str, Any]) -> Data:
         samples = int(steps) * found_batch
     elif steps and found_batch and samples:
         samples = min(samples, int(steps) * found_batch)
-    return Data(found_batch, samples, validation_samples, _input_shape(specs), specs, target_specs)
+    batches = _batches(x, samples, found_batch, steps)
+    return Data(found_batch, samples, validation_samples, _input_shape(specs), specs, target_specs, batches)
+
+
+def _batches(x: Any, samples: Optional[int], batch: Optional[int], steps: Any) -> Optional[int]:
+    if steps and not _is_arrays(x):
+        return int(steps)
+    if _is_dataset(x) and int(x.cardinality()) >= 0:
+        return int(x.cardinality())
+    return math.ceil(samples / batch) if samples and batch else None
 
 
 def rows(x: Any) -> Optional[int]:
@@ -100,9 +113,7 @@ def _source(x: Any, batch_size: Any, steps: Any) -> Tuple[Optional[int], Optiona
         samples, batch = _dataset(x)
         inputs, targets = _split_element(x.element_spec)
         if batch is None:
-            leading = getattr(_first_leaf(inputs), "shape", [None])
-            batch = leading[0] if len(leading) and leading[0] else None
-            batch = batch or _drawn_batch(x)
+            batch = _static_batch(inputs) or _drawn_batch(x)
         if samples is None and batch is not None:
             samples = _from_batches(x, batch, steps)
         return samples, batch, _specs(inputs), _specs(targets)
@@ -121,9 +132,14 @@ def counted(dataset: Any) -> Tuple[Optional[int], Optional[int]]:
     """Samples of one pass over a ``tf.data`` pipeline, and its batch size."""
     samples, batch = _dataset(dataset)
     if batch is None:
-        leading = list(getattr(_first_leaf(_split_element(dataset.element_spec)[0]), "shape", None) or [None])
-        batch = int(leading[0]) if leading[0] else None
+        batch = _static_batch(_split_element(dataset.element_spec)[0])
     return samples, batch
+
+
+def _static_batch(inputs: Any) -> Optional[int]:
+    """The first axis of a data set's elements where it is known without reading one."""
+    shape = getattr(_first_leaf(inputs), "shape", None)
+    return int(shape[0]) if shape is not None and shape.rank and shape[0] else None
 
 
 def _dataset(dataset: Any) -> Tuple[Optional[int], Optional[int]]:

@@ -88,6 +88,8 @@ def _describe(keras: Any, model: Any, given: Dict[str, Any]) -> int:
     data = keras_data.describe(given.get("x", given.get("generator")), given.get("y"), given)
     facts(phase, batch_size=data.batch_size, train_samples=data.train_samples,
           validation_samples=data.validation_samples, input_shape=data.input_shape)  # fmt: skip
+    accumulation = keras_model.accumulation(keras, model)
+    facts(phase, gradient_accumulation=accumulation)
     if keras_data.in_memory(given.get("x")):
         facts(phase, data_loading="memory", loader_workers=0)
     for callback in given.get("callbacks") or []:
@@ -99,6 +101,9 @@ def _describe(keras: Any, model: Any, given: Dict[str, Any]) -> int:
     facts(phase, **found.facts)
     facts(phase, **keras_model.counts(model))
     facts(phase, model_name=keras_model.name(keras, model))
+    accumulation = accumulation or found.facts.get("gradient_accumulation")
+    if accumulation and data.batches:
+        facts(phase, steps=data.batches * max(epochs, 0) // accumulation)
     return max(epochs, 1)
 
 
@@ -129,7 +134,7 @@ def _train_on_batch(keras: Any, original: Any) -> Any:
             key = (id(self), len(self.trainable_weights))
             if key not in _steps:
                 _steps[key] = _described_batch(keras, self, given, rows)
-            training_steps.taken(_steps[key], rows, {id(_steps[key]): 1})
+            training_steps.taken(_steps[key], rows, {})
         except Exception as exc:
             record.note("a train_on_batch could not be described: %s: %s" % (type(exc).__name__, exc))
         return _losses(self, kwargs.get("return_dict"))
@@ -150,6 +155,7 @@ def _described_batch(keras: Any, model: Any, given: Dict[str, Any], rows: int) -
     )  # fmt: skip
     costs = {name: None if value is None else value * rows for name, value in flops.items()}
     step = training_steps.Step(facts, rows=rows, forward=costs["forward"], training=costs["training"])
+    step.batches_per_update = keras_model.accumulation(keras, model) or found.facts.pop("gradient_accumulation", None)
     step.weights.update(keras_model.weight_sizes(model.weights))
     step.trained.update(keras_model.weight_sizes(model.trainable_weights))
     step.tell()

@@ -51,6 +51,14 @@ def optimizer(model: Any) -> Optional[str]:
     return None if found is None or isinstance(found, str) else type(found).__name__.lower()
 
 
+def accumulation(keras: Any, model: Any) -> Optional[int]:
+    """Batches whose gradients are gathered for one step; what a ``train_step`` of the author does is not known here."""
+    found = getattr(model, "optimizer", None)
+    if _has_own_step(keras, model) or found is None or isinstance(found, str):
+        return None
+    return int(getattr(found, "gradient_accumulation_steps", None) or 1)
+
+
 def _own_optimizer(model: Any) -> Optional[str]:
     """The one kind of optimizer that a model with its own ``compile`` holds (GAN); Keras's default is not it."""
     kinds = {

@@ -58,9 +58,14 @@ def seen(call: "keras_calls.Call") -> None:
         training_steps.evaluated(call.rows() or 0)
 
 
-def updated(optimizer: Any) -> None:
-    """An optimizer took a step with the gradients that were last asked for."""
-    training_steps.updated(optimizer)
+def waits_for_update(step: "training_steps.Step") -> None:
+    """Gradients were asked for that an optimizer will be given later."""
+    _tapes.since_gradient.append(step)
+
+
+def updated(optimizer: Any, number: int = 1) -> None:
+    """An optimizer took steps with the gradients that were last asked for."""
+    training_steps.updated(optimizer, number)
     for step in _tapes.since_gradient:
         if optimizer not in step.optimizers:
             step.optimizers.add(optimizer)
@@ -81,7 +86,7 @@ def gradient(tape: Any, original: Any, target: Any, sources: Any, variables: Dic
     step = _known[key]
     rows = [call.rows() or 0 for call in calls]
     training_steps.taken(step, min(rows) if rows else step.rows, {})
-    _tapes.since_gradient.append(step)
+    waits_for_update(step)
     return tensorflow.nest.map_structure(lambda leaf: tensorflow.zeros(leaf.shape, leaf.dtype), sources)
 
 

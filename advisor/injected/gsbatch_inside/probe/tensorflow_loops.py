@@ -33,6 +33,7 @@ class Trace:
         self.sources: Dict[int, Any] = {}
         self.updates: List[Tuple[Any, Any, float]] = []
         self.calls: List[keras_calls.Call] = []
+        self.has_update_in_branch = False
         self.rounds = self.batches = 1.0
         self.counter: Any = None
         self.graph: Any = None
@@ -51,6 +52,10 @@ class Trace:
         self.gradients = [one for one in self.gradients if graph_flops.root(one.graph) is made.graph]
         self.updates = [one for one in self.updates if one[0] is made.graph]
         return made
+
+    def updates_every_batch(self) -> bool:
+        """Whether each gradient that is asked for goes into an optimizer's step of its own."""
+        return not self.has_update_in_branch and 0 < len(self.gradients) <= len(self.updates)
 
     def layers(self, rows: float) -> Dict[str, Any]:
         """Layers and activations of one sample."""
@@ -81,10 +86,11 @@ def _attach_keras(tensorflow: Any, keras: Any) -> None:
     keras_calls.watch(keras, tensorflow, lambda layer: _ask(tensorflow, layer), _seen)
     optimizer = keras.optimizers.Optimizer
     for name in ("apply", "apply_gradients"):
-        for owner in optimizer.__mro__:
-            if name in vars(owner):
-                setattr(owner, name, _apply(tensorflow))
-                break
+        owners = [owner for owner in optimizer.__mro__ if name in vars(owner)][:1]
+        scaling = getattr(keras.optimizers, "LossScaleOptimizer", None)  # steps where the loss is finite: here always
+        owners += [scaling] if scaling is not None and name in vars(scaling) else []
+        for owner in owners:
+            setattr(owner, name, _apply(tensorflow))
 
 
 def _ask(tensorflow: Any, layer: Any) -> str:
@@ -107,8 +113,9 @@ def _apply(tensorflow: Any) -> Any:
         optimizer = getattr(self, "inner_optimizer", self)
         if _tracing:
             rounds, _batches = tensorflow_batches.times()
-            graph = graph_flops.root(tensorflow.compat.v1.get_default_graph())
-            _tracing[-1].updates.append((graph, optimizer, rounds))
+            graph = tensorflow.compat.v1.get_default_graph()
+            _tracing[-1].updates.append((graph_flops.root(graph), optimizer, rounds))
+            _tracing[-1].has_update_in_branch |= graph_flops.is_in_branch(graph)
         elif tensorflow.executing_eagerly():
             tensorflow_eager.updated(optimizer)
             _count_up(optimizer, 1)
@@ -186,13 +193,19 @@ def _call(tensorflow: Any, original: Any) -> Any:
 
 def _count(called: "_Called", rows: Optional[float], whole_number: Optional[int]) -> None:
     if called.step is None:
-        training_steps.evaluated(int(rows or called.rows))
+        for optimizer, number in called.updates.items():
+            tensorflow_eager.updated(optimizer, number)
+            _count_up(optimizer, number)
+        if not called.updates:
+            training_steps.evaluated(int(rows or called.rows))
         return
     share = rows / called.step.rows if rows and called.step.rows and called.step.batch_is_argument else 1.0
     # steps(iterator, 100): one call goes round as often as its argument says.
     times = whole_number / called.whole_number if whole_number and called.whole_number else 1.0
     updates = {optimizer: round(number * times) for optimizer, number in called.updates.items()}
     training_steps.taken(called.step, called.rows * share * times, updates)
+    if not updates:
+        tensorflow_eager.waits_for_update(called.step)
     for optimizer, number in updates.items():
         _count_up(optimizer, number)
 
@@ -237,16 +250,18 @@ def _plain(leaves: List[Any]) -> Tuple[Any, ...]:
 def _traced(tensorflow: Any, function: Any, args: Any, kwargs: Any, rows: Optional[float]) -> Optional[_Called]:
     this = Trace()
     concrete = this.concrete(tensorflow, lambda: function.get_concrete_function(*args, **kwargs))
-    if not this.gradients and not (this.calls and training_steps.any_taken()):
+    if not this.gradients and not ((this.calls or this.updates) and training_steps.any_taken()):
         return None  # what comes before training may be needed as it is
     outputs = tensorflow.nest.map_structure(
         lambda tensor: keras_calls.zeros(tensorflow, tensor), concrete.structured_outputs
     )
-    if not this.gradients:
-        return _Called(outputs, None, {}, _rows_of(this.calls) or 0)
     updates: Dict[Any, float] = {}
     for _graph, optimizer, rounds in this.updates:
         updates[optimizer] = updates.get(optimizer, 0.0) + rounds
+    if not this.gradients:
+        return _Called(
+            outputs, None, {one: round(rounds) for one, rounds in updates.items()}, _rows_of(this.calls) or 0
+        )
     in_loop = this.rounds != 1.0
     batch = (None if in_loop else rows) or _rows_of(this.calls) or tensorflow_batches.last_rows[0]
     step = _step(this, updates, batch, batch_is_argument=rows is not None and not in_loop)
@@ -267,7 +282,7 @@ def cost_of_train_step(model: Any, specs: Any, rows: int) -> Dict[str, Any]:
     if cost.unknown or not this.gradients:
         return {}
     flops = {"forward_flops_per_sample": cost.forward / rows, "training_flops_per_sample": cost.training / rows}
-    return dict(flops, **this.layers(rows))
+    return dict(flops, gradient_accumulation=1 if this.updates_every_batch() else None, **this.layers(rows))
 
 
 def _rows_of(calls: List["keras_calls.Call"]) -> Optional[int]:
@@ -289,6 +304,10 @@ def _step(
     )
     step.facts.update(this.layers(batch or 0))
     step.batch_is_argument = batch_is_argument
+    step.batches_per_update = 1 if this.updates_every_batch() else None
+    step.updates_are_known = this.updates_every_batch() or not updates
+    if not step.updates_are_known:
+        record.note("its optimizer does not step with every batch: how often is not known")
     finish(step, this.calls, this.sources, list(updates))
     return step
 

@@ -26,6 +26,8 @@ class Step:
         self.trained: Dict[int, int] = {}
         self.epoch_samples: Optional[int] = None
         self.batch_is_argument = False
+        self.batches_per_update: Optional[int] = None
+        self.updates_are_known = True
         self.phase = record.new_phase()
         self.first = self.last = 0
         self.loops: List[int] = []
@@ -108,19 +110,30 @@ def _tell_phase(steps: List[Step]) -> None:
     facts: Dict[str, Any] = dict(_per_sample(steps), **_sizes(steps))
     calls = tally.count(("calls", id(main)))
     updates: int = max((tally.count(("steps", optimizer)) for optimizer in main.optimizers), default=0)
-    facts["steps"] = updates or calls
-    if updates and calls >= 2 * updates:
-        facts["gradient_accumulation"] = round(calls / updates)
+    facts.update(_updates(main, calls, updates))
     cut_short = tally.incomplete() or _still_running(steps)
     if cut_short:
         record.note(cut_short[0])
-        facts.pop("steps")
+        facts.pop("steps", None)
     else:
         facts.update(_extent(main, seen))
         facts["seen_samples"] = seen
     if len(steps) > 1:
         record.note("%d kinds of training step take turns; their costs are added" % len(steps))
     record.facts(main.phase, **facts)
+
+
+def _updates(step: Step, calls: int, updates: int) -> Dict[str, Any]:
+    """Optimizer steps, and how many batches' gradients are gathered for one."""
+    if not step.updates_are_known:
+        return {}
+    if step.batches_per_update:
+        return {"steps": updates or calls // step.batches_per_update, "gradient_accumulation": step.batches_per_update}
+    if not updates:
+        return {"steps": calls}  # the script changes its weights by itself
+    if calls == updates or calls >= 2 * updates:
+        return {"steps": updates, "gradient_accumulation": round(calls / updates)}
+    return {"steps": updates}
 
 
 def _still_running(steps: List[Step]) -> List[str]:
