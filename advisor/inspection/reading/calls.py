@@ -105,7 +105,9 @@ def _collection(made: Made, reader: Interpreter) -> Value:  # noqa: PLR0911 (one
     if made.name == "builtins.dict":
         return {**(first if isinstance(first, dict) else {}), **made.kwargs} if made.complete else UNKNOWN
     if made.name == "builtins.vars":
-        return dict(first.attributes) if isinstance(first, Made | Instance) else UNKNOWN
+        return first.attributes if isinstance(first, Made | Instance) else UNKNOWN
+    if made.name == "builtins.setattr":
+        return _set_attribute(made, reader)
     if made.name == "builtins.zip" and all(isinstance(item, list | tuple) for item in made.args) and made.args:
         return [tuple(row) for row in zip(*made.args, strict=False)]
     if made.name == "builtins.enumerate" and isinstance(first, list | tuple):
@@ -114,6 +116,17 @@ def _collection(made: Made, reader: Interpreter) -> Value:  # noqa: PLR0911 (one
         found = reader.attribute(first, made.args[1])
         return made.args[2] if found is UNKNOWN and len(made.args) > 2 and isinstance(first, Made) else found  # noqa: PLR2004
     return MISSING
+
+
+def _set_attribute(made: Made, reader: Interpreter) -> None:
+    """``setattr``: a name that is not known may be any, so that no attribute is known afterwards."""
+    owner, name, value = made.word("", 0), made.word("", 1), made.word("", 2)
+    if isinstance(name, str):
+        reader.set_item(owner, name, value)
+    elif isinstance(owner, Made | Instance):
+        inherited = owner.kind.lineage() if isinstance(owner, Instance) else []
+        names = {*owner.attributes, *(name for kind in inherited for name in kind.names)}
+        owner.attributes.update(dict.fromkeys(names, UNKNOWN))
 
 
 def _length(value: Value, reader: Interpreter) -> Value:

@@ -15,6 +15,7 @@ from advisor.inspection.reading.values import (
     Dotted,
     Function,
     Instance,
+    Loop,
     Made,
     Method,
     Rows,
@@ -82,10 +83,7 @@ def attribute(owner: Value, name: str, reader: Interpreter) -> Value:  # noqa: P
         is_flag = owner.name.endswith("flags.FLAGS")
         return reader.flag_values.get(name, UNKNOWN) if is_flag else reader.named(f"{owner.name}.{name}")
     if isinstance(owner, Instance):
-        if name in owner.attributes:
-            return owner.attributes[name]
-        found = owner.kind.find(name)
-        return UNKNOWN if found is MISSING else reader.bound(found, owner)
+        return _of_instance(owner, name, reader)
     if isinstance(owner, Class):
         found = owner.find(name)
         return UNKNOWN if found is MISSING else found
@@ -98,6 +96,15 @@ def attribute(owner: Value, name: str, reader: Interpreter) -> Value:  # noqa: P
     if isinstance(owner, Scope):
         return owner.names.get(name, UNKNOWN)
     return UNKNOWN
+
+
+def _of_instance(owner: Instance, name: str, reader: Interpreter) -> Value:
+    if name == "__dict__":
+        return owner.attributes
+    if name in owner.attributes:
+        return owner.attributes[name]
+    found = owner.kind.find(name)
+    return UNKNOWN if found is MISSING else reader.bound(found, owner)
 
 
 def _path_part(path: Made, name: str) -> Value:
@@ -323,22 +330,30 @@ def _comprehension(node: ast.ListComp | ast.DictComp | ast.GeneratorExp, scope: 
     """Unrolled over a known list with one variable; otherwise looked through once, for the calls that it holds."""
     inner = Scope({}, scope, scope.module, scope.path)
     first = node.generators[0]
-    over = reader.items(evaluate(first.iter, scope, reader)) if len(node.generators) == 1 and not first.ifs else None
-    results: list[Value] = []
-    for item in over if over is not None else [UNKNOWN]:
-        reader.bind(first.target, item, inner)
-        if isinstance(node, ast.DictComp):
-            results.append((evaluate(node.key, inner, reader), evaluate(node.value, inner, reader)))
-        else:
-            results.append(evaluate(node.elt, inner, reader))
-    if over is None:
-        count = (
-            reader.length(evaluate(first.iter, scope, reader)) if len(node.generators) == 1 and not first.ifs else None
-        )
+    over = evaluate(first.iter, scope, reader)
+    is_simple = len(node.generators) == 1 and not first.ifs
+    items = reader.items(over) if is_simple else None
+    if items is None:
+        count = reader.length(over) if is_simple else None
+        reader.bind(first.target, UNKNOWN, inner)
+        reader.loops.append(Loop(over, count, may_end_early=not is_simple))
+        _element(node, inner, reader)
+        reader.loops.pop()
         return UNKNOWN if count is None or isinstance(node, ast.DictComp) else Rows((count,))
+    results: list[Value] = []
+    for item in items:
+        reader.bind(first.target, item, inner)
+        results.append(_element(node, inner, reader))
     if isinstance(node, ast.DictComp):
         return dict(results) if all(isinstance(key, int | str) for key, _ in results) else UNKNOWN
     return results
+
+
+def _element(node: ast.ListComp | ast.DictComp | ast.GeneratorExp, scope: Scope, reader: Interpreter) -> Value:
+    """What a comprehension makes of one item; of a dictionary's, key and value."""
+    if isinstance(node, ast.DictComp):
+        return evaluate(node.key, scope, reader), evaluate(node.value, scope, reader)
+    return evaluate(node.elt, scope, reader)
 
 
 def _walrus(node: ast.NamedExpr, scope: Scope, reader: Interpreter) -> Value:

@@ -22,6 +22,7 @@ from advisor.inspection.reading.values import (
     Call,
     Class,
     Dotted,
+    Frame,
     Function,
     Instance,
     Loop,
@@ -37,6 +38,11 @@ _MOST_STEPS = 60_000
 _MOST_MODULES = 60
 _MOST_BYTES = 1024**2
 _DEEPEST = 40
+# Methods that change a list or a dictionary.
+_CHANGES = frozenset(
+    {".append", ".extend", ".insert", ".remove", ".pop", ".clear", ".reverse", ".sort", ".update", ".setdefault",
+     ".popitem", ".__setitem__", ".__delitem__"}
+)  # fmt: skip
 
 
 class OutOfSteps(Exception):
@@ -71,7 +77,7 @@ class Interpreter:
         self.loops: list[Loop] = []
         self.branches: list[Branch] = []
         self._steps = 0
-        self.stack: list[tuple[Function, list[Value]]] = []
+        self.stack: list[Frame] = []
 
     def walk(self) -> bool:
         """Walk the script; False where it could not be walked to its end."""
@@ -94,9 +100,7 @@ class Interpreter:
         if len(self.modules) >= _MOST_MODULES:
             return None
         try:
-            if path.stat().st_size > _MOST_BYTES:
-                return None
-            tree = ast.parse(path.read_bytes(), filename=str(path))
+            tree = ast.parse(_read_script(path), filename=str(path))
         except (OSError, SyntaxError, ValueError, RecursionError):  # a mistake is Python's to name, in the job
             return None
         scope = Scope({"__name__": name, "__file__": str(path)}, None, name, path)
@@ -159,11 +163,12 @@ class Interpreter:
             for element, item in zip(target.elts, items, strict=True):
                 self.bind(element, item, scope)
         elif isinstance(target, ast.Attribute):
-            self._set(evaluate(target.value, scope, self), target.attr, value)
+            self.set_item(evaluate(target.value, scope, self), target.attr, value)
         elif isinstance(target, ast.Subscript):
-            self._set(evaluate(target.value, scope, self), evaluate(target.slice, scope, self), value)
+            self.set_item(evaluate(target.value, scope, self), evaluate(target.slice, scope, self), value)
 
-    def _set(self, owner: Value, key: Value, value: Value) -> None:
+    def set_item(self, owner: Value, key: Value, value: Value) -> None:
+        """Set an attribute or an item, which under a condition may have happened or not."""
         if self.branches:
             value = (
                 merged(value, MISSING)
@@ -220,8 +225,41 @@ class Interpreter:
             callee = self.bound(callee.kind.find("__call__"), callee)
         if isinstance(callee, Function | Method | Class):
             return self.call(callee, made)
+        if isinstance(node.func, ast.Attribute) and self._is_unclear_change(made):
+            self.bind(node.func.value, UNKNOWN, scope)
+            return UNKNOWN
+        if made.name == "builtins.exec":
+            return self._execute(made.word("source", 0), scope)
+        if made.name in {"builtins.globals", "builtins.locals"}:
+            return _module_of(scope).names if made.name == "builtins.globals" else scope.names
         self.calls.append(Call(made, tuple(self.loops), tuple(self.branches), node.lineno))
         return result_of(made, self)
+
+    def _execute(self, source: Value, scope: Scope) -> None:
+        """``exec`` of a file's text is walked here; of anything else, it may have set every name to something else."""
+        path = source.attributes.get("path") if isinstance(source, Made) else None
+        try:
+            tree = ast.parse(_read_script(Path(self.folder, path))) if isinstance(path, str) else None
+        except (OSError, SyntaxError, ValueError, RecursionError):
+            tree = None
+        if tree is not None:
+            walk_block(tree.body, scope, self)
+            return
+        for name, value in scope.names.items():
+            if isinstance(value, int | float | str | list | tuple | dict) and not name.startswith("__"):
+                scope.names[name] = UNKNOWN
+
+    def _is_unclear_change(self, made: Made) -> bool:
+        """Whether a method changes a list or a dictionary in a way that is not followed, or perhaps not at all."""
+        owner, name = made.receiver, made.name
+        if not isinstance(owner, list | dict) or name not in _CHANGES:
+            return False
+        in_doubt = bool(self.loops or self.branches)
+        followed = {".append", ".extend"} if isinstance(owner, list) else {".update", ".setdefault", ".pop"}
+        readable = name not in {".update", ".extend"} or (
+            made.complete and all(isinstance(item, list | dict) for item in made.args)
+        )
+        return in_doubt or name not in followed or not readable
 
     def _words(self, node: ast.Call, scope: Scope) -> Made:
         made = Made("")
@@ -270,7 +308,7 @@ class Interpreter:
         return found
 
     def _call_function(self, function: Function, made: Made) -> Value:
-        if len(self.stack) > _DEEPEST or sum(function.node is item.node for item, _ in self.stack) > 1:
+        if len(self.stack) > _DEEPEST or sum(function.node is frame.function.node for frame in self.stack) > 1:
             return UNKNOWN
         made = with_command_line(function, made, self)
         scope = Scope(bound_names(function, made), function.scope, function.scope.module, function.scope.path)
@@ -278,14 +316,14 @@ class Interpreter:
             return evaluate(function.node.body, scope, self)
         if is_generator(function.node):
             return Made("generator", None, [function], dict(scope.names))
-        returned: list[Value] = []
-        self.stack.append((function, returned))
+        frame = Frame(function, len(self.loops))
+        self.stack.append(frame)
         try:
             walk_block(function.node.body, scope, self)
         finally:
             self.stack.pop()
-        value = returned[0] if returned else None
-        for other in returned[1:]:
+        value = frame.returned[0] if frame.returned else None
+        for other in frame.returned[1:]:
             value = merged(value, other)
         return value
 
@@ -299,3 +337,21 @@ class Interpreter:
             if value is not None
         ]
         return {parameter.arg: evaluate(value, scope, self) for parameter, value in pairs}
+
+
+def _read_script(path: Path) -> bytes:
+    """A script's text.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is larger than any script is.
+    """
+    with path.open("rb") as file:
+        text = file.read(_MOST_BYTES + 1)
+    if len(text) > _MOST_BYTES:
+        raise ValueError(path)
+    return text
+
+
+def _module_of(scope: Scope) -> Scope:
+    return scope if scope.parent is None else _module_of(scope.parent)

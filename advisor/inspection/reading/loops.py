@@ -69,20 +69,22 @@ def _training(call: Call) -> _Training:
     loader: Loader | None = None
     outer: list[Loop] = []
     inner: list[Loop] = []
+    is_whole = True
     for kind in (lambda loop: loader_of(loop.over) or _slices(loop), _generated):
         position = next((at for at in reversed(range(len(call.loops))) if kind(call.loops[at]) is not None), None)
         if position is not None:
             loader = kind(call.loops[position])
             outer, inner = list(call.loops[:position]), list(call.loops[position + 1 :])
+            is_whole = not call.loops[position].may_end_early
             break
     steps: Value = None
     if loader is None:
         outer, steps = _step_loop(list(call.loops))
     elif outer and outer[-1].total_steps is not None:
         steps = outer.pop().total_steps
-    counts = [UNKNOWN if loop.count is None else loop.count for loop in outer]
+    counts = [loop.rounds for loop in outer]
     unclear = any(loop.count is None for loop in inner) and loader is None
-    epochs = UNKNOWN if unclear or steps is not None else _product(counts)
+    epochs = _product(counts) if is_whole and not unclear and steps is None else UNKNOWN
     if steps is not None:
         steps = _product([*counts, steps])
     return _Training(loader, epochs, steps, tuple(id(loop) for loop in call.loops))
@@ -91,8 +93,7 @@ def _training(call: Call) -> _Training:
 def _step_loop(outer: list[Loop]) -> tuple[list[Loop], Value]:
     """Without a data loop, the innermost counted loop counts steps."""
     *rest, last = outer
-    count = last.count if last.total_steps is None else last.total_steps
-    return rest, UNKNOWN if count is None else count
+    return rest, last.rounds if last.total_steps is None else last.total_steps
 
 
 def _product(counts: Sequence[Value]) -> Value:
@@ -140,14 +141,16 @@ def _say_trainings(trainings: Sequence[_Training], calls: Sequence[Call], found:
         found.say("loader_workers", workers)
         found.say("data_loading", chosen(loader.loading for loader in known))
     epochs = [training.epochs for training in trainings]
-    if all(isinstance(item, int) for item in epochs):
+    is_alike = chosen(loaders) is not UNKNOWN or found.value("train_samples") is not None
+    if is_alike and all(isinstance(item, int) for item in epochs):
         found.say("epochs", with_source(sum(int(plain(item)) for item in epochs), *epochs))
     steps = [training.steps for training in trainings]
     if all(isinstance(item, int) for item in steps):
         found.say("steps", with_source(sum(int(plain(item)) for item in steps), *steps))
         _say_passes(found)
     if len(trainings) > 1:
-        found.notes.append(f"its source trains in {len(trainings)} stretches: their epochs are added")
+        how = "their epochs are added" if is_alike else "on different data, so that their epochs are not added"
+        found.notes.append(f"its source trains in {len(trainings)} stretches: {how}")
 
 
 def _say_passes(found: Found) -> None:
@@ -191,7 +194,7 @@ def _micro_steps(calls: Sequence[Call], steps: Sequence[Call]) -> Value:
         outside = next((step for step in steps if call.loops[: len(step.loops)] == step.loops), None)
         if call.name == ".backward" and outside is not None:
             inner = call.loops[len(outside.loops) :]
-            rounds.append(_product([UNKNOWN if loop.count is None else loop.count for loop in inner]))
+            rounds.append(_product([loop.rounds for loop in inner]))
     return chosen(rounds)
 
 

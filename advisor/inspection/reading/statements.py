@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from advisor.inspection.reading.expressions import attribute, evaluate, truth
+from advisor.inspection.reading.expressions import attribute, evaluate, is_plain, truth
 from advisor.inspection.reading.values import (
     MISSING,
     UNKNOWN,
@@ -58,7 +58,9 @@ def _annotated_assign(node: ast.AnnAssign, scope: Scope, reader: Interpreter) ->
 
 def _augmented_assign(node: ast.AugAssign, scope: Scope, reader: Interpreter) -> None:
     load = ast.copy_location(ast.BinOp(_as_load(node.target), node.op, node.value), node)
-    reader.bind(node.target, evaluate(load, scope, reader), scope)
+    value = evaluate(load, scope, reader)
+    is_local = isinstance(node.target, ast.Name) and node.target.id not in scope.declared_global
+    reader.bind(node.target, value if is_local or not reader.loops else UNKNOWN, scope)
 
 
 def _global(node: ast.Global, scope: Scope, _reader: Interpreter) -> None:
@@ -68,7 +70,7 @@ def _global(node: ast.Global, scope: Scope, _reader: Interpreter) -> None:
 def _return(node: ast.Return, scope: Scope, reader: Interpreter) -> str:
     value = None if node.value is None else evaluate(node.value, scope, reader)
     if reader.stack:
-        reader.stack[-1][1].append(value)
+        reader.stack[-1].returned.append(value)
     return "return"
 
 
@@ -88,25 +90,39 @@ def _if(node: ast.If, scope: Scope, reader: Interpreter) -> str | None:
     known = truth(evaluate(node.test, scope, reader))
     if known is not None:
         return walk_block(node.body if known else node.orelse, scope, reader)
-    before = dict(scope.names)
-    every = _every(node.test, scope, reader)
-    ends, names = [], []
-    for arm, body in enumerate((node.body, node.orelse)):
+    return _alternatives(node, (node.body, node.orelse), scope, reader, every=_every(node.test, scope, reader))
+
+
+def _alternatives(
+    node: ast.stmt, bodies: Sequence[Sequence[ast.stmt]], scope: Scope, reader: Interpreter, *, every: Value = None
+) -> str | None:
+    """Walk arms of which one will be taken, each from the same start; a name is known where all that go on agree."""
+    before = scope.names
+    ends: list[str | None] = []
+    going_on: list[dict[str, Value]] = []
+    for arm, body in enumerate(bodies):
         scope.names = dict(before)
         reader.branches.append(Branch(id(node), arm, every if arm == 0 else None))
         ends.append(walk_block(body, scope, reader))
         reader.branches.pop()
-        names.append(scope.names)
-    first, second = ends
-    if first is not None and second is not None:
-        return first if first == second else "return"
-    if first is not None or second is not None:
-        scope.names = names[0] if second is not None else names[1]
-        return None
-    scope.names = {
-        name: merged(names[0].get(name, UNKNOWN), names[1].get(name, UNKNOWN)) for name in {**names[0], **names[1]}
-    }
+        if ends[-1] is None:
+            going_on.append(scope.names)
+    _may_leave(ends, reader)
+    if not going_on:
+        return ends[0] if len(set(ends)) == 1 else "return"
+    scope.names = going_on[0]
+    for other in going_on[1:]:
+        names = {**scope.names, **other}
+        scope.names = {name: merged(scope.names.get(name, UNKNOWN), other.get(name, UNKNOWN)) for name in names}
     return None
+
+
+def _may_leave(ends: Sequence[str | None], reader: Interpreter) -> None:
+    """Note the loops that one of these arms leaves: they may end before they have run as often as they say."""
+    around = reader.stack[-1].loops_around if reader.stack else 0
+    left = reader.loops[around:] if "return" in ends else reader.loops[-1:] if "break" in ends else []
+    for loop in left:
+        loop.may_end_early = True
 
 
 def _every(test: ast.expr, scope: Scope, reader: Interpreter) -> Value:
@@ -129,12 +145,19 @@ def _for(node: ast.For | ast.AsyncFor, scope: Scope, reader: Interpreter) -> str
     items = reader.items(over)
     if items is not None and len(items) <= _UNROLLED and not _is_range(over):
         return _unroll(node, items, scope, reader)
-    _forget_changed(node.body, scope)
+    _forget_changed(node.body, scope, reader)
     reader.bind(node.target, _item(over), scope)
-    reader.loops.append(Loop(over, reader.length(over)))
+    return _walk_loop(node, Loop(over, reader.length(over)), scope, reader)
+
+
+def _walk_loop(node: ast.For | ast.AsyncFor | ast.While, loop: Loop, scope: Scope, reader: Interpreter) -> str | None:
+    """Walk a loop's body once, for all of its rounds."""
+    reader.loops.append(loop)
     how = walk_block(node.body, scope, reader)
     reader.loops.pop()
-    _forget_changed(node.body, scope, counters_only=True)
+    if how in {"break", "return"}:
+        loop.may_end_early = True
+    _forget_changed(node.body, scope, reader, counters_only=True)
     return "return" if how == "return" else None
 
 
@@ -153,12 +176,8 @@ def _while(node: ast.While, scope: Scope, reader: Interpreter) -> str | None:
     count, total = _counted(node, scope, reader)
     if truth(evaluate(node.test, scope, reader)) is False:
         return None
-    _forget_changed(node.body, scope)
-    reader.loops.append(Loop(UNKNOWN, count, total))
-    how = walk_block(node.body, scope, reader)
-    reader.loops.pop()
-    _forget_changed(node.body, scope, counters_only=True)
-    return "return" if how == "return" else None
+    _forget_changed(node.body, scope, reader)
+    return _walk_loop(node, Loop(UNKNOWN, count, total), scope, reader)
 
 
 def _counted(node: ast.While, scope: Scope, reader: Interpreter) -> tuple[Value, Value]:
@@ -171,21 +190,34 @@ def _counted(node: ast.While, scope: Scope, reader: Interpreter) -> tuple[Value,
         return None, None
     if any(_counts(statement, test.left.id) for statement in node.body):
         return limit - first, None
-    inner = [loop for loop in node.body if isinstance(loop, ast.For)]
+    # An inner loop that is not left at N runs on to its end.
+    inner = [
+        loop
+        for loop in node.body
+        if isinstance(loop, ast.For) and any(isinstance(item, ast.Break | ast.Return) for item in ast.walk(loop))
+    ]
     if any(_counts(statement, test.left.id) for loop in inner for statement in loop.body):
         return None, limit - first
     return None, None
 
 
-def _forget_changed(body: Sequence[ast.stmt], scope: Scope, *, counters_only: bool = False) -> None:
-    """Names that a loop's body changes are worth something else in each round."""
+def _forget_changed(
+    body: Sequence[ast.stmt], scope: Scope, reader: Interpreter, *, counters_only: bool = False
+) -> None:
+    """Names and attributes that a loop's body changes are worth something else in each round."""
     for node in (inner for statement in body for inner in ast.walk(statement)):
-        if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-            scope.assign(node.target.id, UNKNOWN)
+        if isinstance(node, ast.AugAssign):
+            _forget(node.target, scope, reader)
         elif isinstance(node, ast.Assign) and not counters_only:
             for target in node.targets:
-                if isinstance(target, ast.Name) and target.id in scope.names:
-                    scope.names[target.id] = UNKNOWN
+                _forget(target, scope, reader)
+
+
+def _forget(target: ast.expr, scope: Scope, reader: Interpreter) -> None:
+    if isinstance(target, ast.Name) and target.id in {*scope.names, *scope.declared_global}:
+        scope.assign(target.id, UNKNOWN)
+    elif isinstance(target, ast.Attribute | ast.Subscript) and isinstance(target.value, ast.Name):
+        reader.bind(target, UNKNOWN, scope)
 
 
 def _with(node: ast.With | ast.AsyncWith, scope: Scope, reader: Interpreter) -> str | None:
@@ -205,15 +237,20 @@ def _try(node: ast.Try, scope: Scope, reader: Interpreter) -> str | None:
     return walk_block(node.finalbody, scope, reader) or how
 
 
-def _match(node: ast.Match, scope: Scope, reader: Interpreter) -> None:
+def _match(node: ast.Match, scope: Scope, reader: Interpreter) -> str | None:
     subject = evaluate(node.subject, scope, reader)
+    possible: list[Sequence[ast.stmt]] = []
     for case in node.cases:
         known = _matches(case.pattern, subject)
-        if known is False or case.guard is not None:
-            continue
-        walk_block(case.body, scope, reader)
-        if known:
-            return
+        if known is not False:
+            possible.append(case.body)
+        if known and case.guard is None:
+            break
+    else:
+        possible.append([])
+    if len(possible) == 1:
+        return walk_block(possible[0], scope, reader)
+    return _alternatives(node, possible, scope, reader)
 
 
 def _function(node: ast.FunctionDef | ast.AsyncFunctionDef, scope: Scope, reader: Interpreter) -> None:
@@ -295,7 +332,7 @@ def _is_range(value: Value) -> bool:
 def _matches(pattern: ast.pattern, subject: Value) -> bool | None:
     if isinstance(pattern, ast.MatchAs) and pattern.pattern is None:
         return True
-    if isinstance(pattern, ast.MatchValue) and isinstance(pattern.value, ast.Constant) and subject is not UNKNOWN:
+    if isinstance(pattern, ast.MatchValue) and isinstance(pattern.value, ast.Constant) and is_plain(subject):
         return bool(pattern.value.value == subject)
     return None
 

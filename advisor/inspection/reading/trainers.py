@@ -45,7 +45,13 @@ def read_keras(calls: Sequence[Call], found: Found) -> bool:
     if sure:
         _say_fits(sure, found)
     compiles = [call.made for call in calls if call.name == ".compile" and _may_be_keras(call.made.receiver)]
-    names = [_keras_optimizer(made.word("optimizer", 0, "rmsprop")) for made in compiles]
+    names = [
+        # A class with a compile of its own has optimizers of its own, which it need not tell Keras.
+        optimizer_name(calls)
+        if _is_super(made.receiver) and made.word("optimizer", 0) is None
+        else _keras_optimizer(made.word("optimizer", 0, "rmsprop"))
+        for made in compiles
+    ]
     found.say("optimizer", chosen(names))
     policies = [
         call.made.word("policy", 0)
@@ -58,6 +64,11 @@ def read_keras(calls: Sequence[Call], found: Found) -> bool:
     elif policy in _KERAS_POLICIES:
         found.say("precision", policy)
     return True
+
+
+def _is_super(value: Value) -> bool:
+    """Whether a method was called on ``super()``."""
+    return isinstance(value, Made) and value.name == "builtins.super"
 
 
 def _may_be_keras(value: Value) -> bool:
@@ -79,18 +90,25 @@ def _keras_optimizer(value: Value) -> Value:
 
 def _say_fits(fits: Sequence[Call], found: Found) -> None:
     epochs = [_fit_epochs(call) for call in fits]
-    if all(isinstance(item, int) for item in epochs):
+    loaders = [_fit_loader(call.made) for call in fits]
+    is_one_model = len({id(call.made.receiver) for call in fits}) == 1
+    is_alike = is_one_model or isinstance(chosen(loader.samples for loader in loaders), int)
+    if is_alike and all(isinstance(item, int) for item in epochs):
         stated = any("epochs" in call.made.kwargs for call in fits)
         found.say(
             "epochs", with_source(sum(int(plain(item)) for item in epochs), *epochs), None if stated else Source.DEFAULT
         )
-    loaders = [_fit_loader(call.made) for call in fits]
     found.say("batch_size", chosen(loader.batch_size for loader in loaders))
     found.say("train_samples", chosen(loader.samples for loader in loaders))
     found.say("data_loading", chosen(loader.loading for loader in loaders))
     found.say("validation_samples", chosen(_validation(call.made) for call in fits))
     if len(fits) > 1:
-        found.notes.append(f"its source calls fit {len(fits)} times: their epochs are added")
+        how = (
+            "their epochs are added"
+            if is_alike
+            else "of several networks on different data, whose epochs are not added"
+        )
+        found.notes.append(f"its source calls fit {len(fits)} times: {how}")
 
 
 def _fit_epochs(call: Call) -> Value:
@@ -99,9 +117,9 @@ def _fit_epochs(call: Call) -> Value:
         return UNKNOWN
     total: Value = with_source(epochs - first, epochs, first)
     for loop in call.loops:
-        if not isinstance(loop.count, int):
+        if not isinstance(loop.rounds, int):
             return UNKNOWN
-        total = with_source(total * loop.count, total, loop.count)
+        total = with_source(total * loop.rounds, total, loop.rounds)
     return total
 
 
@@ -199,7 +217,7 @@ def _words(arguments: Value) -> Made | None:
             kwargs={**arguments.made.kwargs, **arguments.attributes},
             complete=arguments.made.complete,
         )
-    if isinstance(arguments, Made):
+    if isinstance(arguments, Made) and not arguments.name.startswith("."):
         return Made(arguments.name, kwargs={**arguments.kwargs, **arguments.attributes}, complete=arguments.complete)
     return None
 

@@ -191,6 +191,15 @@ class Method:
     owner: Value
 
 
+@dataclass
+class Frame:
+    """A function of the script's own while it is walked: what it has returned, how many loops stand around its call."""
+
+    function: Function
+    loops_around: int
+    returned: list[Value] = field(default_factory=list)
+
+
 @dataclass(eq=False)
 class Partial:
     """``functools.partial``: something to call, with words that it is given beforehand."""
@@ -206,13 +215,22 @@ class Rows:
     shape: tuple[Value, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Loop:
-    """A loop around a call: what it runs over, how often (None: unknown), and the steps in all where it counts them."""
+    """A loop around a call: what it runs over, how often (None: unknown), and the steps in all where it counts them.
+
+    ``may_end_early`` once its body holds a ``break`` or ``return`` that may be reached: then ``count`` is the most.
+    """
 
     over: Value
     count: Value = None
     total_steps: Value = None
+    may_end_early: bool = False
+
+    @property
+    def rounds(self) -> Value:
+        """How often it runs, UNKNOWN where that cannot be told."""
+        return UNKNOWN if self.count is None or self.may_end_early else self.count
 
 
 @dataclass(frozen=True)
