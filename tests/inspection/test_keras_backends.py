@@ -44,6 +44,23 @@ for epoch in range(8):
     print(epoch, float(value))
 """
 
+SCANNED = """
+import jax
+import jax.numpy as jnp
+import numpy as np
+def loss(weights, x):
+    return jnp.mean((x @ weights) ** 2)
+def step(weights, x):
+    value, gradient = jax.value_and_grad(loss)(weights, x)
+    return weights - 0.1 * gradient, value
+@jax.jit
+def epoch(weights, batches):
+    return jax.lax.scan(step, weights, batches)
+weights, batches = jnp.ones((20, 1)), np.zeros((12, 8, 20), "float32")
+for _ in range(5):
+    weights, losses = epoch(weights, batches)
+"""
+
 
 def facts_of(script: Path, text: str, *modules: str) -> Mapping[str, Any]:
     """Facts of the one phase that the script has."""
@@ -81,3 +98,17 @@ def test_plain_jax_loop_is_counted(tmp_path: Path) -> None:
     )
     assert 20 * 64 + 64 == facts["parameters"]
     assert 3 * (first + second) - first == facts["training_flops_per_sample"]
+
+
+def test_steps_inside_of_a_jitted_loop_are_not_one(tmp_path: Path) -> None:
+    """A scan over batches takes as many steps as it has rounds: what they add up to is unknown, never one a call."""
+    script = tmp_path / "scanned.py"
+    script.write_text(SCANNED, encoding="utf-8")
+    python = frameworks_python("jax")
+    if python is None:
+        pytest.skip("no interpreter with jax (tests/frameworks.sh makes it)")
+    found = dry_run(script, (), interpreter=(python,), environment=dict(os.environ), unconfined=True)
+    told = {name for phase in found.phases for name in phase}
+
+    assert not told & {"steps", "epochs", "train_samples", "training_flops_per_sample"}
+    assert any("several steps" in note for note in found.notes)

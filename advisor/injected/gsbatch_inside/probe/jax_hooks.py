@@ -9,7 +9,7 @@ import math
 import sys
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from . import jax_flops, record, training_steps
+from . import jax_flops, record, tally, training_steps
 
 
 class _Gradient:
@@ -26,9 +26,11 @@ class _Gradient:
         self.rows = max(set(rows), key=rows.count) if rows else 0
         mine = [shape[1:] for shape in data if shape[0] == self.rows]
         self.shape = max(mine, key=math.prod) if mine else None
+        self.is_in_loop = _loops[0] > 0
 
 
 _tracing: List[List[_Gradient]] = []
+_loops = [0]  # of JAX's own, that are being traced
 _known: Dict[Any, Optional[Tuple[Any, "training_steps.Step"]]] = {}
 
 
@@ -37,7 +39,21 @@ def attach(jax: Any) -> None:
     jax.value_and_grad = _differentiating(jax, jax.value_and_grad)
     jax.grad = _differentiating(jax, jax.grad)
     jax.jit = _jitting(jax, jax.jit)
+    for name in ("scan", "fori_loop", "while_loop", "map"):
+        setattr(jax.lax, name, _looping(getattr(jax.lax, name)))
     training_steps.watch()
+
+
+def _looping(original: Any) -> Any:
+    @functools.wraps(original)
+    def loop(*args: Any, **kwargs: Any) -> Any:
+        _loops[0] += 1
+        try:
+            return original(*args, **kwargs)
+        finally:
+            _loops[0] -= 1
+
+    return loop
 
 
 def _is_library() -> bool:
@@ -127,6 +143,9 @@ def _read(
         return None
     flops, unknown = jax_flops.count(program)
     main = max(gradients, key=lambda one: one.rows)
+    if main.is_in_loop:
+        tally.forget_the_end("a loop inside of a jitted function takes several steps: how many is not known")
+        unknown.add("a loop over steps")
     if unknown:
         record.note("not counted in the FLOPs: " + ", ".join(sorted(unknown)))
     facts = {"framework": "jax", "input_shape": list(main.shape) if main.shape else None, "precision": _dtype(main)}

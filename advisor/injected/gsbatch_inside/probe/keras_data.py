@@ -52,7 +52,7 @@ def describe(x: Any, y: Any, given: Dict[str, Any]) -> Data:
     elif steps and found_batch and samples:
         samples = min(samples, int(steps) * found_batch)
     batches = _batches(x, samples, found_batch, steps)
-    return Data(found_batch, samples, validation_samples, _input_shape(specs), specs, target_specs, batches)
+    return Data(found_batch, samples, validation_samples, input_shape(specs), specs, target_specs, batches)
 
 
 def _batches(x: Any, samples: Optional[int], batch: Optional[int], steps: Any) -> Optional[int]:
@@ -298,7 +298,7 @@ class Spec:
         self.dtype = dtype
 
 
-def _input_shape(specs: Any) -> Optional[Tuple[int, ...]]:
+def input_shape(specs: Any) -> Optional[Tuple[int, ...]]:
     """The shape of the largest input; unknown where a size is not static."""
     leaves = list(leaves_of(specs))
     known = [tuple(int(size) for size in leaf.shape if size) for leaf in leaves if None not in leaf.shape]

@@ -87,7 +87,7 @@ def _describe(keras: Any, model: Any, given: Dict[str, Any]) -> int:
         facts(phase, **keras_model.counts(model))
     data = keras_data.describe(given.get("x", given.get("generator")), given.get("y"), given)
     facts(phase, batch_size=data.batch_size, train_samples=data.train_samples,
-          validation_samples=data.validation_samples, input_shape=data.input_shape)  # fmt: skip
+          validation_samples=data.validation_samples, input_shape=keras_model.input_shape(model, data))  # fmt: skip
     accumulation = keras_model.accumulation(keras, model)
     facts(phase, gradient_accumulation=accumulation)
     if keras_data.in_memory(given.get("x")):

@@ -4,7 +4,7 @@ import gc
 import math
 import re
 import sys
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from . import graph_flops, keras_backends, keras_data, record
 
@@ -234,6 +234,14 @@ def _model_specs(model: Any, specs: Any) -> Any:
     if specs is None:
         raise ValueError("its input is not known before training")
     return specs
+
+
+def input_shape(model: Any, data: "keras_data.Data") -> Optional[Tuple[int, ...]]:
+    """The shape of one sample of the largest input, of the model's own where the data do not say."""
+    try:
+        return data.input_shape or keras_data.input_shape(_model_specs(model, data.specs))
+    except ValueError:
+        return None
 
 
 def _tensor_specs(tensorflow: Any, specs: Any) -> Any:

@@ -337,6 +337,7 @@ def describe(calls: List["keras_calls.Call"], optimizers: List[Any]) -> Dict[str
     kinds = {type(getattr(one, "inner_optimizer", one)).__name__.lower() for one in optimizers}
     return {
         "framework": "tensorflow",
+        "backend": "tensorflow",
         "model_name": keras_model.name(keras, networks[0]) if len(networks) == 1 else None,
         "input_shape": max(shapes, key=math.prod) if shapes else tensorflow_batches.last_shape[0],
         "optimizer": kinds.pop() if len(kinds) == 1 else None,
