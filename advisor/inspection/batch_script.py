@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from advisor.inspection.configuration import read_configuration
 from advisor.inspection.inspect import ScriptToInspect
 from advisor.inspection.interpreters import interpreter_path
-from advisor.inspection.launch import Launch, find_launches
+from advisor.inspection.launch import ACCELERATE_PRECISION, Launch, find_launches
+from advisor.inspection.launchers import number
 from advisor.inspection.source_code import read_source
 from advisor.inspection.workload import Fact, Source
 
 # Launchers of processes that train together; srun and mpirun start anything.
 _TRAINING_LAUNCHERS = frozenset({"torchrun", "torchrun-hpc", "accelerate", "deepspeed", "composer"})
+_UNCOUNTED = "how many processes its launcher starts is not known: the batch size is that of one of them"
 
 
 def script_of_batch(
@@ -32,13 +36,17 @@ def script_of_batch(
     launches = find_launches(text, arguments=arguments, variables=variables)
     files = [(launch, file) for launch in launches if (file := _file(launch, folder)) is not None]
     if not launches:
-        return "no Python command that can be told without a shell is in the batch script; state facts with --set"
+        return (
+            "no Python command that can be told without a shell is in the batch script (other scripts that it starts, "
+            "and programs given as text, are not read); state facts with --set"
+        )
     if not files:
         launch = launches[0]
         return f"{launch.script or launch.module}, which the batch script starts, is not here; state facts with --set"
     training = files if len(files) == 1 else [pair for pair in files if _trains(*pair, environment, folder)]
     if len({file for _, file in training}) > 1 or len(training) > 1:
-        names = ", ".join(dict.fromkeys(file.name for _, file in training))
+        counts = Counter(file.name for _, file in training)
+        names = ", ".join(name if count == 1 else f"{name} {count} times" for name, count in counts.items())
         return f"the batch script starts several trainings ({names}): state the facts of all with --set"
     if not training:
         return "none of the Python scripts that the batch script starts trains anything that is known here"
@@ -65,24 +73,45 @@ def _to_inspect(launch: Launch, file: Path, environment: Mapping[str, str], fold
     interpreter = interpreter_path(launch, environment=environment, folder=folder)
     facts: dict[str, Fact[Any]] = {}
     shares_training = launch.launcher in _TRAINING_LAUNCHERS or _is_distributed(file)
-    processes = (launch.processes or 1) if shares_training else 1
-    if launch.processes is not None and launch.processes > 1 and shares_training:
-        facts["devices"] = Fact(launch.processes, Source.LAUNCHER)
+    configured = _accelerate_configuration(launch, environment, folder) if launch.launcher == "accelerate" else {}
+    processes = (launch.processes or _processes_unsaid(launch, configured)) if shares_training else 1
+    if processes is not None and processes > 1:
+        facts["devices"] = Fact(processes, Source.LAUNCHER)
     if launch.launcher == "deepspeed":
         facts["strategy"] = Fact("deepspeed", Source.LAUNCHER)
-    if launch.precision is not None:
-        facts["precision"] = Fact(launch.precision, Source.LAUNCHER)
+    precision = launch.precision or ACCELERATE_PRECISION.get(str(configured.get("mixed_precision")))
+    if precision is not None:
+        facts["precision"] = Fact(precision, Source.LAUNCHER)
     return ScriptToInspect(
         path=file,
         arguments=launch.arguments,
         interpreter=(str(interpreter), *launch.interpreter[1:]) if interpreter is not None else launch.interpreter,
         module=launch.module,
         folder=folder / (launch.folder or ""),
-        processes=processes,
+        processes=processes or 1,
         facts=facts,
-        notes=_notes(launch, environment),
+        notes=(*_notes(launch, environment), *([_UNCOUNTED] if processes is None else [])),
         opaque=_opaque(launch, interpreter),
     )
+
+
+def _accelerate_configuration(launch: Launch, environment: Mapping[str, str], folder: Path) -> Mapping[str, Any]:
+    """What ``accelerate config`` wrote: the file that the command names, else the user's own."""
+    if launch.configuration is not None:
+        path = folder / (launch.folder or "") / launch.configuration
+    else:
+        path = Path(environment.get("HOME", "/"), ".cache", "huggingface", "accelerate", "default_config.yaml")
+    found = read_configuration(path)
+    return found if isinstance(found, dict) else {}
+
+
+def _processes_unsaid(launch: Launch, configured: Mapping[str, Any]) -> int | None:
+    """Processes where the command states none: those configured, else one for each GPU of the node."""
+    if "num_processes" in configured:
+        return number(str(configured["num_processes"]))
+    if launch.launcher in {"accelerate", "deepspeed"} and launch.configuration is None:
+        return number(launch.variables.get("SLURM_GPUS_ON_NODE"))
+    return None if launch.launcher in _TRAINING_LAUNCHERS else 1
 
 
 def _is_distributed(file: Path) -> bool:

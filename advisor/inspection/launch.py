@@ -12,6 +12,8 @@ from advisor.inspection.launchers import WRAPPERS, Wrap, number
 from advisor.inspection.shell import HOLE, Command, Word, commands
 
 _PYTHON = re.compile(r"(?:.*/)?(?:python[\d.]*|pypy3?)")
+_SHELLS = frozenset({"bash", "sh", "zsh", "dash", "eval"})
+_MOST_TEXTS = 3
 _PYTHON_WITH_VALUE = frozenset({"-W", "-X", "--check-hash-based-pycs"})
 
 
@@ -21,9 +23,9 @@ class Launch:
 
     ``interpreter`` are its words as written, of which the first is to be found on PATH. ``script`` is a path as
     written, or ``module`` a name (``python -m``). ``arguments`` hold a HOLE for what cannot be told, ``unknown`` says
-    why. ``processes`` is how many the launcher starts in all, 1 without one, None where it does not say. ``container``
-    and ``environment_manager`` name what decides the interpreter where it cannot be asked here. ``variables`` are those
-    of the script that are known.
+    why. ``processes`` is how many the launcher starts in all, 1 without one, None where it does not say; they may then
+    stand in the ``configuration`` file that accelerate is told. ``container`` and ``environment_manager`` name what
+    decides the interpreter where it cannot be asked here. ``variables`` are those of the script that are known.
     """
 
     interpreter: tuple[str, ...]
@@ -33,6 +35,7 @@ class Launch:
     processes: int | None
     launcher: str | None
     precision: str | None
+    configuration: str | None
     container: str | None
     environment_manager: str | None
     conda: str | None
@@ -71,9 +74,9 @@ def find_launches(text: str, *, arguments: Sequence[str], variables: Mapping[str
     around = _Around()
     for command in commands(text, arguments=arguments, variables=variables):
         around = _set_up(command, around)
-        launch = _launch(command, list(command.words), Wrap(), around)
-        if launch is not None and launch not in found:
-            found.append(launch)
+        for launch in _launches(command, list(command.words), Wrap(), around):
+            if launch not in found:
+                found.append(launch)
     return found
 
 
@@ -97,24 +100,45 @@ def _set_up(command: Command, around: _Around) -> _Around:
     return around
 
 
-def _launch(command: Command, words: list[Word], wrap: Wrap, around: _Around) -> Launch | None:
-    """The Python command behind a chain of launchers, None where there is none."""
+def _launches(command: Command, words: list[Word], wrap: Wrap, around: _Around, depth: int = 0) -> list[Launch]:
+    """The Python command behind a chain of launchers; several where a shell is given them as text."""
     for _ in range(12):  # no chain of launchers is longer
         if not words:
-            return None
+            return []
         name = words[0].text.rpartition("/")[2]
         if _PYTHON.fullmatch(words[0].text):
             inner = _python_launcher(words)
             if inner is None:
-                return _python(command, words, wrap, around)
+                return _listed(_python(command, words, wrap, around))
             words, name = inner, inner[0].text.rpartition("/")[2]
         if name in _SCRIPT_LAUNCHERS:
-            return _script_launcher(name, command, words, wrap, around)
+            return _listed(_script_launcher(name, command, words, wrap, around))
+        if name in _SHELLS:
+            return _in_text(command, words, wrap, around, depth)
         handler = WRAPPERS.get(name)
         if handler is None:
-            return None
+            return []
         words, wrap = handler(words[1:], wrap, command)
-    return None
+    return []
+
+
+def _listed(launch: Launch | None) -> list[Launch]:
+    return [] if launch is None else [launch]
+
+
+def _in_text(command: Command, words: list[Word], wrap: Wrap, around: _Around, depth: int) -> list[Launch]:
+    """The Python commands of ``bash -c TEXT`` or ``eval TEXT``; none of a text that is not known."""
+    text = words[1:]
+    if words[0].text != "eval":
+        at = next((at for at, word in enumerate(words) if re.fullmatch(r"-\w*c", word.text)), len(words))
+        text = words[at + 1 : at + 2]
+    if depth >= _MOST_TEXTS or any(word.unknown for word in text):
+        return []
+    found: list[Launch] = []
+    for inner in commands(" ".join(word.text for word in text), arguments=(), variables=command.variables):
+        around = _set_up(inner, around)
+        found += _launches(inner, list(inner.words), wrap, around, depth + 1)
+    return [replace(launch, repeated=launch.repeated or command.repeated) for launch in found]
 
 
 def _python_launcher(words: list[Word]) -> list[Word] | None:
@@ -163,6 +187,7 @@ def _made(
         processes=wrap.processes,
         launcher=wrap.launcher,
         precision=wrap.precision,
+        configuration=wrap.configuration,
         container=wrap.container,
         environment_manager=wrap.manager,
         conda=wrap.conda or around.conda,
@@ -193,7 +218,7 @@ _PROCESSES = frozenset(
     {"--nproc_per_node", "--nproc-per-node", "--num_processes", "--num-processes", "--num_gpus", "--nproc", "-n"}
 )
 _NODES = frozenset({"--nnodes", "--num_nodes", "--num_machines", "--num-machines"})
-_ACCELERATE_PRECISION = {"fp16": "mixed_float16", "bf16": "mixed_bfloat16", "no": "float32"}
+ACCELERATE_PRECISION = {"fp16": "mixed_float16", "bf16": "mixed_bfloat16", "no": "float32"}
 
 
 def _script_launcher(name: str, command: Command, words: list[Word], wrap: Wrap, around: _Around) -> Launch | None:
@@ -217,7 +242,8 @@ def _script_launcher(name: str, command: Command, words: list[Word], wrap: Wrap,
         wrap,
         launcher=name,
         processes=_processes(name, options, command),
-        precision=_ACCELERATE_PRECISION.get(options.get("--mixed_precision", options.get("--mixed-precision", ""))),
+        configuration=options.get("--config_file", options.get("--config-file")),
+        precision=ACCELERATE_PRECISION.get(options.get("--mixed_precision", options.get("--mixed-precision", ""))),
     )
     interpreter = [f"{folder}/python" if folder else "python"]
     target: dict[str, Sequence[Word]] = {"module": rest[:1]} if is_module else {"script": rest[:1]}

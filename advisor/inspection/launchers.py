@@ -16,6 +16,7 @@ class Wrap:
     processes: int | None = 1
     launcher: str | None = None
     precision: str | None = None
+    configuration: str | None = None
     container: str | None = None
     manager: str | None = None
     conda: str | None = None

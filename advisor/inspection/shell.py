@@ -10,20 +10,19 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from advisor.inspection.shell_tokens import balanced, closing_quote, or_end, simple_commands, tokens
+
 # Stands in a word for what is not known; no shell word can hold it.
 HOLE = "\0"
 
-_OPERATORS = ("&&", "||", ";;", "|&", "&", "|", ";", "\n", "(", ")")
-_REDIRECTION = re.compile(r"(?:\d*|&)(?:>>?\|?|<<<|<)(?:&[\d-]+)?")
-_HERE_DOCUMENT = re.compile(r"\d*<<(-?)\s*(['\"]?)(\w+)\2")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(\+?)=(.*)", re.DOTALL)
 _NAME = re.compile(r"\w+|[@*#?$!-]")
 _BRACED = re.compile(r"\{(\w+|@|\*)(?:(:?[-=])([^{}]*))?\}")
+_ARRAY = re.compile(r"\$\{(\w+)\[[@*]\]\}")
 _OPENING = frozenset({"if", "for", "while", "until", "case", "select"})
 _CLOSING = frozenset({"fi", "done", "esac"})
 _BETWEEN = frozenset({"then", "do", "else", "elif", "{", "}", "!", "in"})
 _DECLARING = frozenset({"export", "declare", "readonly", "local", "typeset"})
-_MOST_WORDS = 20_000
 _DEEPEST_CALL = 5
 
 
@@ -51,6 +50,7 @@ class _State:
     arguments: tuple[Word, ...]
     functions: dict[str, list[list[str]]] = field(default_factory=dict)
     exported: set[str] = field(default_factory=set)
+    arrays: dict[str, list[Word]] = field(default_factory=dict)
     blocks: list[str] = field(default_factory=list)
 
 
@@ -64,7 +64,7 @@ def commands(text: str, *, arguments: Sequence[str], variables: Mapping[str, str
     """
     state = _State({name: Word(value) for name, value in variables.items()}, tuple(Word(item) for item in arguments))
     found: list[Command] = []
-    _run(list(_simple_commands(text)), state, found, 0)
+    _run(list(simple_commands(text)), state, found, 0)
     return found
 
 
@@ -88,6 +88,8 @@ def _simple(raw: list[str], state: _State, found: list[Command], depth: int) -> 
     own: dict[str, Word] = {}
     while raw and (match := _ASSIGNMENT.fullmatch(raw[0])) is not None:
         name, adds, value = match.groups()
+        if value.startswith("("):
+            _assign_array(name, value[1:-1], state, adds=bool(adds))
         own[name] = Word(HOLE, (f"${name}",)) if adds or value.startswith("(") else _joined(_expand(value, state))
         here.update(own)
         raw = raw[1:]
@@ -104,7 +106,7 @@ def _simple(raw: list[str], state: _State, found: list[Command], depth: int) -> 
         return
     words = tuple(word for item in raw for word in _expand(item, state))
     if words and words[0].text in state.functions and depth < _DEEPEST_CALL:
-        inner = _State(state.variables, words[1:], state.functions, state.exported, [*state.blocks])
+        inner = _State(state.variables, words[1:], state.functions, state.exported, state.arrays, [*state.blocks])
         _run(state.functions[words[0].text], inner, found, depth + 1)
         return
     if words and words[0].text == "set" and len(words) > 1 and words[1].text == "--":
@@ -122,6 +124,14 @@ def _assign(values: Mapping[str, Word], state: _State) -> None:
         if state.blocks and (before is None or before != word):
             word = Word(HOLE, (f"${name}, which is set under a condition",))  # noqa: PLW2901 (the value that holds from here)
         state.variables[name] = word
+
+
+def _assign_array(name: str, value: str, state: _State, *, adds: bool) -> None:
+    """``NAME=(...)``; under a condition, its words are not known afterwards."""
+    words = [word for raw in tokens(value) if raw != "\n" for word in _expand(raw, state)]
+    state.arrays[name] = [*state.arrays.get(name, ()), *words] if adds else words
+    if state.blocks:
+        state.arrays[name] = [Word(HOLE, (f"${{{name}[@]}}, which is set under a condition",))]
 
 
 def _without_keywords(words: list[str], state: _State) -> list[str]:
@@ -170,126 +180,6 @@ def _function_body(words: list[str], lines: Sequence[list[str]], position: int) 
         position += 1
 
 
-def _simple_commands(text: str) -> Iterator[list[str]]:
-    """Raw words of each simple command; redirections are left out, and so is what a here-document holds."""
-    current: list[str] = []
-    skip_next = False
-    for token in _tokens(text):
-        if token in _OPERATORS and token not in {"(", ")"}:
-            if current:
-                yield current
-            current, skip_next = [], False
-        elif skip_next:
-            skip_next = False
-        elif (
-            (match := _REDIRECTION.match(token)) is not None
-            and (match.group() or token).startswith(("<", ">", "&", *"0123456789"))
-            and match.end() > 0
-            and any(sign in match.group() for sign in "<>")
-        ):
-            skip_next = match.end() == len(token) and "&" not in match.group()[1:]
-        else:
-            current.append(token)
-    if current:
-        yield current
-
-
-def _tokens(text: str) -> Iterator[str]:
-    """Words as written, quotes and all, and operators."""
-    position, count = 0, 0
-    waiting: list[tuple[str, bool]] = []
-    while position < len(text) and count < _MOST_WORDS:
-        letter = text[position]
-        if letter == "\\" and text[position : position + 2] == "\\\n":
-            position += 2
-        elif letter == "\n":
-            yield "\n"
-            position += 1
-            for ending, strips in waiting:
-                position = _after_here_document(text, position, ending, strips=strips)
-            waiting = []
-        elif letter in " \t":
-            position += 1
-        elif letter == "#":
-            position = _or_end(text.find("\n", position), text)
-        elif (match := _HERE_DOCUMENT.match(text, position)) is not None:
-            waiting.append((match.group(3), bool(match.group(1))))
-            position = match.end()
-        elif (
-            operator := next((sign for sign in _OPERATORS if text.startswith(sign, position)), None)
-        ) is not None and not (operator == "&" and text[position + 1 : position + 2] == ">"):
-            yield operator
-            position += len(operator)
-        else:
-            end = _word_end(text, position)
-            count += 1
-            yield text[position:end]
-            position = end
-
-
-def _after_here_document(text: str, position: int, ending: str, *, strips: bool) -> int:
-    while position < len(text):
-        end = _or_end(text.find("\n", position), text)
-        line = text[position:end]
-        position = min(end + 1, len(text))
-        if (line.lstrip("\t") if strips else line) == ending:
-            break
-    return position
-
-
-def _or_end(position: int, text: str) -> int:
-    return len(text) if position < 0 else position
-
-
-def _word_end(text: str, position: int) -> int:  # noqa: C901 (one line for each way of quoting)
-    """Where a word ends: at a blank or an operator outside of quotes, ``$(...)`` and ``${...}``."""
-    while position < len(text):
-        letter = text[position]
-        if letter == "\\":
-            position += 2
-        elif letter == "'":
-            position = _or_end(text.find("'", position + 1), text) + 1
-        elif letter == '"':
-            position = _closing_quote(text, position + 1)
-        elif letter == "`":
-            position = _or_end(text.find("`", position + 1), text) + 1
-        elif text.startswith("$(", position):
-            position = _balanced(text, position + 1, "(", ")")
-        elif text.startswith("${", position):
-            position = _balanced(text, position + 1, "{", "}")
-        elif text.startswith("()", position):
-            position += 2
-        elif letter == "(" and text[position - 1 : position] == "=":
-            position = _balanced(text, position, "(", ")")
-        elif letter in " \t\n;|()" or (
-            letter == "&" and text[position - 1 : position] not in "<>" and text[position + 1 : position + 2] != ">"
-        ):
-            break
-        else:
-            position += 1
-    return min(position, len(text))
-
-
-def _closing_quote(text: str, position: int) -> int:
-    while position < len(text) and text[position] != '"':
-        if text[position] == "\\":
-            position += 1
-        elif text.startswith("$(", position):
-            position = _balanced(text, position + 1, "(", ")") - 1
-        position += 1
-    return position + 1
-
-
-def _balanced(text: str, position: int, opening: str, closing: str) -> int:
-    depth = 0
-    while position < len(text):
-        depth += (text[position] == opening) - (text[position] == closing)
-        position += 1
-        if depth == 0:
-            break
-    return position
-
-
 def _joined(words: Sequence[Word]) -> Word:
     return Word(" ".join(word.text for word in words), tuple(reason for word in words for reason in word.unknown))
 
@@ -298,6 +188,9 @@ def _expand(raw: str, state: _State) -> list[Word]:
     """One raw word as the words that the shell makes of it."""
     if raw in {'"$@"', "$@", "$*", '"${@}"', "${@}"}:
         return list(state.arguments)
+    array = _ARRAY.fullmatch(raw.removeprefix('"').removesuffix('"'))
+    if array is not None and array.group(1) in state.arrays:
+        return list(state.arrays[array.group(1)])
     text, unknown, unquoted = "", [], False
     for piece, quote in _pieces(raw):
         if quote == "'":
@@ -327,14 +220,14 @@ def _pieces(raw: str) -> Iterator[tuple[str, str]]:
             if plain:
                 yield plain, ""
             plain = ""
-            end = raw.find("'", position + 1) if letter == "'" else _closing_quote(raw, position + 1) - 1
+            end = raw.find("'", position + 1) if letter == "'" else closing_quote(raw, position + 1) - 1
             end = len(raw) if end < 0 else end
             inner = raw[position + 1 : end]
             yield (inner if letter == "'" else re.sub(r'\\(["\\$`])', r"\1", inner)), letter
             position = end + 1
             continue
         end = (
-            _balanced(raw, position + 1, raw[position + 1], ")" if raw[position + 1] == "(" else "}")
+            balanced(raw, position + 1, raw[position + 1], ")" if raw[position + 1] == "(" else "}")
             if raw[position : position + 2] in {"$(", "${"}
             else position + 1
         )
@@ -353,16 +246,18 @@ def _variables_in(piece: str, state: _State) -> tuple[str, list[str]]:
             word, position = state.variables.get("HOME", Word(HOLE, ("~",))), 1
         elif letter == "`" or piece.startswith("$(", position):
             end = (
-                _or_end(piece.find("`", position + 1), piece) + 1
+                or_end(piece.find("`", position + 1), piece) + 1
                 if letter == "`"
-                else _balanced(piece, position + 1, "(", ")")
+                else balanced(piece, position + 1, "(", ")")
             )
             word, position = _substituted(piece[position:end], state), end
         elif letter == "$" and (match := _BRACED.match(piece, position + 1)) is not None:
             word, position = _variable(match.group(1), match.group(2), match.group(3), state), match.end()
         elif letter == "$" and piece[position + 1 : position + 2] == "{":
-            end = _balanced(piece, position + 1, "{", "}")
-            word, position = Word(HOLE, (piece[position:end],)), end
+            end = balanced(piece, position + 1, "{", "}")
+            array = _ARRAY.fullmatch(piece[position:end])
+            known = state.arrays.get(array.group(1)) if array is not None else None
+            word, position = Word(HOLE, (piece[position:end],)) if known is None else _joined(known), end
         elif letter == "$" and (match := _NAME.match(piece, position + 1)) is not None:
             word, position = _variable(match.group(), None, None, state), match.end()
         else:

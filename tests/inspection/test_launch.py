@@ -43,8 +43,12 @@ def launches(body: str, *arguments: str, **variables: str) -> list[Launch]:
         ("timeout --signal=INT 3h mpirun -np 1 -x A --mca a b python t.py\n", ("python",), "t.py", ()),
         ("if [ -f x ]; then echo yes; fi\npython t.py $USER\n", ("python",), "t.py", ("ann",)),
         ("conda run --no-capture-output -n env python t.py\n", ("python",), "t.py", ()),
+        ('A=(\n  --lr 1  # rate\n  "x y"\n)\nA+=(-v)\npython t.py "${A[@]}"\n', ("python",), "t.py",
+         ("--lr", "1", "x y", "-v")),
+        ('A=(--lr 1)\nsrun bash -c "python t.py ${A[*]}"\n', ("python",), "t.py", ("--lr", "1")),
+        ('C="python t.py --lr 1"\neval "$C" > log\n', ("python",), "t.py", ("--lr", "1")),
     ],
-)
+)  # fmt: skip
 def test_a_command_is_found(body: str, interpreter: tuple[str, ...], script: str, arguments: tuple[str, ...]) -> None:
     """Launchers, flags, continued lines, redirections, functions, here-documents and literal variables are read."""
     (found,) = launches(body, "a b", "c", USER="ann")
@@ -58,7 +62,7 @@ def test_a_command_is_found(body: str, interpreter: tuple[str, ...], script: str
     [
         "echo hello\n", "# python train.py\n", "python -c 'import x'\n", "echo python train.py\n", "python $SCRIPT\n",
         "python $(ls *.py)\n", "cat <<'END'\npython t.py\nEND\n", "f() { python t.py; }\n", "python -\n",
-        "which python\n",
+        "which python\n", "bash run.sh\n", "X='eval $X'\neval $X\n", 'bash -c "python $N"\n',
     ],
 )  # fmt: skip
 def test_what_starts_no_known_file_is_no_launch(body: str) -> None:
@@ -75,6 +79,7 @@ def test_what_starts_no_known_file_is_no_launch(body: str) -> None:
         ("for s in 1 2; do python t.py --seed $s; done\n", "which differs in each round of a loop"),
         ("E=1\nif [ -f x ]; then E=2; fi\npython t.py $E\n", "which is set under a condition"),
         ("python t.py *.yaml\n", "which the shell expands"),
+        ("A=(1)\nif [ -f x ]; then A+=(2); fi\npython t.py ${A[@]}\n", "which is set under a condition"),
     ],
 )
 def test_what_only_a_shell_could_tell_is_said(body: str, reason: str) -> None:
@@ -204,3 +209,29 @@ def test_modules_and_packages_are_found(tmp_path: Path) -> None:
     assert isinstance(found, ScriptToInspect)
     assert (tmp_path / "package" / "train.py", "package.train") == (found.path, found.module)
     assert "module load cuda/12" in found.notes[0]
+
+
+def test_accelerate_s_configuration_says_processes_and_precision(tmp_path: Path) -> None:
+    """The file that the command names, else one process for each GPU of the node; what cannot be read is said."""
+    (tmp_path / "train.py").write_text(TRAINING, encoding="utf-8")
+    (tmp_path / "a.yaml").write_text("num_processes: 6\nmixed_precision: bf16\n", encoding="utf-8")
+    told = of_batch(tmp_path, "accelerate launch --config_file a.yaml train.py")
+    untold = of_batch(tmp_path, "accelerate launch train.py", SLURM_GPUS_ON_NODE="4")
+    absent = of_batch(tmp_path, "accelerate launch --config_file none.yaml train.py", SLURM_GPUS_ON_NODE="4")
+
+    assert isinstance(told, ScriptToInspect)
+    assert isinstance(untold, ScriptToInspect)
+    assert isinstance(absent, ScriptToInspect)
+    assert (6, "mixed_bfloat16") == (told.processes, told.facts["precision"].value)
+    assert (4, {"devices": Fact(4, Source.LAUNCHER)}) == (untold.processes, untold.facts)
+    assert (1, {}) == (absent.processes, absent.facts)
+    assert "how many processes its launcher starts is not known" in absent.notes[-1]
+
+
+def test_one_script_started_twice_is_two_trainings(tmp_path: Path) -> None:
+    """Two seeds side by side are not one training; the reason says which script, and how often."""
+    (tmp_path / "train.py").write_text(TRAINING, encoding="utf-8")
+    found = of_batch(tmp_path, "python train.py --seed 1 &\npython train.py --seed 2 &\nwait\n")
+
+    assert isinstance(found, str)
+    assert "several trainings (train.py 2 times)" in found
