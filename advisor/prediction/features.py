@@ -50,6 +50,7 @@ _PLAUSIBLE = {
     "validation_samples": (0.0, 1e13),
     "epochs": (1.0, 1e7),
     "devices": (1.0, 1e5),
+    "steps": (1.0, 1e13),
 }
 _ORDERS_OF_A_SLIP = "Correct it with --set {name}=VALUE."
 
@@ -231,6 +232,34 @@ def setting_of(workload: Workload, placement: Placement, site: str = "") -> Sett
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How much a run trains on: samples in an epoch and epochs, None where not known; ``from_steps`` where counted so.
+
+    Epochs are a fraction where the steps end within one.
+    """
+
+    epoch_samples: float | None
+    epochs: float | None
+    from_steps: bool
+
+
+def work_of(workload: Workload) -> Work:
+    """The work of a run: epochs and samples where both are known, else what its steps make up for.
+
+    A run of steps alone, such as over a stream, is one epoch. Each step sees a batch as often as gradients are
+    accumulated.
+    """
+    samples, epochs = workload.train_samples.value, workload.epochs.value
+    steps, batch_size = workload.steps.value, workload.batch_size.value
+    if (samples and epochs) or not steps or not batch_size:
+        return Work(samples, epochs, from_steps=False)
+    seen = float(steps) * batch_size * (workload.gradient_accumulation.value or 1)
+    if samples:
+        return Work(samples, seen / samples, from_steps=True)
+    return Work(seen / (epochs or 1), epochs or 1, from_steps=True)
+
+
 @dataclass(slots=True)
 class _Filled:
     """The workload's numbers, each known or filled in, and the names of those filled in."""
@@ -295,7 +324,7 @@ def _filled_facts(workload: Workload) -> _Filled:
     training_flops = training or forward * (3.0 if share > 0.5 else 1.0 + 2.0 * share)  # noqa: PLR2004
     return _Filled(
         batch_size=known("batch_size", workload.batch_size.value, _TYPICAL_BATCH_SIZE),
-        train_samples=known("train_samples", workload.train_samples.value, _TYPICAL_TRAIN_SAMPLES),
+        train_samples=known("train_samples", work_of(workload).epoch_samples, _TYPICAL_TRAIN_SAMPLES),
         parameters=parameters,
         trainable_share=share,
         forward_flops=forward,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from advisor.errors import ModelError
 from advisor.prediction import physics, process
 from advisor.prediction.features import FEATURES_VERSION, Array
+from advisor.prediction.memory import MEMORY_NAMES
 from advisor.prediction.prediction import ModelIdentity
 from advisor.registry import StoredModel
 
@@ -84,6 +86,38 @@ def to_bytes(model: PredictionModel) -> bytes:
     return buffer.getvalue()
 
 
+# What numpy and zipfile raise for bytes that are no archive of arrays, or one that was damaged.
+_UNREADABLE = (
+    OSError, EOFError, ValueError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error, np.linalg.LinAlgError,
+)  # fmt: skip
+
+
+def _check(arrays: dict[str, NDArray[Any]]) -> None:
+    """Refuse arrays that do not fit together, which numpy would stretch, and numbers that are none."""
+    lengths = {
+        "parameters": (len(physics.NAMES),),
+        "memory_parameters": (len(MEMORY_NAMES),),
+        "utilisation": (3,),
+        "host_memory": (2,),
+        "widths": (len(MEASURES), len(NOVELTIES)),
+        "site_widths": (len(arrays["sites"]), len(MEASURES), len(NOVELTIES)),
+    }
+    for name in _PROCESSES:
+        rows = len(arrays[f"{name}.residuals"])
+        lengths |= {f"{name}.{field.name}": (rows,) for field in fields(process.Rows)}
+        constants = len(MEMORY_NAMES if name == "memory" else physics.NAMES)
+        lengths |= {
+            f"{name}.runs": (rows,), f"{name}.hyper": (len(process.INITIAL),), f"{name}.pull": (constants,),
+            f"{name}.constants": (rows, constants),
+        }  # fmt: skip
+    for name, shape in lengths.items():
+        if arrays[name].shape[: len(shape)] != shape:
+            raise ValueError(f"{name} is of shape {arrays[name].shape}, not {shape}")
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(f"{name} holds values that are no numbers")
+
+
 def from_bytes(content: bytes, identity: ModelIdentity) -> PredictionModel:
     """Read what ``to_bytes`` wrote.
 
@@ -99,6 +133,7 @@ def from_bytes(content: bytes, identity: ModelIdentity) -> PredictionModel:
                 f" {arrays['features_version'].tolist()}, here {_SHAPE}.",
                 hint="Retrain with this version of gsbatch.",
             )
+        _check(arrays)
         fitted = {}
         for name in _PROCESSES:
             rows = process.Rows(*(arrays[f"{name}.{field.name}"] for field in fields(process.Rows)))
@@ -110,7 +145,7 @@ def from_bytes(content: bytes, identity: ModelIdentity) -> PredictionModel:
         return PredictionModel(
             identity=identity, time=fitted["time"], power=fitted["power"], memory=fitted["memory"], **plain
         )
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, np.linalg.LinAlgError) as problem:
+    except _UNREADABLE as problem:
         raise ModelError(
             f"Model {identity.version} cannot be read: {problem}.", hint="Roll back or retrain."
         ) from problem

@@ -12,7 +12,7 @@ from advisor.inspection.workload import Workload
 from advisor.inventory.model import GpuModel
 from advisor.placement.placement import Placement
 from advisor.prediction import physics, process
-from advisor.prediction.features import Array, Setting, Table, setting_of, tabulate
+from advisor.prediction.features import Array, Setting, Table, Work, setting_of, tabulate, work_of
 from advisor.prediction.memory import host_memory_bytes, log_gpu_memory, memory_slopes
 from advisor.prediction.model import (
     FEW,
@@ -167,7 +167,8 @@ def predict(workload: Workload, placements: Sequence[Placement], model: Predicti
     """Predict every placement of a workload, in the placements' order.
 
     Duration is epochs times epoch duration and energy is mean power times duration, so that power times duration and
-    epoch energy times epochs are the same number. The RAM allocation changes nothing but is carried in the placement.
+    epoch energy times epochs are the same number; epochs or their samples come from the steps where these alone are
+    known. The RAM allocation changes nothing but is carried in the placement.
 
     Raises:
         ImplausibleWorkload: a fact of the workload is absurd.
@@ -191,8 +192,8 @@ def predict(workload: Workload, placements: Sequence[Placement], model: Predicti
             first.append(placement)
         places.append(place)
     seen = forecast(model, settings)
-    epochs = workload.epochs.value
-    answers = [_prediction(seen, i, placement, model, epochs) for i, placement in enumerate(first)]
+    work = work_of(workload)
+    answers = [_prediction(seen, i, placement, model, work) for i, placement in enumerate(first)]
     return [replace(answers[place], placement=placements[i]) for i, place in enumerate(places)]
 
 
@@ -212,7 +213,7 @@ def _around(log_value: float, half_width: float, factor: float = 1.0, log_least:
     return Estimate(value, max(value / spread, value * float(np.exp(log_least))), value * spread)
 
 
-def _prediction(seen: Forecast, i: int, placement: Placement, model: PredictionModel, epochs: int | None) -> Prediction:
+def _prediction(seen: Forecast, i: int, placement: Placement, model: PredictionModel, work: Work) -> Prediction:
     widths = dict(zip(MEASURES, seen.width[:, i].tolist(), strict=True))
     tdp_w, gpus = float(seen.table.tdp_w[i]), placement.gpus
     power_w = float(seen.power_w[i])
@@ -223,10 +224,12 @@ def _prediction(seen: Forecast, i: int, placement: Placement, model: PredictionM
     epoch_s = _around(float(seen.log_epoch_s[i]), time_half, log_least=float(seen.log_fastest[i]))
     energy_half = widths["energy"] * float(np.hypot(seen.time_std[i], seen.log_power_std[i]))
     epoch_j = _around(float(seen.log_epoch_s[i]), energy_half, power.value)
-    duration_s = epoch_s.scaled(epochs) if epochs else None
-    energy_j = epoch_j.scaled(epochs) if epochs else None
+    duration_s = epoch_s.scaled(work.epochs) if work.epochs else None
+    energy_j = epoch_j.scaled(work.epochs) if work.epochs else None
     host = _around(float(np.log(seen.host_memory_bytes[i])), _Z90 * float(model.host_memory[1]))
     confidence, reason = _confidence(energy_half, NOVELTIES[int(seen.novelty[i])], seen.table.settings[i])
+    if work.from_steps:
+        reason += "; length of the run from its steps"
     return Prediction(
         placement=placement,
         mean_power_w=power,

@@ -64,9 +64,54 @@ def test_unknown_number_of_epochs_leaves_totals_out(prior: PredictionModel) -> N
 
 
 @pytest.mark.parametrize(
+    ("stated", "same_as"),
+    [
+        ({"steps": 1000}, {"train_samples": 64_000, "epochs": 1}),
+        ({"steps": 1000, "gradient_accumulation": 4}, {"train_samples": 256_000, "epochs": 1}),
+        ({"steps": 1000, "epochs": 4}, {"train_samples": 16_000, "epochs": 4}),
+        ({"steps": 1000, "train_samples": 8_000}, {"train_samples": 8_000, "epochs": 8}),
+        ({"steps": 1000, "train_samples": 8_000, "epochs": 2}, {"train_samples": 8_000, "epochs": 2}),
+    ],
+)
+@pytest.mark.parametrize("gpus", [1, 2])
+def test_steps_tell_the_work_where_epochs_or_samples_are_unknown(
+    prior: PredictionModel, stated: dict[str, int], same_as: dict[str, int], gpus: int
+) -> None:
+    """A run is as long as its steps, each of one global batch times accumulation; epochs and samples go first."""
+    lengths = {"train_samples", "epochs"}
+    facts = {name: value for name, value in RESNET50.items() if name not in lengths} | {"validation_samples": 0}
+    asked = [placement(gpu("a100"), gpus=gpus)]
+
+    (found,) = predict(workload(**facts, **stated), asked, prior)
+    (expected,) = predict(workload(**facts, **same_as), asked, prior)
+
+    assert expected.duration_s is not None
+    assert found.duration_s is not None
+    assert found.energy_j is not None
+    assert pytest.approx(expected.duration_s.value) == found.duration_s.value
+    assert pytest.approx(found.energy_j.value) == found.mean_power_w.value * found.duration_s.value
+    assert _width(expected.duration_s) == pytest.approx(_width(found.duration_s))
+    assert ("from its steps" in found.reason) == (len(lengths & stated.keys()) < len(lengths))
+
+
+def test_steps_of_an_unknown_batch_tell_nothing(prior: PredictionModel) -> None:
+    """A typical batch size is a guess too far for a run's total."""
+    facts = {name: value for name, value in RESNET50.items() if name not in {"batch_size", "epochs"}}
+
+    (found,) = predict(workload(**facts, steps=1000), [placement(gpu("a100"))], prior)
+
+    assert found.energy_j is None
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("batch_size", 0),
+        ("batch_size", -32),
+        ("steps", -1),
+        ("validation_samples", -1),
+        ("training_flops_per_sample", 1e30),
+        ("activation_elements", float("inf")),
         ("train_samples", -5),
         ("forward_flops_per_sample", 1e30),
         ("forward_flops_per_sample", float("nan")),
