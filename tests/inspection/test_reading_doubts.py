@@ -112,3 +112,33 @@ def test_arguments_that_a_method_may_have_changed_are_unknown(tmp_path: Path) ->
     )
 
     assert (None, None) == values(read(tmp_path, source), "epochs", "batch_size")
+
+
+@pytest.mark.parametrize(
+    ("words", "samples"),
+    [
+        ("sampler=WeightedRandomSampler([1.0] * 9, num_samples=300)", 300),
+        ("sampler=DistributedSampler(data)", 1000),
+        ("sampler=RandomSampler(data)", 1000),
+        ("sampler=SubsetRandomSampler(chosen)", None),
+        ("batch_sampler=BatchSampler(RandomSampler(data, num_samples=70), 10, False)", 70),
+    ],
+)
+def test_a_sampler_says_how_many_samples_are_drawn(words: str, samples: int | None, tmp_path: Path) -> None:
+    """A loader with a sampler reads as many samples as that draws, not all that the data set has."""
+    source = HEAD + (
+        "from torch.utils.data import BatchSampler, RandomSampler, SubsetRandomSampler, WeightedRandomSampler\n"
+        "from torch.utils.data.distributed import DistributedSampler\n"
+        f"for epoch in range(3):\n for (x,) in DataLoader(data, {words}):\n  x.mean().backward()\n"
+    )
+
+    assert (samples, 3) == values(read(tmp_path, source), "train_samples", "epochs")
+
+
+@pytest.mark.parametrize("after", [".repeat(3)", ".take(5)", ".skip(1)"])
+def test_batches_cut_or_repeated_are_not_the_whole_data(after: str, tmp_path: Path) -> None:
+    """What comes after ``batch`` changes how much one epoch reads."""
+    data = "import tensorflow as tf\ndata = tf.data.Dataset.range(100).batch(10)"
+    whole, changed = (read(tmp_path, f"{KERAS}{data}{end}\nkeras.Model().fit(data)\n") for end in ("", after))
+
+    assert ((10, 100), (10, None)) == tuple(values(item, "batch_size", "train_samples") for item in (whole, changed))

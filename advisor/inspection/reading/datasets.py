@@ -16,10 +16,12 @@ _PUBLISHED = {
 }  # fmt: skip
 _LOADERS = ("DataLoader", "StatefulDataLoader")
 # Arguments of tf.keras's own readers of folders are named alike; all make batches of 32 unless told otherwise.
+_SAMPLERS = {"RandomSampler", "SequentialSampler", "WeightedRandomSampler", "DistributedSampler"}
 _FOLDER_READERS = (
     "image_dataset_from_directory", "text_dataset_from_directory", "audio_dataset_from_directory",
     "timeseries_dataset_from_array",
 )  # fmt: skip
+_CHANGES_LENGTH = {"unbatch", "repeat", "filter", "flat_map", "window", "skip"}
 _CREATORS = {
     "zeros", "ones", "empty", "rand", "randn", "full", "random_normal", "normal", "uniform", "random",
     "standard_normal", "random_sample", "randint", "integers", "choice",
@@ -154,12 +156,13 @@ def _is_progress_bar(name: str) -> bool:
 
 
 def _torch_loader(made: Made) -> Loader:
-    sampler = made.word("batch_sampler")
+    of_batches, sampler = made.word("batch_sampler"), made.word("sampler", 3)
     batch_size = made.word("batch_size", 1, 1)
-    if sampler is not None:
-        batch_size = sampler.word("batch_size", 1, UNKNOWN) if isinstance(sampler, Made) else UNKNOWN
+    if of_batches is not None:
+        batch_size = of_batches.word("batch_size", 1, UNKNOWN) if isinstance(of_batches, Made) else UNKNOWN
+        sampler = of_batches.word("sampler", 0, UNKNOWN) if isinstance(of_batches, Made) else UNKNOWN
     data = made.word("dataset", 0)
-    rows = samples_of(data)
+    rows = samples_of(data) if sampler is None else _drawn(sampler)
     in_memory = isinstance(data, Made) and data.name.endswith("TensorDataset")
     return Loader(
         batch_size=batch_size,
@@ -170,23 +173,32 @@ def _torch_loader(made: Made) -> Loader:
     )
 
 
+def _drawn(sampler: Value) -> Value:
+    """How many samples a sampler draws in one pass, of all processes together; its own words come before its data's."""
+    if not isinstance(sampler, Made) or sampler.name.rpartition(".")[2] not in _SAMPLERS:
+        return UNKNOWN
+    is_weighted = sampler.name.endswith("WeightedRandomSampler")
+    stated = sampler.word("num_samples", 1 if is_weighted else None)
+    return samples_of(sampler.word("data_source", 0, sampler.word("dataset"))) if stated is None else stated
+
+
 def _tensorflow_batches(made: Made) -> Loader | None:
     """The last ``batch`` of a tf.data pipeline; whatever changes the number of batches after it is left unknown."""
     batches: Value = None
     samples: Value = UNKNOWN
     loading: Value = UNKNOWN
+    is_changed = False
     for call in made.chain():
         last = call.name.rpartition(".")[2]
+        is_changed = is_changed or last in _CHANGES_LENGTH or (last == "take" and batches is None)
         if last in {"batch", "padded_batch", "ragged_batch"} and batches is None:
             batches = call.word("batch_size", 0, UNKNOWN)
             samples = samples_of(call.receiver)
-        if last in {"unbatch", "repeat", "filter", "flat_map", "window", "skip"}:
-            samples = UNKNOWN
         if last == "from_tensor_slices":
             loading = "memory"
         if last in {"TFRecordDataset", "list_files", "TextLineDataset"}:
             loading = "streamed"
-    return None if batches is None else Loader(batches, samples, loading=loading)
+    return None if batches is None else Loader(batches, UNKNOWN if is_changed else samples, loading=loading)
 
 
 def batches_of(loader: Loader) -> Value:

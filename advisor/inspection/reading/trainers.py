@@ -262,7 +262,8 @@ def read_lightning(calls: Sequence[Call], found: Found, reader: Interpreter) -> 
     loader = next((item for value in loaders if (item := loader_of(_first(value))) is not None), None)
     if loader is not None:
         found.say("batch_size", _product(loader.batch_size, devices))
-        found.say("train_samples", loader.samples)
+        is_cut = any(trainer.word(name) is not None for name in ("limit_train_batches", "overfit_batches"))
+        found.say("train_samples", UNKNOWN if is_cut else loader.samples)
         found.say("loader_workers", loader.workers)
     _own(module, "configure_optimizers", reader)
     found.say("optimizer", optimizer_name(reader.calls[known:]) or optimizer_name(calls))
@@ -289,6 +290,8 @@ def _say_lightning_length(trainer: Made, found: Found) -> None:
     epochs, steps = trainer.word("max_epochs"), trainer.word("max_steps", default=-1)
     if isinstance(steps, int) and steps > 0:
         found.say("steps", steps)
+    if trainer.word("fast_dev_run", default=False) is not False or trainer.word("max_time") is not None:
+        return
     if epochs is None and steps == -1 and trainer.complete:
         found.say("epochs", 1000, Source.DEFAULT)
     elif steps == -1:
