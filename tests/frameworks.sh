@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 folder=$PWD/.venv-frameworks
 
 [ -x .venv/bin/python ] || { echo "frameworks: run docs/set_up.sh first." >&2; exit 1; }
-want=$( (.venv/bin/python --version; cat tests/frameworks.in tests/frameworks.lock) | sha256sum)
+want=$( (.venv/bin/python --version; cat tests/frameworks.in tests/frameworks.lock tests/frameworks.sh) | sha256sum)
 [ "$(cat "$folder/.locked" 2>/dev/null)" != "$want" ] || exit 0
 
 # The CPU build of PyTorch alone is taken, from where pip looks for wheels (pip's find-links): what an index serves under
@@ -25,4 +25,8 @@ rm -rf "$folder"
 # --no-deps: the lock is whole, and what it holds would else ask the index for PyTorch.
 "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --requirement tests/frameworks.lock
 "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-index --no-deps "$wheels"/*.whl
+# torchvision's wheel holds operators for the CUDA build, without which it is not imported: apart from all else, so that
+# Lightning and transformers do not find it. Scripts under test that want its data sets get this folder on their path.
+"$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --target "$folder/torchvision" \
+    torchvision==0.28.0
 echo "$want" > "$folder/.locked"

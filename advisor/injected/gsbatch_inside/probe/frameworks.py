@@ -28,6 +28,7 @@ def hook(spec: Dict[str, Any]) -> None:
 _ON_TORCH = {
     "lightning.pytorch": ("torch_trainers", "attach_lightning"),
     "pytorch_lightning": ("torch_trainers", "attach_lightning"),
+    "torchvision.datasets": ("torchvision_data", "attach"),
     "transformers.trainer": ("torch_trainers", "attach_transformers"),
     "transformers.modeling_utils": ("torch_downloads", "attach_transformers"),
     "transformers.models.auto.auto_factory": ("torch_downloads", "attach_auto"),

@@ -17,16 +17,22 @@ _TRAINING_NAME = re.compile(r"train|epoch|fit|step|optimi[sz]e|update|learn|run|
 _STOPPING_NAME = re.compile(r"early|stop|patien|converg|wait|bad_epochs|no_improve|worse|plateau", re.IGNORECASE)
 _OPERATORS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
 _numbers = itertools.count(1)
+_bodies: List[Tuple[str, int, int]] = []  # of training loops: file, first and last line
 
 
 def compiled(source: bytes, path: str) -> Any:
     """The script's code with its training loops rewritten; as it stands where it has a mistake."""
     try:
         tree = ast.parse(source, filename=path)
-        tree = ast.fix_missing_locations(_Rewriter(_training_functions(tree)).visit(tree))
+        tree = ast.fix_missing_locations(_Rewriter(path, _training_functions(tree)).visit(tree))
         return compile(tree, path, "exec", dont_inherit=True)
     except (SyntaxError, RecursionError):
         return compile(source, path, "exec", dont_inherit=True)
+
+
+def is_in_loop(path: str, line: int) -> bool:
+    """Whether a line of a script stands in one of its training loops."""
+    return any(path == file and first <= line <= last for file, first, last in _bodies)
 
 
 def _called_names(node: ast.AST) -> Set[str]:
@@ -63,7 +69,8 @@ class _Assigned(NamedTuple):
 
 
 class _Rewriter(ast.NodeTransformer):
-    def __init__(self, training: Set[str]) -> None:
+    def __init__(self, path: str, training: Set[str]) -> None:
+        self._path = path
         self._training = training
         self._enclosing: List[Tuple[int, _Assigned]] = []
 
@@ -107,6 +114,8 @@ class _Rewriter(ast.NodeTransformer):
         called = _called_names(node)
         trains = bool(called & self._training) or any(_TRAINING_NAME.search(name) for name in called)
         place = (next(_numbers) if trains else 0, _assigned(node))
+        if trains:
+            _bodies.append((self._path, node.body[0].lineno, node.end_lineno))
         self._enclosing.append(place)
         self.generic_visit(node)
         self._enclosing.pop()

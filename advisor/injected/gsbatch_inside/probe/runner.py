@@ -15,7 +15,7 @@ import time
 import traceback
 from typing import Any, Dict
 
-from . import arguments, files, frameworks, network, processes, reads, record, seccomp, source
+from . import arguments, files, frameworks, loop_source, network, processes, reads, record, seccomp, source, tally
 
 _deadline = [0.0]
 
@@ -55,6 +55,8 @@ def _run(spec: Dict[str, Any]) -> str:
         return "exit " + str(exc.code if exc.code is not None else 0)[:200]
     except BaseException as exc:  # the script's own mistakes are facts about it, not failures of ours
         place = traceback.extract_tb(exc.__traceback__)
+        if any(loop_source.is_in_loop(frame.filename, frame.lineno or 0) for frame in place):
+            tally.forget_the_end("the script failed in its training loop, in this dry run at least")
         lines = [frame.lineno for frame in place if frame.filename == script]
         where = "line %s: " % lines[-1] if lines else ""
         return "error %s%s: %s" % (where, type(exc).__name__, str(exc).strip().split("\n")[0][:160])

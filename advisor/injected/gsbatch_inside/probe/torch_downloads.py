@@ -4,6 +4,7 @@ A Hugging Face model is built from its configuration where that is cached or kno
 script's, as it will be in a job without network.
 """
 
+import os
 from typing import Any, Dict, Tuple
 
 import torch
@@ -36,6 +37,9 @@ def attach() -> None:
 
     def save(what: Any, path: Any, *_args: Any, **_kwargs: Any) -> None:
         _saved[str(path)] = what
+        if isinstance(path, (str, os.PathLike)):
+            with open(path, "wb"):
+                pass  # scripts copy, link and rename what they saved
 
     def loaded(path: Any, *args: Any, **kwargs: Any) -> Any:
         if str(path) in _saved:

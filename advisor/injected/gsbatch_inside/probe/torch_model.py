@@ -61,8 +61,10 @@ def attach(operations: Any) -> None:
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
         if _depth[0]:
             return _inner(original_call, self, args, kwargs)
-        if next(self.parameters(), None) is None or not _is_initialized(self):
+        if next(self.parameters(), None) is None:
             return original_call(self, *args, **kwargs)
+        if not _is_initialized(self):
+            _initialize(original_call, self, args, kwargs)
         return _outermost(operations, original_call, self, args, kwargs)
 
     Module.__init__ = __init__
@@ -73,6 +75,16 @@ def attach(operations: Any) -> None:
 def _is_initialized(module: Any) -> bool:
     lazy = getattr(torch.nn.parameter, "UninitializedTensorMixin", ())  # torch 1.8 and newer
     return not any(isinstance(parameter, lazy) for parameter in module.parameters())
+
+
+def _initialize(original: Any, module: Any, args: Any, kwargs: Any) -> None:
+    """Lazy layers learn their sizes from a first call, which belongs to no training step."""
+    _depth[0] += 1
+    try:
+        with torch.no_grad():
+            original(module, *args, **kwargs)
+    finally:
+        _depth[0] -= 1
 
 
 def _weightless_parameters() -> None:
