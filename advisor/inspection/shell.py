@@ -40,7 +40,6 @@ class Command:
 
     words: tuple[Word, ...]
     variables: Mapping[str, str]
-    conditional: bool
     repeated: bool
 
 
@@ -78,9 +77,14 @@ def _run(lines: Sequence[list[str]], state: _State, found: list[Command], depth:
             body, position = _function_body(words, lines, position)
             state.functions[name] = body
             continue
-        words = _without_keywords(words, state)
+        in_doubt = words[0] in {"&&", "||"}
+        words = _without_keywords(words[1:] if in_doubt else words, state)
+        if in_doubt:
+            state.blocks.insert(0, "&&")
         if words:
-            _simple(words, state, found, depth)
+            _simple([word for word in words if word not in {"(", ")"}], state, found, depth)
+        if in_doubt:
+            state.blocks.pop(0)
 
 
 def _simple(raw: list[str], state: _State, found: list[Command], depth: int) -> None:
@@ -112,9 +116,7 @@ def _simple(raw: list[str], state: _State, found: list[Command], depth: int) -> 
     if words and words[0].text == "set" and len(words) > 1 and words[1].text == "--":
         state.arguments = words[2:]
     given = {name: word.text for name, word in {**state.variables, **own}.items() if not word.unknown}
-    found.append(
-        Command(words, given, bool(state.blocks), any(block in {"for", "while", "until"} for block in state.blocks))
-    )
+    found.append(Command(words, given, any(block in {"for", "while", "until"} for block in state.blocks)))
 
 
 def _assign(values: Mapping[str, Word], state: _State) -> None:
@@ -158,6 +160,8 @@ def _without_keywords(words: list[str], state: _State) -> list[str]:
 def _function_name(words: list[str]) -> str | None:
     if len(words) > 1 and words[0] == "function":
         return words[1].removesuffix("()")
+    if words[1:3] == ["(", ")"]:
+        return words[0]
     if words and words[0].endswith("()") and re.fullmatch(r"[\w-]+\(\)", words[0]):
         return words[0].removesuffix("()")
     return None
@@ -166,7 +170,7 @@ def _function_name(words: list[str]) -> str | None:
 def _function_body(words: list[str], lines: Sequence[list[str]], position: int) -> tuple[list[list[str]], int]:
     """The lines of a function up to its closing brace, and where the script goes on."""
     depth, body = 0, []
-    current = [word for word in words[1:] if word != "()"]
+    current = [word for word in words[1:] if word not in {"()", "(", ")"}]
     if words[0] == "function":
         current = current[1:]
     while True:

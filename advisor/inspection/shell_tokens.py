@@ -12,14 +12,19 @@ _MOST_WORDS = 20_000
 
 
 def simple_commands(text: str) -> Iterator[list[str]]:
-    """Raw words of each simple command; redirections are left out, and so is what a here-document holds."""
+    """Raw words of each simple command; redirections are left out, and so is what a here-document holds.
+
+    A command that another's success or failure decides on begins with the word ``&&`` or ``||``.
+    """
     current: list[str] = []
     skip_next = False
     for token in tokens(text):
         if token in _OPERATORS and token not in {"(", ")"}:
-            if current:
+            if current and current not in (["&&"], ["||"]):
                 yield current
-            current, skip_next = [], False
+            elif current and token.isspace():
+                continue  # the line goes on after a trailing && or ||
+            current, skip_next = [token] if token in {"&&", "||"} else [], False
         elif skip_next:
             skip_next = False
         elif (

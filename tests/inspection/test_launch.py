@@ -46,6 +46,9 @@ def launches(body: str, *arguments: str, **variables: str) -> list[Launch]:
         ('A=(\n  --lr 1  # rate\n  "x y"\n)\nA+=(-v)\npython t.py "${A[@]}"\n', ("python",), "t.py",
          ("--lr", "1", "x y", "-v")),
         ('A=(--lr 1)\nsrun bash -c "python t.py ${A[*]}"\n', ("python",), "t.py", ("--lr", "1")),
+        ("(cd x; python t.py --lr 1)\n", ("python",), "t.py", ("--lr", "1")),
+        ("main () {\n  python t.py $1\n}\nmain 3\n", ("python",), "t.py", ("3",)),
+        ("cd x &&\n  A=1 python t.py ||\n  exit 1\n", ("python",), "t.py", ()),
         ('C="python t.py --lr 1"\neval "$C" > log\n', ("python",), "t.py", ("--lr", "1")),
     ],
 )  # fmt: skip
@@ -79,6 +82,7 @@ def test_what_starts_no_known_file_is_no_launch(body: str) -> None:
         ("for s in 1 2; do python t.py --seed $s; done\n", "which differs in each round of a loop"),
         ("E=1\nif [ -f x ]; then E=2; fi\npython t.py $E\n", "which is set under a condition"),
         ("python t.py *.yaml\n", "which the shell expands"),
+        ("[ -f x ] && E=2 || E=3\npython t.py $E\n", "which is set under a condition"),
         ("A=(1)\nif [ -f x ]; then A+=(2); fi\npython t.py ${A[@]}\n", "which is set under a condition"),
     ],
 )
