@@ -137,18 +137,13 @@ def gan(keras: Any) -> tuple[str, Any, tuple[float, float]]:
 def profiled(model: Any) -> float:
     """Forward FLOPs of one sample as TensorFlow's profiler counts them."""
     import tensorflow as tf  # noqa: PLC0415
-    from tensorflow.python.framework.convert_to_constants import (  # noqa: PLC0415
-        convert_variables_to_constants_v2_as_graph,
-    )
 
     spec = tf.TensorSpec((1, *model.inputs[0].shape[1:]), "float32")
     concrete = tf.function(lambda x: model(x, training=False)).get_concrete_function(spec)
-    _frozen, graph = convert_variables_to_constants_v2_as_graph(concrete)
-    options = tf.compat.v1.profiler.ProfileOptionBuilder(tf.compat.v1.profiler.ProfileOptionBuilder.float_operation())
-    options = options.with_empty_output().with_accounted_types(["Conv2D", "DepthwiseConv2dNative", "MatMul"]).build()
-    with tf.Graph().as_default() as other:
-        tf.graph_util.import_graph_def(graph, name="")
-        found = tf.compat.v1.profiler.profile(other, cmd="op", options=options)
+    builder = tf.compat.v1.profiler.ProfileOptionBuilder
+    options = builder(builder.float_operation()).with_empty_output()
+    options = options.with_accounted_types(["Conv2D", "DepthwiseConv2dNative", "MatMul"]).build()
+    found = tf.compat.v1.profiler.profile(concrete.graph, cmd="op", options=options)
     return float(found.total_float_ops)
 
 
