@@ -92,6 +92,8 @@ def _describe(keras: Any, model: Any, given: Dict[str, Any]) -> int:
     facts(phase, gradient_accumulation=accumulation)
     if keras_data.in_memory(given.get("x")):
         facts(phase, data_loading="memory", loader_workers=0)
+    elif hasattr(given.get("x"), "batch_sampler"):  # PyTorch's loader
+        facts(phase, loader_workers=getattr(given["x"], "num_workers", None))
     for callback in given.get("callbacks") or []:
         if "EarlyStopping" in type(callback).__name__:
             record.note("the training may stop early; epochs is the most it will do")
