@@ -148,31 +148,44 @@ def _workload(facts: Mapping[str, Any], notes: tuple[str, ...]) -> Workload:
 
 
 def probed_facts(found: DryRun) -> tuple[dict[str, Fact[Any]], tuple[str, ...]]:
-    """The facts of the phase that costs most, and what a person should know of the dry run.
+    """The facts of the training that costs most, and what a person should know of the dry run.
 
-    Epochs and steps of several phases are added where they train on as many samples with the same model size (frozen
-    first, then fine-tuned; further epochs); phases of other data or models cannot be told in one workload, and are
-    noted.
+    Phases that train on as many samples with the same model size (frozen first, then fine-tuned; further epochs) are
+    one training: epochs and steps are added, training FLOPs are the mean over its epochs, so that the whole costs what
+    it costs; all else is the dearest phase's. Phases of other data or models cannot be told in one workload, and are
+    noted. A training whose end was not reached has no length, but a network and a batch size.
     """
     notes = [*found.notes, *_ending_notes(found)]
     trained = [phase for phase in found.phases if "epochs" in phase or "seen_samples" in phase]
+    trained = trained or [phase for phase in found.phases if "optimizer" in phase]
     if not trained:
         return {}, tuple(notes)
     main = max(trained, key=_cost)
     alike = [phase for phase in trained if _is_alike(phase, main)]
-    values = {name: value for name, value in main.items() if name in _NAMES}
+    dearest = max(alike, key=lambda phase: float(phase.get("training_flops_per_sample") or 0))
+    values = {name: value for name, value in dearest.items() if name in _NAMES}
     if len(alike) > 1:
-        values["epochs"] = sum(int(phase.get("epochs", 0)) for phase in alike)
-        if all("steps" in phase for phase in alike):
-            values["steps"] = sum(int(phase["steps"]) for phase in alike)
-        else:
-            values.pop("steps", None)
-        notes.append(f"{len(alike)} fits of one network: their epochs are added, their cost is taken as of the dearest")
+        values.update(_together(alike))
+        notes.append(f"{len(alike)} fits of one network: their epochs are added, their training FLOPs are the mean")
     if len(alike) < len(trained):
         notes.append(f"{len(trained) - len(alike)} further fits train another network or other data: not counted")
+    values = {name: value for name, value in values.items() if value is not None}
     if "input_shape" in values:
         values["input_shape"] = tuple(values["input_shape"])
     return {name: Fact(value, Source.PROBE) for name, value in values.items()}, tuple(notes)
+
+
+def _together(alike: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Epochs and steps of all phases, and the cost that a sample has over all of them; None for what one lacks."""
+    epochs = [int(phase.get("epochs", 0)) for phase in alike]
+    steps = [phase.get("steps") for phase in alike]
+    flops = [phase.get("training_flops_per_sample") for phase in alike]
+    costs = [float(each) * number for each, number in zip(flops, epochs, strict=True) if each is not None]
+    return {
+        "epochs": sum(epochs),
+        "steps": None if None in steps else sum(int(each) for each in steps if each),
+        "training_flops_per_sample": sum(costs) / sum(epochs) if len(costs) == len(alike) and any(epochs) else None,
+    }
 
 
 def imports_any(path: Path, packages: frozenset[str]) -> bool:

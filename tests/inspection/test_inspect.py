@@ -147,6 +147,25 @@ def test_recurrent_network_built_by_fit_is_counted_once(tmp_path: Path) -> None:
     assert 900 == facts["train_samples"].value
 
 
+def test_phases_of_a_training_cost_together_what_they_cost() -> None:
+    """The dear phase is short and the cheap one long: the mean over epochs gives the whole its cost."""
+    frozen = {"parameters": 10, "trainable_parameters": 2, "train_samples": 80, "epochs": 6, "steps": 30,
+              "training_flops_per_sample": 100.0, "optimizer": "adam"}  # fmt: skip
+    tuned = {**frozen, "trainable_parameters": 10, "epochs": 2, "steps": 10, "training_flops_per_sample": 300.0}
+    facts, _notes = probed_facts(found(frozen, tuned))
+
+    assert (8, 40, 150.0, 10) == tuple(
+        facts[name].value for name in ("epochs", "steps", "training_flops_per_sample", "trainable_parameters")
+    )
+
+
+def test_a_training_without_an_end_keeps_its_network() -> None:
+    """What was found before a script failed in its loop is true, only how long it trains is not known."""
+    facts, _notes = probed_facts(found({"parameters": 10, "batch_size": 8, "optimizer": "adam"}, ended="error x"))
+
+    assert {"parameters", "batch_size", "optimizer"} == facts.keys()
+
+
 def test_other_networks_are_not_added_up() -> None:
     """A GAN's second network or a fold of other size is noted, never silently mixed in."""
     first = {"epochs": 2, "parameters": 10, "train_samples": 100, "training_flops_per_sample": 5.0}
