@@ -19,10 +19,11 @@ from advisor.prediction.prediction import ModelIdentity
 from advisor.registry import StoredModel
 
 # How far a row is from what was measured, nearest first; each has its own width of interval.
-SEEN, NEW_BATCH, NEW_NETWORK, FEW_RUNS, NEW_MACHINE, NEW_GPU = range(6)
+SEEN, NEW_BATCH, NEW_HERE, NEW_NETWORK, FEW_RUNS, NEW_MACHINE, NEW_GPU = range(7)
 NOVELTIES = (
     "seen setting",
     "seen network on this machine",
+    "network of other machines",
     "new network",
     "few runs on this machine",
     "new machine",
@@ -64,8 +65,8 @@ class PredictionModel:
         return found
 
 
-# Features, physical constants and kernel components: a model of other ones would be read without a fault, and wrongly.
-_SHAPE = [FEATURES_VERSION, len(physics.NAMES), len(process.COMPONENTS)]
+# Features, physical constants, kernel components and kinds of novelty: a model of other ones would be read wrongly.
+_SHAPE = [FEATURES_VERSION, len(physics.NAMES), len(process.COMPONENTS), len(NOVELTIES)]
 _PROCESSES = ("time", "power", "memory")
 _PLAIN = ("parameters", "memory_parameters", "utilisation", "host_memory", "widths", "sites", "site_widths")
 

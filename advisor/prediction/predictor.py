@@ -20,6 +20,7 @@ from advisor.prediction.model import (
     MEASURES,
     NEW_BATCH,
     NEW_GPU,
+    NEW_HERE,
     NEW_MACHINE,
     NEW_NETWORK,
     NOVELTIES,
@@ -157,7 +158,8 @@ def novelty(known: process.Rows, rows: process.Rows) -> NDArray[np.int64]:
     found = np.where(np.isin(rows.gpu, known.gpu), NEW_MACHINE, NEW_GPU)
     pairs = np.char.add(np.char.add(rows.site, "|"), rows.network)
     known_pairs = np.char.add(np.char.add(known.site, "|"), known.network)
-    on_a_known_site = np.where(np.isin(pairs, known_pairs), NEW_BATCH, NEW_NETWORK)
+    elsewhere = np.isin(rows.network, known.network[known.network != ""])
+    on_a_known_site = np.where(np.isin(pairs, known_pairs), NEW_BATCH, np.where(elsewhere, NEW_HERE, NEW_NETWORK))
     found = np.where(np.isin(rows.site, sites), on_a_known_site, found)
     found = np.where(np.isin(rows.site, sites[settings_there <= FEW]), FEW_RUNS, found)
     return np.asarray(np.where(np.isin(rows.setting, known.setting) & (rows.setting != ""), SEEN, found))

@@ -24,6 +24,7 @@ from advisor.prediction.model import (
     MEASURES,
     NEW_BATCH,
     NEW_GPU,
+    NEW_HERE,
     NEW_MACHINE,
     NEW_NETWORK,
     NOVELTIES,
@@ -33,7 +34,7 @@ from advisor.prediction.model import (
 COVERAGE = 0.90
 _NORMAL = 1.645
 _LEAST, _MOST = 0.4, 6.0
-# A machine's own width is pulled towards that of all machines with the weight of this many groups.
+# Where a machine's own groups ask for less than all machines do, all machines weigh as much as this many groups.
 _POOLED_GROUPS = 10.0
 _KEPT = (1, 3)  # of the runs of a hardly known machine
 _QUANTILES = np.asarray(norm.ppf(0.5 + (np.arange(20) + 0.5) / 40))  # of a normal's size, evenly
@@ -107,10 +108,9 @@ def interval_widths(time: process.Fitted, power: process.Fitted, memory: process
 def withheld_groups(rows: process.Rows, kind: int) -> Iterator[tuple[str, Indices]]:
     """The groups whose withholding makes predictions of this kind, each with its name."""
     if kind == NEW_BATCH:
-        pair = np.char.add(np.char.add(rows.site, "|"), rows.network)
-        for name, which in _alike(np.where(rows.setting == "", "", rows.setting)):
-            if (pair == pair[which[0]]).sum() > len(which):
-                yield name, which
+        yield from _settings_of_known_networks(rows)
+    elif kind == NEW_HERE:
+        yield from _networks_of_other_machines(rows)
     elif kind == NEW_NETWORK:
         yield from _alike(rows.network)
     elif kind == FEW_RUNS:
@@ -123,6 +123,23 @@ def withheld_groups(rows: process.Rows, kind: int) -> Iterator[tuple[str, Indice
     elif kind in {NEW_MACHINE, NEW_GPU}:
         yield from _alike(rows.gpu)
         yield from _alike(np.where(rows.study == process.HERE, rows.site, rows.study))
+
+
+def _settings_of_known_networks(rows: process.Rows) -> Iterator[tuple[str, Indices]]:
+    """Settings of networks that their machine knows in other settings too."""
+    pair = np.char.add(np.char.add(rows.site, "|"), rows.network)
+    for name, which in _alike(rows.setting):
+        if (pair == pair[which[0]]).sum() > len(which):
+            yield name, which
+
+
+def _networks_of_other_machines(rows: process.Rows) -> Iterator[tuple[str, Indices]]:
+    """Networks that several machines know, each withheld from one of them."""
+    unknown = (rows.site == "") | (rows.network == "")
+    pair = np.where(unknown, "", np.char.add(np.char.add(rows.site, "|"), rows.network))
+    for name, which in _alike(pair):
+        if (rows.network == rows.network[which[0]]).sum() > len(which):
+            yield name, which
 
 
 def _alike(labels: process.Labels) -> Iterator[tuple[str, Indices]]:
@@ -182,7 +199,8 @@ def _of_site(found: Scored, site: str, general: float) -> float:
         return general
     count = len(np.unique(found.group[mine]))
     own = quantile(found.scores[mine], found.group[mine], found.study[mine])
-    return (count * own + _POOLED_GROUPS * general) / (count + _POOLED_GROUPS)
+    # What a machine's own groups ask for is not bargained down; that they ask for less is believed as far as they go.
+    return max(own, (count * own + _POOLED_GROUPS * general) / (count + _POOLED_GROUPS))
 
 
 def quantile(scores: Array, groups: process.Labels, studies: process.Labels) -> float:

@@ -66,7 +66,7 @@ def test_arrays_that_do_not_fit_together_are_no_model(
 def test_damaged_bytes_are_a_clear_error(prior: PredictionModel) -> None:
     """Cut short, overwritten or not an archive at all: always a ModelError."""
     content = to_bytes(prior)
-    chooser = random.Random(0)
+    chooser = random.Random(0)  # noqa: S311 (places, not secrets)
     damaged = [b"", b"not a model", content[: len(content) // 2]]
     for _ in range(20):
         place = chooser.randrange(len(content) - 64)

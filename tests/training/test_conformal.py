@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from advisor.prediction import process
-from advisor.prediction.model import FEW_RUNS, NEW_BATCH, NEW_MACHINE, NEW_NETWORK, NOVELTIES
-from advisor.training.conformal import Spreads, interval_widths, left_out, quantile, withheld_groups
+from advisor.prediction.model import FEW_RUNS, NEW_BATCH, NEW_HERE, NEW_MACHINE, NEW_NETWORK, NOVELTIES
+from advisor.training.conformal import Scored, Spreads, _of_site, interval_widths, left_out, quantile, withheld_groups
 
 
 def _rows(count: int) -> process.Rows:
@@ -86,11 +88,34 @@ def test_what_is_withheld_is_what_each_kind_of_novelty_lacks() -> None:
     assert 20 == len(list(withheld_groups(rows, NEW_BATCH)))
 
 
+def test_a_network_known_elsewhere_is_withheld_from_one_machine() -> None:
+    """Its width comes from withholding the pair: that others ran it makes the process surer, not always righter."""
+    rows = replace(_rows(20), network=np.array([f"n{i % 4}" for i in range(20)]))
+    sizes = {name: len(which) for name, which in withheld_groups(rows, NEW_HERE)}
+    pairs = {f"{site}|{network}" for site, network in zip(rows.site.tolist(), rows.network.tolist(), strict=True)}
+
+    assert dict.fromkeys(pairs, 1) == sizes
+    assert [] == list(withheld_groups(_rows(20), NEW_HERE))
+
+
+def test_a_machine_that_asks_for_more_gets_all_of_it() -> None:
+    """Ten other machines that err little do not narrow the interval of the one that errs much."""
+    scores = np.concatenate([np.full(100, 1.0), np.full(3, 4.0)])
+    names = np.array([str(i) for i in range(103)])
+    found = Scored(scores, names, np.array(["calm"] * 100 + ["wild"] * 3), names)
+
+    assert 4.0 == _of_site(found, "wild", 1.0)
+    assert 1.0 == _of_site(found, "calm", 1.0)
+    assert 1.0 < _of_site(found, "calm", 2.0) < 2.0
+
+
 def test_a_process_that_errs_more_than_it_thinks_gets_wider_intervals() -> None:
-    """Widths follow what withheld groups show, for every kind of novelty and every known machine."""
+    """Widths follow what withheld groups show, for every kind of novelty that has any and every known machine."""
     every, unknown = np.arange(30), np.full(30, np.nan)
     spreads = Spreads(every, every, unknown, unknown, unknown, np.ones(30))
     calm, wild = (interval_widths(f, f, f, spreads) for f in (_fitted(30, 0.3), _fitted(30, 3.0)))
 
-    assert (wild.general[0, 1:] > calm.general[0, 1:]).all()
+    asked = [kind for kind in range(1, len(NOVELTIES)) if list(withheld_groups(_rows(30), kind))]
+    assert len(NOVELTIES) - 2 == len(asked)
+    assert (wild.general[0, asked] > calm.general[0, asked]).all()
     assert (5, len(NOVELTIES)) == calm.of_sites.shape[::2]
