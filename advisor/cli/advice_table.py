@@ -63,7 +63,8 @@ def _width(file: TextIO) -> int | None:
 def _headline(recommendation: Recommendation) -> str:
     workload = recommendation.workload
     model = recommendation.model
-    unknown = [name for name in ("batch_size", "epochs", "train_samples") if _is_unknown(workload, name)]
+    length = () if workload.steps.value is not None else ("epochs", "train_samples")
+    unknown = [name for name in ("batch_size", *length) if _is_unknown(workload, name)]
     missing = f"; unknown: {', '.join(unknown)} (give --set {unknown[0]}=...)" if unknown else ""
     return printable(
         f"gsbatch: {_described(workload)}{missing}; ranked by {recommendation.objective},"
@@ -85,6 +86,8 @@ def _described(workload: Workload) -> str:
         parts.append(f"batch {workload.batch_size.value}")
     if workload.epochs.value is not None:
         parts.append(f"{workload.epochs.value} epochs")
+    elif workload.steps.value is not None:
+        parts.append(f"{workload.steps.value} steps")
     if workload.train_samples.value is not None:
         parts.append(f"{workload.train_samples.value} samples")
     return ", ".join(parts)
