@@ -56,6 +56,23 @@ model.compile("sgd", "mse")
 model.fit(x, y, batch_size=32, epochs=42, verbose=0, callbacks=[Clock()])
 print(*[(after - before) / 200 * 1e6 for before, after in zip(marks[1:], marks[2:])])
 """
+# The whole of what the hook does in a Keras training: two calls of its callback an epoch.
+KERAS_MARKS = (
+    KERAS_STEPS.replace("epochs=42", "epochs=16")
+    .replace(
+        "marks = []",
+        """marks, spent = [], []
+(kind,) = [kind for kind in keras.callbacks.Callback.__subclasses__() if kind.__name__ == "EpochMarks"]
+guarded = kind._guarded
+def timed(self, mark, *arguments):
+    begun = time.process_time()
+    guarded(self, mark, *arguments)
+    spent.append(time.process_time() - begun)
+kind._guarded = timed""",
+    )
+    .replace("print(*[", "print(np.median(spent) * 2e6, np.median([")
+    .replace("marks[2:])])", "marks[2:])]) * 200)")
+)
 TORCH_STEPS = """
 import time, torch
 from torch.utils.data import DataLoader, TensorDataset
@@ -177,11 +194,21 @@ print(best * 1e6)
 """
 
 
-def hook_calls(_spool: Path, _options: argparse.Namespace) -> None:
-    """Microseconds of CPU that the bookkeeping of one step takes; the wrapped calls add two Python calls each."""
+def hook_calls(spool: Path, _options: argparse.Namespace) -> None:
+    """CPU that the bookkeeping takes by itself: of a step in torch, of an epoch in Keras.
+
+    The wrapped calls of torch add two Python calls each.
+    """
     injected = str(Path(__file__).parents[2] / "advisor" / "injected")
     done = subprocess.run([sys.executable, "-c", HOOK_CALLS, injected], check=True, capture_output=True, text=True)
     print(f"{float(done.stdout):.1f} us a step for a read, a backward and an optimizer step (best of 20 x 10,000)")
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "OMP_NUM_THREADS": "1"}
+    command = recorded(spool, [sys.executable, "-c", KERAS_MARKS])
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    marks_us, epoch_us = map(float, done.stdout.split())
+    print(
+        f"{marks_us:.0f} us an epoch of {epoch_us:.0f} us in a Keras fit, {marks_us / epoch_us:.2%}; nothing in a step"
+    )
 
 
 def sampler_cost(spool: Path, options: argparse.Namespace) -> None:
