@@ -31,7 +31,7 @@ IN_CI = (
     "ddp_torchrun",
     "plot_results",
 )
-RIGHT_AT_LEAST = 0.8  # Keras scripts: devices, steps and gradient accumulation are unknown
+RIGHT_AT_LEAST = 0.9  # a fact or two may be unknown on a machine that has no time to reach the end of a loop
 
 
 def test_every_script_is_described() -> None:

@@ -40,7 +40,7 @@ def _socket_of_this_node(node, step):
     folder = os.path.join(_temporary_folder(), "gsbatch-" + "-".join(map(str, facts)))
     if not os.path.isdir(folder):
         _start_sampler(folder, int(os.environ.get("SLURM_NODEID", "0")))
-    if os.stat(folder).st_uid != os.getuid():
+    if os.lstat(folder).st_uid != os.getuid():
         raise OSError("another user's folder stands where ours should")
     return os.path.join(folder, "marks")
 
