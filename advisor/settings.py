@@ -29,6 +29,8 @@ BUDGET_SIGNALS = ("USR1", "USR2", "INT", "TERM", "HUP")
 SITE_FILE = Path("/etc/gsbatch/config.toml")
 # What a site's file says of dry runs and nothing else outdoes.
 NEVER = "never"
+# A dry run beside the training, in the job, and none before.
+IN_JOB = "job"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,9 +177,9 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "probe",
-        "auto|on|fresh|off|never",
-        "dry-run the script for its facts; never, in the site file, forbids it",
-        _choice("auto", "on", "fresh", "off", NEVER),
+        "auto|on|fresh|job|off|never",
+        "dry-run the script for its facts; job: only in the job; never, in the site file, forbids it",
+        _choice("auto", "on", "fresh", IN_JOB, "off", NEVER),
         _always("auto"),
     ),
     Setting("record", "true|false", "measure the job while it runs", _boolean, _always(True)),

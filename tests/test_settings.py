@@ -94,7 +94,7 @@ def test_a_file_that_is_no_toml_is_named_with_its_line(tmp_path: Path) -> None:
 
 def test_a_mistake_in_a_variable_names_the_variable(tmp_path: Path) -> None:
     """GSBATCH_PROBE=maybe is found by its name."""
-    refusal = "GSBATCH_PROBE: must be one of auto, on, fresh, off, never, not 'maybe'"
+    refusal = "GSBATCH_PROBE: must be one of auto, on, fresh, job, off, never, not 'maybe'"
     with pytest.raises(ConfigurationError, match=refusal):
         load_settings(environment=_environment(tmp_path, GSBATCH_PROBE="maybe"))
 

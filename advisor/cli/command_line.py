@@ -40,7 +40,8 @@ gsbatch options (before SCRIPT):
   --budget-signal NAME   sent to a loop of your own, at an epoch's end, in place of a framework's stop: USR1, ...
   --min-gain GAIN[:METRIC[:EPOCHS]]
                          stop when the last EPOCHS (3) gained less of METRIC (the loss) for each kJ
-  --probe[=fresh]        dry-run the script even where the kernel cannot confine it; fresh: even if nothing changed
+  --probe[=fresh|job]    dry-run the script even where the kernel cannot confine it; fresh: even if nothing changed;
+                         job: not here, but in the job, beside the training
   --no-probe             do not dry-run the script; its source and --set have to do
   --no-record            do not measure the job
   -h, --help             this text; sbatch's own options: sbatch --help

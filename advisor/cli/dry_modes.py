@@ -20,6 +20,7 @@ from advisor.cli.start_times import with_expected_starts
 from advisor.cli.submitting import render_job
 from advisor.cli.time_limit import OutOfTime, time_limit
 from advisor.errors import AdvisorError, InspectionError, ScriptError
+from advisor.inspection.workload import Workload
 from advisor.rendering.script import ScriptKind, python_words
 
 
@@ -73,7 +74,8 @@ def _with_script(job: Job) -> int:
     if job.script.kind is ScriptKind.PYTHON:
         python = python_words(job.script, environment=job.environment, chosen=job.settings.python)
     ticket_id = uuid.uuid4().hex
-    text = render_job(job, advice.picks if advice else (), ticket_id=ticket_id, python=python)
+    picks, workload = (advice.picks, advice.recommendation.workload) if advice else ((), Workload())
+    text = render_job(job, picks, workload, ticket_id=ticket_id, python=python)
     if job.line.mode is Mode.PRINT_SCRIPT:
         sys.stdout.write(text)
         return 0

@@ -14,6 +14,7 @@ import advisor
 from advisor.cli.errors import handle_errors
 from advisor.cli.job_record import JobRecord, JobSearch, last_job_id
 from advisor.cli.report import printable, report_object, report_text, sum_text
+from advisor.corpus.run import Run
 from advisor.errors import UsageError
 from advisor.recommendation.ranking import Rates
 from advisor.settings import Settings, load_settings
@@ -98,11 +99,19 @@ def _rates(settings: Settings) -> Rates:
 
 
 def _object(record: JobRecord, settings: Settings) -> dict[str, object]:
-    return report_object(record.run, record.course, _rates(settings))
+    return report_object(_run(record, settings), record.course, _rates(settings))
 
 
 def _text(record: JobRecord, settings: Settings) -> str:
-    return report_text(record.run, record.course, _rates(settings), settings.currency)
+    return report_text(_run(record, settings), record.course, _rates(settings), settings.currency)
+
+
+def _run(record: JobRecord, settings: Settings) -> Run:
+    if record.run.found_in_job is None:
+        return record.run
+    from advisor.cli.correction import predicted_anew  # noqa: PLC0415 (the model is slow to load and seldom needed)
+
+    return predicted_anew(record.run, settings)
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from advisor.inspection.inspect import ScriptToInspect, inspect
 from advisor.inspection.workload import Workload
 from advisor.inventory.read import default_cache_dir
 from advisor.rendering.script import ScriptKind, python_words
+from advisor.submission.ticket import TrainingFile
 
 # Variables that Slurm sets in the job to what was asked for, by the long name of the option that asks (sbatch(1)).
 _SET_BY_SLURM = {
@@ -31,10 +32,9 @@ def find_workload(job: Job) -> Workload:
         UsageError: a stated fact has a mistake.
         ScriptError: there is no interpreter to run the script with.
     """
-    found = _script(job)
-    reason = {"no_script": found} if isinstance(found, str) else {}
+    script = script_of(job)
     return inspect(
-        found if isinstance(found, ScriptToInspect) else None,
+        script,
         options=job.option_facts,
         directives=job.directive_facts,
         probe=job.settings.probe,
@@ -47,13 +47,30 @@ def find_workload(job: Job) -> Workload:
             script_path=str(job.script.path or job.script.name),
             script_sha256=hashlib.sha256(job.script.text.encode()).hexdigest(),
             arguments=job.script.arguments,
+            training=training_file(script),
         ),
-        **reason,
     )
 
 
-def _script(job: Job) -> ScriptToInspect | str:
-    """The Python script itself, or the one that a batch script starts; in words why there is none to look at."""
+def training_file(script: ScriptToInspect | str) -> TrainingFile | None:
+    """What is kept of the Python file that trains, so that the next job of it knows it again."""
+    if isinstance(script, str):
+        return None
+    try:
+        content = script.path.read_bytes()
+    except OSError:
+        return None
+    return TrainingFile(
+        path=str(script.path), sha256=hashlib.sha256(content).hexdigest(), arguments=tuple(script.arguments)
+    )
+
+
+def script_of(job: Job) -> ScriptToInspect | str:
+    """The Python script itself, or the one that a batch script starts; in words why there is none to look at.
+
+    Raises:
+        ScriptError: there is no interpreter to run the script with.
+    """
     folder = Path(job.line.value("chdir") or os.curdir).absolute()
     if job.script.kind is ScriptKind.PYTHON and job.script.path is not None:
         words = python_words(job.script, environment=job.environment, chosen=job.settings.python)

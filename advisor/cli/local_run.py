@@ -13,6 +13,7 @@ from pathlib import Path
 
 import advisor.slurm
 from advisor.cli.advice import Advice, site_rates
+from advisor.cli.correction import predicted_anew
 from advisor.cli.job import Job
 from advisor.cli.job_record import JobSearch
 from advisor.cli.messages import say
@@ -126,6 +127,7 @@ def _report(job: Job, job_id: str) -> None:
     settings = job.settings
     search = JobSearch(job_id=job_id, settings=settings, uid=os.geteuid(), now_s=time.time())
     for record in search.records():
-        sys.stdout.write(report_text(record.run, record.course, site_rates(settings), settings.currency) + "\n")
+        run = predicted_anew(record.run, settings)
+        sys.stdout.write(report_text(run, record.course, site_rates(settings), settings.currency) + "\n")
     for remark in search.remarks:
         say(job.line, remark)

@@ -108,6 +108,7 @@ def report_object(run: Run, course: Course, rates: Rates) -> dict[str, Any]:
         "cost": cost,
         "model": asdict(run.model) if run.model else None,
         "method": run.predicted.method if run.predicted else None,
+        "found_in_job": run.found_in_job is not None,
     }
 
 
@@ -223,3 +224,5 @@ def _footnotes(run: Run, course: Course, rates: Rates, currency: str) -> Iterato
         yield "no prediction: this job was not submitted with gsbatch's advice for where it ran"
     elif run.model is not None:
         yield f"predicted by: {run.model.name} {run.model.version} ({run.predicted.method})"
+    if run.found_in_job is not None:
+        yield "predicted with what a dry run beside the training found; there was none when it was submitted"

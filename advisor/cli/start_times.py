@@ -42,9 +42,10 @@ def _expected_start(job: Job, advice: Advice, item: RankedPlacement) -> str | No
         python: tuple[str, ...] = ()
         if job.script.kind is ScriptKind.PYTHON:
             python = python_words(job.script, environment=job.environment, chosen=job.settings.python)
+        picks, workload = picks_for(job, item, advice.inventory), advice.recommendation.workload
         return ask_expected_start(
             user_options(job.line),
-            render_job(job, picks_for(job, item, advice.inventory), ticket_id="unsubmitted", python=python),
+            render_job(job, picks, workload, ticket_id="unsubmitted", python=python),
             environment=submission_environment(job.environment),
             timeout_s=job.settings.slurm_timeout_s,
         )

@@ -15,10 +15,12 @@ from advisor.cli.messages import say
 from advisor.cli.new_ticket import new_ticket
 from advisor.cli.time_limit import OutOfTime, time_limit
 from advisor.errors import AdvisorError, SlurmError, SlurmNotFound
+from advisor.inspection.workload import Source, Workload
 from advisor.rendering.picks import Pick
 from advisor.rendering.recorder_command import recorder_command
 from advisor.rendering.render import plain_python_script, render
 from advisor.rendering.script import Script, ScriptKind, python_words
+from advisor.settings import NEVER
 from advisor.submission.environment import submission_environment
 from advisor.submission.submit import BatchScript, Outputs, Submission, run_sbatch, submit
 from advisor.submission.ticket import write_ticket
@@ -119,7 +121,8 @@ def _rendered(
         if script.kind is ScriptKind.PYTHON:
             python = python_words(script, environment=environment, chosen=job.settings.python if job else None)
         if job is not None:
-            return render_job(job, picks, ticket_id=prepared.ticket_id, python=python)
+            workload = prepared.advice.recommendation.workload if prepared.advice else Workload()
+            return render_job(job, picks, workload, ticket_id=prepared.ticket_id, python=python)
     except AdvisorError as exc:
         say(line, f"submitted without record: {exc}" + (f" {exc.hint}" if exc.hint else ""))
     except Exception as exc:  # noqa: BLE001 (as above)
@@ -127,8 +130,12 @@ def _rendered(
     return plain_python_script(script, python) if python else None
 
 
-def render_job(job: Job, picks: tuple[Pick, ...], *, ticket_id: str, python: tuple[str, ...]) -> str:
+def render_job(
+    job: Job, picks: tuple[Pick, ...], workload: Workload, *, ticket_id: str, python: tuple[str, ...]
+) -> str:
     """The batch script of a job, with its recorder unless the user or the site does without.
+
+    What was not dry-run before it was submitted is dry-run beside the training, where dry runs are wanted.
 
     Raises:
         RenderingError: see ``render``.
@@ -144,8 +151,16 @@ def render_job(job: Job, picks: tuple[Pick, ...], *, ticket_id: str, python: tup
             budget_signal=settings.budget_signal,
             min_gain=settings.min_gain,
             gpu_readings=settings.gpu_readings,
+            probe=_probe_in_job(settings.probe, workload),
         )
     return render(job.script, picks, template_dir=settings.template_dir, recorder=recorder, python=python)
+
+
+def _probe_in_job(probe: str, workload: Workload) -> str | None:
+    is_known = any(fact.source is Source.PROBE for _name, fact in workload.facts())
+    if probe in {"off", NEVER} or is_known:
+        return None
+    return "on" if probe == "on" else "auto"
 
 
 def user_options(line: CommandLine) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ def build_attempt(nodes: Sequence[NodeTrace], ticket: JobTicket | None, *, now_s
     header, job = traces[0].header, ranked[0].job
     state, exit_status, finished = _ending(traces, job, now_s)
     epochs = _epochs(traces)
+    found = next((trace.workload for trace in traces if trace.workload is not None), None)
     run = Run(
         cluster=header.cluster,
         job_id=header.job_id,
@@ -54,7 +55,7 @@ def build_attempt(nodes: Sequence[NodeTrace], ticket: JobTicket | None, *, now_s
         epoch_duration_s=_mean([epoch.duration_s for epoch in epochs]),
         elapsed_s=job.elapsed_s if job else None,
         **_measurements(ranked, job),
-        **ticket_fields(ticket.ticket if ticket else None),
+        **ticket_fields(ticket.ticket if ticket else None, found),
     )
     return Attempt(
         run=run,

@@ -54,6 +54,7 @@ def check_trace(trace: Trace, owner_uid: int, now_s: float) -> None:
     """
     for reason in _doubts(trace, owner_uid, now_s):
         raise TelemetryError(reason)
+    check_finite(to_plain(trace.workload))
 
 
 def check_summary(trace: Trace, summary: Summary) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from advisor.corpus.run import Run, RunEpoch
 from advisor.corpus.spool import SpoolFile
 from advisor.errors import TelemetryError
+from advisor.inspection.evidence import completed
 from advisor.inspection.workload import Workload
+from advisor.submission.plain_data import from_plain, to_plain
 from advisor.submission.ticket import Ticket, ticket_from_json
 
 if TYPE_CHECKING:  # loading sqlite-utils loads pandas, 0.4 s that a gseff without corpus need not pay
@@ -74,7 +77,9 @@ def store(db: Database, attempt: Attempt, ingested_at: str) -> bool:
         ticket = _store_ticket(db, attempt, ingested_at)
         job = _store_job(db, attempt, ticket)
         held = db.execute("SELECT id FROM runs WHERE job = ? AND restart = ?", [job, attempt.run.restart]).fetchone()
+        found = attempt.run.found_in_job
         row = {name: getattr(attempt.run, name) for name in _RUN_COLUMNS} | {"job": job, "finished": attempt.finished}
+        row["found_in_job"] = None if found is None else json.dumps(to_plain(found))
         if held is None:
             run = _insert(db, "runs", row)
         else:
@@ -194,7 +199,7 @@ def runs(
         values.append(int(finished))
     query = (
         f"SELECT {', '.join(f'jobs.{name}' for name in _JOB_COLUMNS)},"  # noqa: S608 (names of this file, values bound)
-        f" {', '.join(f'runs.{name}' for name in _RUN_COLUMNS)}, tickets.document AS document"
+        f" {', '.join(f'runs.{name}' for name in _RUN_COLUMNS)}, runs.found_in_job, tickets.document AS document"
         " FROM runs JOIN jobs ON jobs.id = runs.job LEFT JOIN tickets ON tickets.id = jobs.ticket"
         f" WHERE {' AND '.join(conditions)} ORDER BY runs.started_at DESC, runs.id DESC LIMIT ?"
     )
@@ -216,7 +221,7 @@ def epochs_of(db: Database, run: Run) -> tuple[RunEpoch, ...]:
 
 
 def _run(row: dict[str, Any]) -> Run:
-    document = row.pop("document")
+    document, found = row.pop("document"), row.pop("found_in_job")
     ticket = None
     if document is not None:
         try:
@@ -224,13 +229,27 @@ def _run(row: dict[str, Any]) -> Run:
         except TelemetryError:
             # A ticket of a schema that this program no longer reads: what was measured stays true without it.
             ticket = None
-    return Run(**(row | {"local": bool(row["local"])}), **ticket_fields(ticket))
+    return Run(**(row | {"local": bool(row["local"])}), **ticket_fields(ticket, workload_from_json(found)))
 
 
-def ticket_fields(ticket: Ticket | None) -> dict[str, Any]:
-    """The fields of a run that come from its ticket."""
+def workload_from_json(text: str | None) -> Workload | None:
+    """What a job found of its training, as the corpus keeps it.
+
+    Raises:
+        TelemetryError: it is no workload.
+    """
+    try:
+        workload: Workload | None = None if text is None else from_plain(Workload, json.loads(text), where="workload")
+    except ValueError as exc:
+        raise TelemetryError("what the job found is no JSON") from exc
+    return workload
+
+
+def ticket_fields(ticket: Ticket | None, found: Workload | None = None) -> dict[str, Any]:
+    """The fields of a run that come from its ticket, and what was found in the job beside it."""
     return {
-        "workload": ticket.workload if ticket else Workload(),
+        "workload": completed(ticket.workload if ticket else Workload(), found),
+        "found_in_job": found,
         "script_sha256": ticket.script_sha256 if ticket else None,
         "ticket_id": ticket.ticket_id if ticket else None,
         "followed": ticket.followed if ticket else None,

@@ -34,8 +34,9 @@ class Run:
     from 0, ``started_at`` is in seconds since the epoch. ``state`` is Slurm's word (``COMPLETED``, ``FAILED``,
     ``TIMEOUT``, ...); for local runs it is read from the exit status.
 
-    What ran: ``workload`` holds the facts of the ticket (all unknown where there was none). ``gpu_model`` is the name
-    the GPU gives itself, ``gpus`` the total over ``nodes``; ``memory_bytes`` and ``cpus`` are allocated, per node.
+    What ran: ``workload`` holds the facts of the ticket (all unknown where there was none) and those found in the job.
+    ``gpu_model`` is the name the GPU gives itself, ``gpus`` the total over ``nodes``; ``memory_bytes`` and
+    ``cpus`` are allocated, per node.
 
     What was measured: ``energy_j`` and ``mean_power_w`` are of all GPUs together when ``energy_source`` starts with
     ``nvml`` or ``amdsmi``, or is ``replay`` (recorded readings, from which nothing is learnt), of the hosts' packages
@@ -46,7 +47,8 @@ class Run:
     the recorder's, whichever is larger). ``quality`` is ``complete`` (every node's trace has its footer), ``cut``
     (a recorder did not live to write it) or ``damaged`` (lines could not be read). ``elapsed_s`` is Slurm's.
 
-    ``predicted`` is None where the job was submitted without a prediction for its placement.
+    ``predicted`` is None where the job was submitted without a prediction for its placement. ``found_in_job`` is what
+    a dry run in the job found, of a training that was not dry-run before; ``workload`` holds its facts too.
     """
 
     cluster: str
@@ -85,3 +87,4 @@ class Run:
     host_energy_j: float | None
     predicted: Prediction | None
     model: ModelIdentity | None
+    found_in_job: Workload | None = None

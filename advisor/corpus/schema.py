@@ -147,6 +147,12 @@ def allow_amd_energy(db: Database) -> None:
     db.execute("ALTER TABLE runs_widened RENAME TO runs")
 
 
+@migrations()
+def keep_what_jobs_found(db: Database) -> None:
+    """Version 3: the facts that a dry run in the job found, as the JSON of a workload."""
+    db.execute("ALTER TABLE runs ADD COLUMN found_in_job TEXT")
+
+
 def names() -> tuple[str, ...]:
     """All migrations this program knows, oldest first."""
     return tuple(migration.name for migration in migrations.pending(Database(memory=True)))

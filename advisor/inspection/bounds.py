@@ -19,9 +19,13 @@ from advisor.units import GIB
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What one dry run may use; ``messages_bytes`` is what it may say of itself."""
+    """What one dry run may use; ``messages_bytes`` is what it may say of itself.
+
+    After its first fit a script may go on to a second one: ``after_fit_s`` is how long it may take to get there.
+    """
 
     wall_s: float = 60.0
+    after_fit_s: float = 10.0
     cpu_s: int = 90
     memory_bytes: int = 6 * GIB
     file_bytes: int = 1 * GIB

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import advisor
+from advisor.inspection.bounds import Bounds
 from advisor.inspection.dry_run import PROBE, DryRun, dry_run
 from advisor.inspection.reads import digest, is_unchanged, state_of
 
@@ -45,7 +46,13 @@ class Question:
 
 
 def dry_run_once(
-    question: Question, *, folder: Path | None, afresh: bool, unconfined: bool, tell: Callable[[str], None]
+    question: Question,
+    *,
+    folder: Path | None,
+    afresh: bool,
+    unconfined: bool,
+    tell: Callable[[str], None],
+    bounds: Bounds = Bounds(),  # noqa: B008 (frozen)
 ) -> DryRun:
     """Dry-run a script, unless that was done before and would find the same.
 
@@ -55,6 +62,7 @@ def dry_run_once(
         afresh: do it again all the same.
         unconfined: run also where the kernel cannot keep the script from writing.
         tell: is told in one line what is run, before it starts, or that nothing has changed.
+        bounds: the most it may use.
     """
     name = question.script.name
     known = None if folder is None or afresh else remembered(folder, question)
@@ -70,6 +78,7 @@ def dry_run_once(
             environment=question.environment,
             module=question.module,
             unconfined=unconfined,
+            bounds=bounds,
         )
     except KeyboardInterrupt:  # Ctrl-C before there was anything to hear, or twice
         return DryRun(phases=(), notes=(), ended="interrupted", seconds=0.0)

@@ -19,8 +19,6 @@ from advisor.inspection.scratch import scratch_folder
 from advisor.inspection.workload import Fact, Workload
 
 PROBE = Path(__file__).parents[1] / "injected" / "gsbatch_inside" / "probe"
-# After its first fit a script may go on to a second one; this is how long it may take to get there.
-AFTER_FIT_S = 10.0
 _MOST_ITEMS = 64
 _MOST_LETTERS = 500
 _MOST_OF_ANYTHING = 1e30
@@ -72,7 +70,7 @@ def dry_run(
             "module": module,
             "scratch": str(scratch),
             "wall_s": bounds.wall_s,
-            "after_fit_s": AFTER_FIT_S,
+            "after_fit_s": bounds.after_fit_s,
             "gpus": 1,
             "unconfined": unconfined,
         }

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from advisor.inspection.workload import Contender, Fact, Source
+from advisor.inspection.workload import Contender, Fact, Source, Workload
 
 # Two ways to count the same operations differ by what they leave out (activations, normalisations).
 _SAME_FLOPS = 0.05
@@ -21,6 +21,18 @@ def merge(layers: Sequence[Facts]) -> dict[str, Fact[Any]]:
     """One fact a name, from whichever layers know it; ``Source`` says which value wins."""
     names = dict.fromkeys(name for layer in layers for name in layer)
     return {name: _strongest([layer[name] for layer in layers if name in layer]) for name in names}
+
+
+def completed(workload: Workload, found: Workload | None) -> Workload:
+    """A workload with what was found of the same training later; what a person stated of it stands."""
+    if found is None:
+        return workload
+    layers: list[Facts] = [dict(workload.facts()), {name: fact for name, fact in found.facts() if not _is_stated(fact)}]
+    return Workload(**merge(layers), notes=tuple(dict.fromkeys((*workload.notes, *found.notes))))
+
+
+def _is_stated(fact: Fact[Any]) -> bool:
+    return fact.source in {Source.OPTION, Source.DIRECTIVE}
 
 
 def _strongest(facts: Sequence[Fact[Any]]) -> Fact[Any]:

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from advisor.inspection.bounds import Bounds
 from advisor.inspection.cache import Question, dry_run_once
 from advisor.inspection.dry_run import DryRun
 from advisor.inspection.evidence import Facts, merge
 from advisor.inspection.facts import read_facts
 from advisor.inspection.source_code import read_source
 from advisor.inspection.workload import Contender, Fact, Source, Workload
-from advisor.settings import NEVER
+from advisor.settings import IN_JOB, NEVER
 
 FRAMEWORKS = frozenset(
     {"keras", "tensorflow", "tf_keras", "tensorflow_hub", "keras_hub", "keras_cv", "keras_nlp", "torch", "torchvision",
@@ -52,7 +53,7 @@ class ScriptToInspect:
 
 
 def inspect(
-    script: ScriptToInspect | None,
+    script: ScriptToInspect | str,
     *,
     options: Mapping[str, str],
     directives: Mapping[str, str],
@@ -61,33 +62,33 @@ def inspect(
     tell: Callable[[str], None],
     cache_dir: Path | None = None,
     history: Facts | None = None,
-    no_script: str = "only a Python script can be dry-run; state facts with --set",
+    bounds: Bounds = Bounds(),  # noqa: B008 (frozen)
 ) -> Workload:
     """Find the facts of a training script.
 
     Args:
-        script: None where there is no Python script to look at (``--wrap``, standard input, a shell script without).
+        script: in words why there is no Python script to look at, where there is none.
         options: facts of ``--set``, name to text.
         directives: facts of ``#GSBATCH`` lines, name to text.
-        probe: ``auto`` dry-runs where the kernel can confine it, ``on`` everywhere, ``off`` nowhere; ``fresh`` is
-            ``auto`` without what earlier dry runs found.
+        probe: ``auto`` dry-runs where the kernel can confine it, ``on`` everywhere, ``off`` nowhere, ``job`` not here;
+            ``fresh`` is ``auto`` without what earlier dry runs found.
         environment: the user's.
         tell: is told in one line what is dry-run, before it starts.
         cache_dir: where dry runs are remembered; None remembers none.
         history: what earlier jobs of the same script are known to have trained.
-        no_script: why there is no script to look at.
+        bounds: the most a dry run may use.
 
     Raises:
         UsageError: a stated fact has a mistake.
     """
     stated = {**read_facts(directives, Source.DIRECTIVE), **read_facts(options, Source.OPTION)}
     known = history or {}
-    if script is None:
-        return _workload(merge([stated, known]), (no_script,))
+    if isinstance(script, str):
+        return _workload(merge([stated, known]), (script,))
     reading = read_source(
         script.path, script.arguments, environment=environment, folder=script.folder, module=script.module
     )
-    probed, notes = _probed(script, probe, environment, tell, cache_dir)
+    probed, notes = _probed(script, probe, environment, tell, cache_dir=cache_dir, bounds=bounds)
     probed, read = (_of_all_processes(facts, script.processes) for facts in (probed, reading.facts))
     facts = merge([stated, script.facts, probed, read, _one_device(probed), reading.table, known])
     notes = (*script.notes, *notes, *(reading.notes if not probed else ()), *_disagreement(facts))
@@ -99,10 +100,12 @@ def _probed(
     probe: str,
     environment: Mapping[str, str],
     tell: Callable[[str], None],
+    *,
     cache_dir: Path | None,
+    bounds: Bounds,
 ) -> tuple[dict[str, Fact[Any]], tuple[str, ...]]:
     """What the dry run finds, where there is one."""
-    if probe in {"off", NEVER}:
+    if probe in {"off", IN_JOB, NEVER}:
         return {}, ()
     if script.opaque is not None:
         return {}, (f"not dry-run: {script.opaque}",)
@@ -115,7 +118,9 @@ def _probed(
         environment=environment,
         module=script.module,
     )
-    found = dry_run_once(question, folder=cache_dir, afresh=probe == "fresh", unconfined=probe == "on", tell=tell)
+    found = dry_run_once(
+        question, folder=cache_dir, afresh=probe == "fresh", unconfined=probe == "on", tell=tell, bounds=bounds
+    )
     return probed_facts(found)
 
 

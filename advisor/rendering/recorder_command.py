@@ -26,9 +26,13 @@ def recorder_command(
     budget_signal: str | None = None,
     min_gain: GainRule | None = None,
     gpu_readings: Path | None = None,
+    probe: str | None = None,
     python: str = sys.executable,
 ) -> RecorderCommand:
-    """The recorder under advisor's own Python, isolated from the user's PYTHON* variables and site packages."""
+    """The recorder under advisor's own Python, isolated from the user's PYTHON* variables and site packages.
+
+    ``probe`` says how to dry-run the training beside it: ``auto``, where the kernel can confine it, or ``on``.
+    """
     words = [python, "-I", "-m", "advisor.telemetry.recorder", "--spool", str(spool_dir), "--ticket", ticket_id]
     if energy_budget_j is not None:
         words += ["--energy-budget", f"{energy_budget_j:.0f}"]
@@ -40,4 +44,6 @@ def recorder_command(
         words += ["--budget-signal", budget_signal]
     if gpu_readings is not None:
         words += ["--gpu-readings", str(gpu_readings)]
+    if probe is not None:
+        words += ["--probe", probe]
     return RecorderCommand(words=(*words, "--"), check=(python, "-I", "-c", "import advisor.telemetry.recorder"))

@@ -20,6 +20,15 @@ TICKET_SUFFIX = ".ticket.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingFile:
+    """The Python file that trains: the script itself, or the one that a batch script starts, with its arguments."""
+
+    path: str
+    sha256: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ticket:
     """Written once, at submission.
 
@@ -27,6 +36,7 @@ class Ticket:
     (None where the user's own words asked for something the advisor does not predict).
 
     ``script_sha256`` is of the user's script, not of the generated one. ``followed`` says whether the advice was taken.
+    ``training`` is None where no Python file could be told.
     """
 
     schema: int
@@ -43,6 +53,7 @@ class Ticket:
     model: ModelIdentity | None
     objective: str
     followed: bool
+    training: TrainingFile | None = None
 
 
 def ticket_name(cluster: str, job_id: str) -> str:

@@ -24,7 +24,8 @@ class Mark:
     counts its phases from 0. ``pass_number`` names a pass over data, of which only its end says whether it was an epoch
     and which. ``time_s`` is the wall clock's, which may be set at any time; ``monotonic_s`` is the machine's own.
     ``metrics`` are what the framework reported by then. ``answer`` is a descriptor on which the hook waits, for a
-    moment, to hear whether to stop.
+    moment, to hear whether to stop. ``sender`` is the process that
+    sent it, by the kernel's word; None for another user's.
     """
 
     kind: str
@@ -41,6 +42,7 @@ class Mark:
     by: str | None = None
     answer: int | None = None
     monotonic_s: float | None = None
+    sender: int | None = None
 
 
 def read_mark(message: bytes) -> Mark | None:

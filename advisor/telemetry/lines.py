@@ -1,6 +1,6 @@
 """Trace records as lines of JSON and back.
 
-Every line is an object with ``kind``. Header, epochs, projections, stops and footer bear the names of their
+Every line is an object with ``kind``. Header, epochs, projections, stops, workload and footer bear the names of their
 dataclasses' fields; samples, of which there are a day's 86,400, are arrays in the order of the fields of ``GpuSample``
 and ``HostSample``.
 """
@@ -18,6 +18,7 @@ from advisor.telemetry.trace import (
     Epoch,
     GpuSample,
     HostSample,
+    JobWorkload,
     Projection,
     Sample,
     Stop,
@@ -25,13 +26,14 @@ from advisor.telemetry.trace import (
     TraceHeader,
 )
 
-Record = TraceHeader | Sample | Epoch | Projection | Stop | TraceFooter
+Record = TraceHeader | Sample | Epoch | Projection | Stop | JobWorkload | TraceFooter
 
 _KINDS: dict[str, type] = {
     "header": TraceHeader,
     "epoch": Epoch,
     "projection": Projection,
     "stop": Stop,
+    "workload": JobWorkload,
     "footer": TraceFooter,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}

@@ -58,7 +58,7 @@ class MarksSocket:
                 kind = None if mark is not None else _task_word(message)
                 if mark is not None:
                     time_s = self._clock.wall_s(mark.monotonic_s, mark.time_s)
-                    marks.append(replace(mark, answer=answer, time_s=time_s))
+                    marks.append(replace(mark, answer=answer, time_s=time_s, sender=pid))
                 elif kind is not None and pid is not None:
                     words.append(TaskWord(kind, pid, answer))
                 elif answer is not None:

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from advisor.errors import TelemetryError
+from advisor.inspection.workload import Workload
 from advisor.telemetry.energy import EnergyMeter, Reading, spent_between
 from advisor.telemetry.lines import record_of
-from advisor.telemetry.trace import Epoch, Projection, Sample, Stop, Trace, TraceFooter, TraceHeader
+from advisor.telemetry.trace import Epoch, JobWorkload, Projection, Sample, Stop, Trace, TraceFooter, TraceHeader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,7 @@ class _Parts:
     epochs: list[Epoch] = field(default_factory=list)
     projections: list[Projection] = field(default_factory=list)
     stops: list[Stop] = field(default_factory=list)
+    workload: Workload | None = None
     footer: TraceFooter | None = None
     damaged_lines: int = 0
 
@@ -69,6 +71,7 @@ def parse_trace(text: str) -> Trace:
         footer=parts.footer,
         damaged_lines=parts.damaged_lines,
         stops=tuple(parts.stops),
+        workload=parts.workload,
     )
 
 
@@ -136,6 +139,8 @@ def _take(parts: _Parts, line: str) -> None:
         parts.projections.append(record)
     elif isinstance(record, Stop):
         parts.stops.append(record)
+    elif isinstance(record, JobWorkload):
+        parts.workload = record.workload
     else:
         parts.footer = record
 

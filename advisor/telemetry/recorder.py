@@ -179,6 +179,8 @@ def _start_sampler(
             "--control", str(control_read), "--witness", str(witness_write), "--marks", str(marks.fileno()),
             "--training-pid", str(training),
         ]
+        if options.probe is not None:
+            words += ["--probe", options.probe]
         # fmt: on
         sampler = os.posix_spawn(
             sys.executable,
@@ -291,6 +293,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--budget-on", help="spent (default) or projected: which energy the budget is about")
     parser.add_argument("--budget-signal", help="sent at an epoch's end to a training that no framework can stop")
     parser.add_argument("--min-gain", help="GAIN[:METRIC[:EPOCHS]]; stop when epochs gain less of it per kJ")
+    parser.add_argument("--probe", help="auto or on: dry-run the training beside it, once it trains")
     parser.add_argument("command", nargs="+", help="the training, after --")
     return parser.parse_args(arguments)
 

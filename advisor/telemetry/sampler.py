@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from advisor import __version__
 from advisor.errors import TelemetryError, UsageError
+from advisor.telemetry.beside import DryRunBeside
 from advisor.telemetry.energy import EnergyMeter
 from advisor.telemetry.epochs import EpochLog, Mark
 from advisor.telemetry.gpu import GpuSensor, ReplayedGpus, own_gpus
@@ -34,11 +35,21 @@ from advisor.telemetry.reading import named_source
 from advisor.telemetry.signals import WITNESSED
 from advisor.telemetry.steady_clock import SteadyClock
 from advisor.telemetry.stopping import Judge, StopRules
-from advisor.telemetry.trace import SCHEMA_VERSION, Epoch, HostSample, Sample, Stop, TraceFooter, TraceHeader
+from advisor.telemetry.trace import (
+    SCHEMA_VERSION,
+    Epoch,
+    HostSample,
+    JobWorkload,
+    Sample,
+    Stop,
+    TraceFooter,
+    TraceHeader,
+)
 from advisor.telemetry.trace_file import TraceFile
 from advisor.units import GainRule, gain_rule_from_text
 
 if TYPE_CHECKING:
+    from advisor.inspection.workload import Workload
     from advisor.telemetry.projection import Projector
 
 SHORTEST_GAP_S = 0.05
@@ -131,6 +142,10 @@ class Sampler:
             self._trace.add(stop, flush=True)
         return stop
 
+    def take_workload(self, workload: Workload) -> None:
+        """Keep what a dry run beside the training found."""
+        self._trace.add(JobWorkload(time_s=self._clock(), workload=workload), flush=True)
+
     def flush(self) -> None:
         """Write what is kept."""
         self._trace.flush()
@@ -222,9 +237,11 @@ def main() -> None:
     _witness_signals(options.witness, flush_asked)
     host = HostSensor(options.training_pid)
     sampler = open_sampler(options, os.environ, host)
-    ending = _sample_until_the_end(sampler, host, options, flush_asked)
+    beside = DryRunBeside(options.probe, sampler.take_workload)
+    ending = _sample_until_the_end(sampler, host, beside, options, flush_asked)
     sampler.sample()
     sampler.close(ending)
+    beside.end()
 
 
 def open_sampler(
@@ -280,21 +297,22 @@ def _rules(options: argparse.Namespace, nodes: int) -> StopRules:
 
 
 def _sample_until_the_end(
-    sampler: Sampler, host: HostSensor, options: argparse.Namespace, flush_asked: list[int]
+    sampler: Sampler, host: HostSensor, beside: DryRunBeside, options: argparse.Namespace, flush_asked: list[int]
 ) -> Mapping[str, object] | None:
     marks = MarksSocket(options.marks)
     watched: list[int] = [options.control, marks.fileno()]
     told = b""
     next_at = time.monotonic() + options.interval
     while True:
-        ready, _, _ = select.select(watched, [], [], max(next_at - time.monotonic(), 0.0))
+        ready, _, _ = select.select([*watched, *beside.descriptors()], [], [], max(next_at - time.monotonic(), 0.0))
+        beside.listen(ready)
         if marks.fileno() in ready:
-            _take_marks(sampler, host, marks)
+            _take_marks(sampler, host, marks, beside)
         if options.control in ready:
             piece = os.read(options.control, 4096)
             told += piece
             if not piece and told:
-                _take_marks(sampler, host, marks)
+                _take_marks(sampler, host, marks, beside)
                 return dict(json.loads(told))
             if not piece:
                 watched.remove(options.control)  # the recorder was killed; the training may go on
@@ -308,11 +326,13 @@ def _sample_until_the_end(
             sampler.flush()
 
 
-def _take_marks(sampler: Sampler, host: HostSensor, marks: MarksSocket) -> None:
+def _take_marks(sampler: Sampler, host: HostSensor, marks: MarksSocket, beside: DryRunBeside) -> None:
     """Sample once, at the marks, so that an epoch shorter than the interval has its own readings."""
     found, words = marks.receive()
     if found:
         sampler.take_marks(found)
+        if found[0].sender is not None:
+            beside.begin(found[0].sender)
     for word in words:
         host.add_root(step_task(word.pid)[0])
         word.heed()
@@ -342,6 +362,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--control", type=int, required=True)
     parser.add_argument("--witness", type=int, required=True)
     parser.add_argument("--training-pid", type=int, required=True)
+    parser.add_argument("--probe")
     add_shared_options(parser)
     return parser.parse_args()
 

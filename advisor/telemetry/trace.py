@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from advisor.inspection.workload import Workload
+
 SCHEMA_VERSION = 1
 TRACE_SUFFIX = ".trace.jsonl"
 
@@ -150,6 +152,14 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobWorkload:
+    """What a dry run in the job found of the training beside it, where there was none at submission."""
+
+    time_s: float
+    workload: Workload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TraceFooter:
     """How the attempt ended.
 
@@ -176,7 +186,8 @@ class Trace:
     """A trace read back.
 
     ``footer`` is None where the recorder did not live to write it; ``damaged_lines`` counts
-    lines that could not be read (at most the last one, unless the file was altered).
+    lines that could not be read (at most the last one, unless the file was altered). ``workload`` is None where the
+    training was not inspected in the job.
     """
 
     header: TraceHeader
@@ -186,3 +197,4 @@ class Trace:
     footer: TraceFooter | None
     damaged_lines: int = 0
     stops: tuple[Stop, ...] = ()
+    workload: Workload | None = None

@@ -35,7 +35,7 @@ def _training_run(run: Run, catalogue: Catalogue) -> tuple[TrainingRun | None, s
         return None, "its trace is damaged"
     gpu = catalogue.identify(run.gpu_model)
     try:
-        setting = setting_of(run.workload, _placement(run, gpu), site_name(run.partition or "local", gpu.name))
+        setting = setting_of(run.workload, placement_of(run, gpu), site_name(run.partition or "local", gpu.name))
     except ImplausibleWorkload as problem:
         return None, str(problem)
     unknown = {"batch_size", "train_samples"} & set(setting.unknown)
@@ -53,7 +53,8 @@ def _training_run(run: Run, catalogue: Catalogue) -> tuple[TrainingRun | None, s
     return (found, "") if usable(found) else (None, "a value is missing, not finite, or above what the GPU can draw")
 
 
-def _placement(run: Run, gpu: GpuModel) -> Placement:
+def placement_of(run: Run, gpu: GpuModel) -> Placement:
+    """Where a run took place, as far as the corpus knows."""
     return Placement(
         partition=run.partition or "local", gres_type=None, gpu=gpu, gpus=run.gpus, nodes=run.nodes,
         memory_bytes=run.memory_bytes or 0, cpus=run.cpus or 1, max_time_s=None,

@@ -337,7 +337,7 @@ def test_doctor_of_a_site_that_is_set_up(ingested: Site) -> None:
         "OK    slurmctld: Slurmctld(primary) at n is UP",
         "OK    accounting: sacct answers",
         "OK    backend: commands: pyslurm is not installed",
-        "OK    corpus: 1 runs, 1 files rejected, version 2",
+        "OK    corpus: 1 runs, 1 files rejected, version 3",
     ):
         assert line in outcome.stdout
 

@@ -14,7 +14,7 @@ from tests.submission.test_ticket import TICKET
 TABLES = """
 CREATE TABLE tickets (id INTEGER PRIMARY KEY, user TEXT, submitted_at TEXT, script_sha256 TEXT, document TEXT);
 CREATE TABLE jobs (id INTEGER PRIMARY KEY, ticket INTEGER);
-CREATE TABLE runs (job INTEGER, restart INTEGER, state TEXT, epochs INTEGER);
+CREATE TABLE runs (job INTEGER, restart INTEGER, state TEXT, epochs INTEGER, found_in_job TEXT);
 """
 WORKLOAD = Workload(epochs=Fact(50, Source.PROBE), optimizer=Fact("adam", Source.OPTION), layers=Fact(9, Source.TABLE))
 
@@ -29,7 +29,7 @@ def corpus(path: Path, *rows: tuple[Ticket, str, int]) -> Path:
                 [number, ticket.user, ticket.submitted_at, ticket.script_sha256, ticket_to_json(ticket)],
             )
             connection.execute("INSERT INTO jobs VALUES (?, ?)", [number, number])
-            connection.execute("INSERT INTO runs VALUES (?, 0, ?, ?)", [number, state, epochs])
+            connection.execute("INSERT INTO runs VALUES (?, 0, ?, ?, NULL)", [number, state, epochs])
     connection.close()
     return path
 
