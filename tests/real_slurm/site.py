@@ -47,7 +47,10 @@ def install_site(folder: Path) -> Path:
 
 
 def _link_packages(source: Path, destination: Path) -> None:
-    """Every installed package but our own editable one, as hard links where the file system allows."""
+    """Every installed package but our own editable one, as hard links where the file system allows.
+
+    Compiled modules come along: a user cannot write there, and would compile TensorFlow anew in every job.
+    """
 
     def link_or_copy(origin: str, target: str) -> str:
         try:
@@ -56,5 +59,5 @@ def _link_packages(source: Path, destination: Path) -> None:
             shutil.copy2(origin, target)
         return target
 
-    ours = shutil.ignore_patterns("gsbatch*", "_gsbatch*", "_editable_impl_gsbatch*", "__pycache__")
+    ours = shutil.ignore_patterns("gsbatch*", "_gsbatch*", "_editable_impl_gsbatch*")
     shutil.copytree(source, destination, copy_function=link_or_copy, ignore=ours, dirs_exist_ok=True)

@@ -10,14 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from advisor.telemetry.reading import parse_trace, summarise
-from advisor.telemetry.trace import Trace
-from tests.cli.gsbatch_calls import FACTS
+from advisor.telemetry.reading import summarise
 from tests.real_slurm.cluster import Cluster
+from tests.real_slurm.user import User, make_user, wait_until_running
 
 pytestmark = pytest.mark.real_slurm
 
-READINGS = Path(__file__).parents[1] / "data" / "gpu_readings" / "one_gpu_steady.jsonl"
 _HAVE_ENDED_S = 150.0
 COUNT_SIGNALS = """\
 import os, signal, sys, time
@@ -73,51 +71,6 @@ CASES = {
 
 
 @dataclass(frozen=True, slots=True)
-class User:
-    """Alice, in a folder of the test's own."""
-
-    cluster: Cluster
-    site: Path
-    folder: Path
-
-    def write(self, name: str, text: str) -> None:
-        """Write a file as she would."""
-        self.cluster.run_as("alice", ["tee", str(self.folder / name)], stdin=text)
-
-    def run(self, *words: str) -> str:
-        """A command of hers, with recorded GPU readings in place of NVML; what it printed."""
-        done = self.cluster.run_as(
-            "alice", words, cwd=self.folder, env={"GSBATCH_GPU_READINGS": str(self.folder / READINGS.name)}
-        )
-        assert 0 == done.returncode, done.stderr
-        return done.stdout
-
-    def sbatch(self, *words: str) -> str:
-        """Submit to the partition without advice, so that both ways ask for the same."""
-        return self.run("sbatch", "--parsable", "-p", "debug", "-n1", "--mem=500", *words).strip()
-
-    def gsbatch(self, *words: str, where: tuple[str, ...] = ("-p", "debug", "-n1", "--mem=500")) -> str:
-        """The same under the recorder."""
-        return self.run(str(self.site / "gsbatch"), "--parsable", *FACTS, *where, *words).strip()
-
-    def output(self, job_id: str) -> str:
-        """What the job printed, without slurmstepd's own lines, which name the job."""
-        lines = (self.folder / f"slurm-{job_id}.out").read_text(encoding="utf-8").splitlines()
-        return "\n".join(line for line in lines if not line.startswith(("slurmstepd", "srun:")))
-
-    def accounting(self, job_id: str) -> list[str]:
-        """State and exit code of the job and of each of its steps."""
-        text = self.cluster.run(["sacct", "-n", "-P", "--format=JobID,State,ExitCode", f"--jobs={job_id}"]).stdout
-        return [line.removeprefix(job_id) for line in text.splitlines()]
-
-    def traces(self, job_id: str) -> list[Trace]:
-        """The traces of a job or of all tasks of an array, by file name."""
-        spool = self.cluster.home("alice") / ".local/share/gsbatch/spool"
-        paths = sorted([*spool.glob(f"mini-{job_id}-*.trace.jsonl"), *spool.glob(f"mini-{job_id}_*.trace.jsonl")])
-        return [parse_trace(path.read_text(encoding="utf-8")) for path in paths]
-
-
-@dataclass(frozen=True, slots=True)
 class Jobs:
     """The ids of the same job without and with the recorder."""
 
@@ -128,12 +81,9 @@ class Jobs:
 @pytest.fixture(scope="module")
 def alice(cluster: Cluster, site: Path) -> User:
     """A user with a folder of her own for this file."""
-    folder = cluster.home("alice") / "recorder"
-    assert 0 == cluster.run_as("alice", ["mkdir", str(folder)]).returncode
-    user = User(cluster, site, folder)
+    user = make_user(cluster, site, "recorder")
     user.write("count.py", COUNT_SIGNALS)
     user.write("task.py", TASK)
-    user.write(READINGS.name, READINGS.read_text(encoding="utf-8"))
     return user
 
 
@@ -154,14 +104,6 @@ def ended(alice: User) -> dict[str, Jobs]:
         alice.cluster.wait_for_job(pair.plain, _HAVE_ENDED_S)
         alice.cluster.wait_for_job(pair.recorded, _HAVE_ENDED_S)
     return jobs
-
-
-def wait_until_running(cluster: Cluster, job_id: str) -> None:
-    """Wait until the controller says that a job runs."""
-    deadline_s = time.monotonic() + 60
-    while cluster.run(["squeue", "--noheader", "--format=%t", f"--jobs={job_id}"]).stdout.strip() != "R":
-        assert time.monotonic() < deadline_s, job_id
-        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("name", CASES)
