@@ -63,6 +63,7 @@ READERS: Mapping[str, Callable[[str], Any]] = {
     "training_flops_per_sample": _positive,
     "layers": _count,
     "activation_elements": _count,
+    "saved_bytes_per_sample": _count,
     "input_shape": _shape,
     "batch_size": _count,
     "gradient_accumulation": _count,

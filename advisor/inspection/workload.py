@@ -57,13 +57,15 @@ class Workload:
     FLOPs count one multiply-accumulate as two, per sample, matrix and convolution work only. ``input_shape`` is one
     sample without the batch axis, as the framework orders it. ``batch_size`` is global: what one optimizer step sees
     over all devices, gradient accumulation left out. ``activation_elements`` is the number of output elements of all
-    layers for one sample. ``layers`` counts the layers that launch work (convolutions, matrix products,
-    normalisations, ...), not containers. ``precision`` is ``float32``, ``mixed_float16``, ``mixed_bfloat16``,
-    ``float16``, ``bfloat16`` or ``float64``. ``steps`` are the optimizer steps of the whole run. ``backend`` is what
-    computes for Keras 3 (``tensorflow``, ``torch``, ``jax``). ``loader_workers`` are the processes that load data, 0
-    where the training process does; ``data_loading`` is ``memory`` or ``streamed``. ``strategy`` is how devices share
-    the work (``single``, ``ddp``, ``fsdp``, ``deepspeed``, ``mirrored``, ...). ``phases`` says in words what else than
-    one plain fit it is (``frozen, then fine-tuned``, ``5 folds``, ``generator and discriminator``).
+    layers for one sample; ``saved_bytes_per_sample`` are the bytes that its forward pass keeps for the backward pass,
+    without weights, in the precision that it trains in. ``layers`` counts the layers that launch work (convolutions,
+    matrix products, normalisations, ...), not containers. ``precision`` is ``float32``, ``mixed_float16``,
+    ``mixed_bfloat16``, ``float16``, ``bfloat16`` or ``float64``. ``steps`` are the optimizer steps of the whole run.
+    ``backend`` is what computes for Keras 3 (``tensorflow``, ``torch``, ``jax``). ``loader_workers`` are the processes
+    that load data, 0 where the training process does; ``data_loading`` is ``memory`` or ``streamed``. ``strategy`` is
+    how devices share the work (``single``, ``ddp``, ``fsdp``, ``deepspeed``, ``mirrored``, ...). ``phases`` says in
+    words what else than one plain fit it is (``frozen, then fine-tuned``, ``5 folds``, ``generator and
+    discriminator``).
     """
 
     framework: Fact[str] = field(default_factory=Fact)
@@ -74,6 +76,7 @@ class Workload:
     training_flops_per_sample: Fact[float] = field(default_factory=Fact)
     layers: Fact[int] = field(default_factory=Fact)
     activation_elements: Fact[int] = field(default_factory=Fact)
+    saved_bytes_per_sample: Fact[int] = field(default_factory=Fact)
     input_shape: Fact[tuple[int, ...]] = field(default_factory=Fact)
     batch_size: Fact[int] = field(default_factory=Fact)
     gradient_accumulation: Fact[int] = field(default_factory=Fact)

@@ -44,6 +44,7 @@ _PLAUSIBLE = {
     "training_flops_per_sample": (0.0, 1e19),
     "layers": (0.0, 1e6),
     "activation_elements": (0.0, 1e14),
+    "saved_bytes_per_sample": (0.0, 1e15),
     "batch_size": (1.0, 1e8),
     "gradient_accumulation": (1.0, 1e6),
     "train_samples": (1.0, 1e13),
@@ -99,8 +100,9 @@ class Setting:
     """One workload on one placement, in numbers.
 
     ``batch_size`` is per GPU. ``input_elements`` is one sample. ``site`` names the machine kind whose host and driver
-    the run shares with others (a partition, or a study's machine), "" where nothing is known of it. ``unknown`` names
-    the facts that were filled in.
+    the run shares with others (a partition, or a study's machine), "" where nothing is known of it. ``saved_bytes`` is
+    what one sample's forward pass keeps for its backward pass, 0 where that is not known. ``unknown`` names the facts
+    that were filled in.
     """
 
     framework: str
@@ -127,6 +129,7 @@ class Setting:
     site: str = ""
     study: str = ""
     synthetic_input: bool = False
+    saved_bytes: float = 0.0
     unknown: tuple[str, ...] = ()
 
 
@@ -228,6 +231,7 @@ def setting_of(workload: Workload, placement: Placement, site: str = "") -> Sett
         optimizer=(workload.optimizer.value or "").lower(),
         input_side=float(max(shape)) if shape else 0.0,
         site=site,
+        saved_bytes=float(workload.saved_bytes_per_sample.value or 0),
         unknown=tuple(unknown),
     )
 
@@ -384,6 +388,7 @@ class Table:
     training_flops: Array
     layers: Array
     activation_elements: Array
+    saved_bytes: Array
     input_elements: Array
     train_samples: Array
     validation_samples: Array
@@ -438,6 +443,7 @@ def tabulate(settings: Sequence[Setting]) -> Table:
         training_flops=column([s.training_flops for s in settings]),
         layers=column([s.layers for s in settings]),
         activation_elements=column([s.activation_elements for s in settings]),
+        saved_bytes=column([s.saved_bytes for s in settings]),
         input_elements=column([s.input_elements for s in settings]),
         train_samples=column([s.train_samples for s in settings]),
         validation_samples=column([s.validation_samples for s in settings]),

@@ -13,7 +13,7 @@ from advisor.inventory.model import GpuModel
 from advisor.placement.placement import Placement
 from advisor.prediction import physics, process
 from advisor.prediction.features import Array, Setting, Table, Work, setting_of, tabulate, work_of
-from advisor.prediction.memory import host_memory_bytes, log_gpu_memory, memory_slopes
+from advisor.prediction.memory import host_memory_bytes, log_gpu_memory, memory_gap_variance, memory_slopes
 from advisor.prediction.model import (
     FEW,
     FEW_RUNS,
@@ -136,7 +136,7 @@ def forecast(model: PredictionModel, settings: Sequence[Setting]) -> Forecast:
         power_logit=power_logit(np.exp(seen.mean.log_power_w), table.tdp_w) + power_shift,
         power_std=np.sqrt(power_std**2 + gaps),
         log_memory=seen.log_memory + memory_shift,
-        memory_std=np.sqrt(memory_std**2 + gaps),
+        memory_std=np.sqrt(memory_std**2 + gaps + memory_gap_variance(table)),
         utilisation_logit=intercept + slope * np.log(busy / (1 - busy)),
         host_memory_bytes=host_memory_bytes(table) * np.exp(model.host_memory[0]),
         novelty=how_new,

@@ -103,6 +103,7 @@ def _setting(  # noqa: PLR0917
         precision=precision, batch_size=batch_size, gpus=gpus, nodes=1, train_samples=samples[0],
         validation_samples=samples[1], gpu=_gpu(gpu), allocated_memory_bytes=memory_gb * 1e9, input_side=float(side),
         site=f"{family}/{site or gpu}", study=family, synthetic_input=synthetic,
+        saved_bytes=float(facts.get("saved_bytes_per_sample") or 0),
     )  # fmt: skip
 
 
