@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import functools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,21 @@ def known_models() -> Mapping[tuple[str, str], KnownModel]:
     """The table, by family and name in small letters."""
     with _TABLE.open(encoding="utf-8", newline="") as file:
         return {(row["family"], row["name"].lower()): _model(row) for row in csv.DictReader(file)}
+
+
+def named_model(name: str) -> KnownModel | None:
+    """The network that goes by this name, case, punctuation and owner aside: ``ResNet-50``, ``bert-base``."""
+    key = _key(name)
+    return _by_key().get(key) or _by_key().get(f"{key}uncased")
+
+
+@functools.cache
+def _by_key() -> Mapping[str, KnownModel]:
+    return {_key(model.name): model for model in reversed(list(known_models().values()))}
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.rpartition("/")[2].lower())
 
 
 def _model(row: Mapping[str, str]) -> KnownModel:

@@ -19,6 +19,7 @@ from advisor.errors import ImplausibleWorkload
 from advisor.inspection.workload import Workload
 from advisor.inventory.model import GpuModel
 from advisor.placement.placement import Placement
+from advisor.prediction.filled import filled_facts
 
 FEATURES_VERSION = 1
 
@@ -55,28 +56,11 @@ _PLAUSIBLE = {
 }
 _ORDERS_OF_A_SLIP = "Correct it with --set {name}=VALUE."
 
-# Typical values, for facts that nobody gave: medians over the networks of the prior data. Each widens the interval.
-_TYPICAL_PARAMETERS = 2.3e7
-_TYPICAL_LAYERS = 150.0
-_TYPICAL_INPUT_ELEMENTS = 150528.0
-_TYPICAL_BATCH_SIZE = 32.0
-_TYPICAL_TRAIN_SAMPLES = 50000.0
-_FLOPS_PER_ACTIVATION = 280.0
-_SEQUENCE_ACTIVATIONS = 6.0  # elements for each token and root of (parameters x layers), which goes as width x layers
-_RECOMMENDER_FLOPS = 6.0e6
-_RECOMMENDER_LAYERS = 30.0
-
 HALF = ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16")
 _TENSOR_ARCHITECTURES = ("ampere", "ada", "hopper", "blackwell", "rubin")
-# Short names only as words of their own: "t5" is also in "resnet50".
-_SEQUENCE_NAMES = re.compile(
-    r"bert|gpt|llama|transformer|mistral|lstm|bloom|qwen|mamba|falcon|gemma|seq2seq"
-    r"|(?<![a-z0-9])(?:m?t5|flan|gru|opt|phi|rnn)(?![a-z0-9])"
-)
 _DEPTHWISE = re.compile(
     r"mobilenet|efficientnet|xception|nasnet|ghostnet|convnext|mobilevit|edgenext|shufflenet|fbnet|tinynet"
 )
-_RECOMMENDERS = re.compile(r"dlrm|ncf|wide_?deep|deepfm|recommend|matrix_?factor|two_?tower|dcn")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +188,7 @@ def setting_of(workload: Workload, placement: Placement, site: str = "") -> Sett
     """
     check_plausible(workload)
     gpu, unknown_gpu = gpu_numbers(placement.gpu)
-    filled = _filled_facts(workload)
+    filled = filled_facts(workload)
     unknown = [*filled.unknown, *unknown_gpu]
     per_gpu = max(filled.batch_size / max(placement.gpus, 1), 1.0)
     shape = workload.input_shape.value or ()
@@ -236,128 +220,9 @@ def setting_of(workload: Workload, placement: Placement, site: str = "") -> Sett
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """How much a run trains on: samples in an epoch and epochs, None where not known; ``from_steps`` where counted so.
-
-    Epochs are a fraction where the steps end within one.
-    """
-
-    epoch_samples: float | None
-    epochs: float | None
-    from_steps: bool
-
-
-def work_of(workload: Workload) -> Work:
-    """The work of a run: epochs and samples where both are known, else what its steps make up for.
-
-    A run of steps alone, such as over a stream, is one epoch. Each step sees a batch as often as gradients are
-    accumulated.
-    """
-    samples, epochs = workload.train_samples.value, workload.epochs.value
-    steps, batch_size = workload.steps.value, workload.batch_size.value
-    if (samples and epochs) or not steps or not batch_size:
-        return Work(samples, epochs, from_steps=False)
-    seen = float(steps) * batch_size * (workload.gradient_accumulation.value or 1)
-    if samples:
-        return Work(samples, seen / samples, from_steps=True)
-    return Work(seen / (epochs or 1), epochs or 1, from_steps=True)
-
-
-@dataclass(slots=True)
-class _Filled:
-    """The workload's numbers, each known or filled in, and the names of those filled in."""
-
-    batch_size: float
-    train_samples: float
-    parameters: float
-    trainable_share: float
-    forward_flops: float
-    training_flops: float
-    layers: float
-    activation_elements: float
-    input_elements: float
-    sequence: bool
-    unknown: list[str]
-
-
-def _filled_facts(workload: Workload) -> _Filled:
-    unknown: list[str] = []
-
-    def known(name: str, value: float | None, otherwise: float) -> float:
-        if value:
-            return float(value)
-        unknown.append(name)
-        return otherwise
-
-    shape = workload.input_shape.value
-    name = (workload.model_name.value or "").lower()
-    recommender = _RECOMMENDERS.search(name) is not None
-    sequence = not recommender and _is_sequence(workload, name)
-    input_elements = known("input_shape", math.prod(shape) if shape else None, _TYPICAL_INPUT_ELEMENTS)
-    flops = workload.forward_flops_per_sample.value
-    layers = float(workload.layers.value or 0)
-    parameters = known("parameters", workload.parameters.value, _TYPICAL_PARAMETERS)
-    tokens = float(shape[0]) if shape and sequence else 512.0
-    flops_guess = 2.0 * parameters * tokens if sequence else max(2.0 * parameters, 120.0 * input_elements)
-    if recommender:
-        # Its parameters are embeddings that are looked up, not multiplied.
-        flops_guess = min(2.0 * parameters, _RECOMMENDER_FLOPS)
-    forward = known("forward_flops_per_sample", flops, flops_guess)
-    if not layers:
-        unknown.append("layers")
-        layers = _TYPICAL_LAYERS
-        if recommender:
-            layers = _RECOMMENDER_LAYERS
-        elif sequence:
-            layers = 150.0 * (parameters / 1e8) ** 0.35
-    activations = workload.activation_elements.value
-    if not activations:
-        unknown.append("activation_elements")
-        # A sequence model keeps some dozen vectors of its width for each layer and token; a convolutional network's
-        # activations follow its FLOPs.
-        activations = (
-            int(_SEQUENCE_ACTIVATIONS * math.sqrt(parameters * layers) * tokens)
-            if sequence
-            else int(max(forward / _FLOPS_PER_ACTIVATION, input_elements))
-        )
-    trainable = workload.trainable_parameters.value
-    share = 1.0 if trainable is None or not workload.parameters.value else min(trainable / workload.parameters.value, 1)
-    training = workload.training_flops_per_sample.value
-    # Forward once, backward twice (inputs and weights); a frozen backbone needs no backward pass below its top.
-    training_flops = training or forward * (3.0 if share > 0.5 else 1.0 + 2.0 * share)  # noqa: PLR2004
-    return _Filled(
-        batch_size=known("batch_size", workload.batch_size.value, _TYPICAL_BATCH_SIZE),
-        train_samples=known("train_samples", work_of(workload).epoch_samples, _TYPICAL_TRAIN_SAMPLES),
-        parameters=parameters,
-        trainable_share=share,
-        forward_flops=forward,
-        training_flops=training_flops,
-        layers=layers,
-        activation_elements=float(activations),
-        input_elements=input_elements,
-        sequence=sequence,
-        unknown=unknown,
-    )
-
-
 def is_depthwise(network: str) -> bool:
     """Whether the name is of a family built on depthwise convolutions, which GPUs run far below their rates."""
     return _DEPTHWISE.search(network) is not None
-
-
-def _is_sequence(workload: Workload, name: str) -> bool:
-    """Whether samples are token sequences: by the model's name, else by what a parameter is used for."""
-    shape = workload.input_shape.value
-    if _SEQUENCE_NAMES.search(name):
-        return True
-    if shape is None or len(shape) > 2:  # noqa: PLR2004 (tokens, or tokens x features)
-        return False
-    flops, parameters = workload.forward_flops_per_sample.value, workload.parameters.value
-    if flops and parameters:
-        # In a sequence each parameter multiplies once a token; in a table of features once a sample.
-        return flops > 6 * parameters
-    return len(shape) == 2  # noqa: PLR2004
 
 
 def network_key(name: str) -> str:
@@ -402,7 +267,6 @@ class Table:
     bandwidth: Array
     tdp_w: Array
     fp32: Array
-    unknown_facts: Array
 
     def __len__(self) -> int:
         return len(self.settings)
@@ -457,7 +321,6 @@ def tabulate(settings: Sequence[Setting]) -> Table:
         bandwidth=column([s.gpu.bandwidth for s in settings]),
         tdp_w=column([s.gpu.tdp_w for s in settings]),
         fp32=column([s.gpu.fp32 for s in settings]),
-        unknown_facts=column([float(len(s.unknown)) for s in settings]),
     )
 
 

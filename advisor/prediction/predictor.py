@@ -12,7 +12,9 @@ from advisor.inspection.workload import Workload
 from advisor.inventory.model import GpuModel
 from advisor.placement.placement import Placement
 from advisor.prediction import physics, process
-from advisor.prediction.features import Array, Setting, Table, Work, setting_of, tabulate, work_of
+from advisor.prediction.features import Array, Setting, Table, setting_of, tabulate
+from advisor.prediction.filled import Work, work_of
+from advisor.prediction.gaps import gap_variances
 from advisor.prediction.memory import host_memory_bytes, log_gpu_memory, memory_gap_variance, memory_slopes
 from advisor.prediction.model import (
     FEW,
@@ -27,31 +29,14 @@ from advisor.prediction.model import (
     SEEN,
     PredictionModel,
 )
+from advisor.prediction.power_scale import POWER_CEILING, power_from_logit, power_logit, power_slope
 from advisor.prediction.prediction import Estimate, Prediction
 
 METHOD = "physical mean with learned residuals"
-POWER_CEILING = 1.1  # of the board's limit; what a mean over seconds was ever seen to reach
-_GAP_STD = 0.25  # an unknown fact adds this to the logarithm's standard deviation
 _WIDE, _VERY_WIDE = 0.25, 0.6  # half-widths of log energy at which confidence falls
 _Z90 = 1.645
 # Fewest multiplications of a 3x3 convolution by Winograd's transform, of those that its FLOPs count (arXiv 1509.09308).
 _WINOGRAD = 2.25
-
-
-def power_logit(power_w: Array, tdp_w: Array) -> Array:
-    """Power on the scale the process works in: a mean power cannot leave 0 to a little above the limit."""
-    share = np.clip(power_w / tdp_w, 1e-3, POWER_CEILING - 0.02)
-    return np.asarray(np.log(share / (POWER_CEILING - share)))
-
-
-def power_from_logit(logit: Array, tdp_w: Array) -> Array:
-    """The inverse of ``power_logit``."""
-    return np.asarray(POWER_CEILING * tdp_w / (1 + np.exp(-logit)))
-
-
-def power_slope(mean: physics.Physics, table: Table) -> Array:
-    """By how much ``power_logit`` of the physical mean moves with the logarithm of power."""
-    return np.asarray(1 / (1 - np.exp(mean.log_power_w) / (POWER_CEILING * table.tdp_w)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +106,7 @@ def forecast(model: PredictionModel, settings: Sequence[Setting]) -> Forecast:
     time_shift, time_std = model.time.predict(seen.time)
     power_shift, power_std = model.power.predict(seen.power)
     memory_shift, memory_std = model.memory.predict(seen.memory)
-    gaps = _GAP_STD**2 * table.unknown_facts
+    time_gaps, power_gaps, memory_gaps = gap_variances(model.parameters, model.memory_parameters, table)
     intercept, slope, _ = model.utilisation
     busy = np.clip(seen.mean.busy, 0.01, 0.99)
     log_step_s = seen.mean.log_step_s + time_shift
@@ -132,11 +117,11 @@ def forecast(model: PredictionModel, settings: Sequence[Setting]) -> Forecast:
         log_step_s=log_step_s + beyond_peak,
         log_epoch_s=seen.mean.log_epoch_s + time_shift + beyond_peak,
         log_fastest=np.minimum(least - log_step_s, 0.0),
-        time_std=np.sqrt(time_std**2 + gaps),
+        time_std=np.sqrt(time_std**2 + time_gaps),
         power_logit=power_logit(np.exp(seen.mean.log_power_w), table.tdp_w) + power_shift,
-        power_std=np.sqrt(power_std**2 + gaps),
+        power_std=np.sqrt(power_std**2 + power_gaps),
         log_memory=seen.log_memory + memory_shift,
-        memory_std=np.sqrt(memory_std**2 + gaps + memory_gap_variance(table)),
+        memory_std=np.sqrt(memory_std**2 + memory_gaps + memory_gap_variance(table)),
         utilisation_logit=intercept + slope * np.log(busy / (1 - busy)),
         host_memory_bytes=host_memory_bytes(table) * np.exp(model.host_memory[0]),
         novelty=how_new,

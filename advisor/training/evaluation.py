@@ -9,7 +9,8 @@ import numpy as np
 
 from advisor.prediction.features import Array
 from advisor.prediction.model import MEASURES, PredictionModel
-from advisor.prediction.predictor import forecast, power_from_logit
+from advisor.prediction.power_scale import power_from_logit
+from advisor.prediction.predictor import forecast
 from advisor.training.runs import TrainingRun
 
 Group = Callable[[TrainingRun], str]

@@ -23,8 +23,9 @@ from advisor.prediction import physics, process
 from advisor.prediction.features import Array, Table, tabulate
 from advisor.prediction.memory import MEMORY_PRIOR_MEAN, MEMORY_PRIOR_STD, host_memory_bytes, log_gpu_memory
 from advisor.prediction.model import PredictionModel
+from advisor.prediction.power_scale import POWER_CEILING, power_logit, power_slope
 from advisor.prediction.prediction import ModelIdentity
-from advisor.prediction.predictor import POWER_CEILING, Views, power_logit, power_slope, views_of
+from advisor.prediction.predictor import Views, views_of
 from advisor.training.conformal import Spreads, interval_widths
 from advisor.training.likelihood import JITTER, tune
 from advisor.training.runs import TrainingRun, aggregate

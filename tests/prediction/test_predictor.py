@@ -129,9 +129,10 @@ def test_absurd_facts_are_refused_by_name(prior: PredictionModel, name: str, val
 @pytest.mark.parametrize("missing", ["forward_flops_per_sample", "batch_size", "layers", "input_shape", "parameters"])
 def test_a_missing_fact_widens_the_interval_and_is_named(prior: PredictionModel, missing: str) -> None:
     """What is not known is filled in, said, and paid for with width."""
-    less = {name: value for name, value in RESNET50.items() if name != missing}
+    unheard_of = {**RESNET50, "model_name": "ournet"}
+    less = {name: value for name, value in unheard_of.items() if name != missing}
 
-    (full,) = predict(workload(**RESNET50), [placement(gpu("a100"))], prior)
+    (full,) = predict(workload(**unheard_of), [placement(gpu("a100"))], prior)
     (found,) = predict(workload(**less), [placement(gpu("a100"))], prior)
 
     assert missing in found.reason

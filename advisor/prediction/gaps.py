@@ -1,0 +1,51 @@
+"""By how much a prediction may be off because of facts that were filled in: what moving each would change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from advisor.prediction import physics
+from advisor.prediction.features import Array, Table
+from advisor.prediction.filled import GUESSED
+from advisor.prediction.memory import log_gpu_memory
+from advisor.prediction.power_scale import power_logit
+
+# What a fact that moves no column of the table adds to the standard deviation of log time and of the power's logit.
+_SAMPLES_STD = 0.25
+_TDP_STD = 0.4
+
+
+def gap_variances(parameters: Array, memory_parameters: Array, table: Table) -> tuple[Array, Array, Array]:
+    """Variances of log time, of the power's logit and of log GPU memory that guessed facts add, row by row.
+
+    Each guessed fact is moved by its standard deviation, up and down, through the physical mean.
+    """
+    variances = np.zeros((3, len(table)))
+    names = {name for setting in table.settings for name in setting.unknown}
+    if not names:
+        return variances[0], variances[1], variances[2]
+
+    def at(moved: Table) -> Array:
+        mean = physics.evaluate(parameters, moved)
+        logit = power_logit(np.exp(mean.log_power_w), moved.tdp_w)
+        return np.stack([mean.log_epoch_s, logit, log_gpu_memory(memory_parameters, moved)])
+
+    here = at(table)
+    for name in sorted(names & GUESSED.keys()):
+        columns, off = GUESSED[name]
+        guessed = _where(table, name)
+        for sign in (-off, off):
+            factor = np.where(guessed, np.exp(sign), 1.0)
+            there = at(replace(table, **{column: getattr(table, column) * factor for column in columns}))
+            variances += (there - here) ** 2 / 2
+    time, power, memory = variances
+    time += _SAMPLES_STD**2 * _where(table, "train_samples")
+    power += _TDP_STD**2 * _where(table, "gpu tdp_w")
+    return time, power, memory
+
+
+def _where(table: Table, name: str) -> NDArray[np.bool_]:
+    return np.array([name in setting.unknown for setting in table.settings])
