@@ -84,6 +84,7 @@ def _placement(ranked: RankedPlacement) -> dict[str, Any]:
         "expected_start": placement.expected_start,
         "method": prediction.method,
         "confidence": prediction.confidence,
+        "too_uncertain_to_rank": ranked.too_uncertain_to_rank,
         "reason": ranked.reason,
         "confidence_reason": prediction.reason,
     }

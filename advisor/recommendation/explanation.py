@@ -8,12 +8,15 @@ from advisor.units import human_duration, human_memory
 _OBJECTIVE_WORDS = {"energy": "energy", "carbon": "energy", "time": "time", "edp": "energy x time", "cost": "cost"}
 
 
-def explain(prediction: Prediction, best: Prediction, first_choice: Prediction, objective: str) -> str:
+def explain(prediction: Prediction, best: Prediction, first_choice: Prediction, objective: str, *, unsure: bool) -> str:
     """Why a placement stands where it stands: its energy and time beside the best one's, its fit, its RAM.
 
-    ``first_choice`` is the same placement with the RAM that is advised for it.
+    ``first_choice`` is the same placement with the RAM that is advised for it; ``unsure`` says that its interval is
+    too wide to rank it.
     """
     parts = [f"least {_OBJECTIVE_WORDS[objective]}"] if prediction is best else [_beside(prediction, best)]
+    if unsure:
+        parts.append("too uncertain to rank")
     utilisation = prediction.gpu_utilisation
     if utilisation is not None:
         parts.append(f"GPU {utilisation.value:.0%} used")

@@ -19,6 +19,8 @@ STRAINED_ABOVE = 0.9
 # A job that meets its memory limit is killed, so the allocation is held against the interval's upper end, with room
 # for what cgroup accounting adds (slurmstepd, page cache of the data set).
 MEMORY_MARGIN = 1.2
+# An interval that spans this factor cannot tell a placement from others whose values lie within it.
+TOO_WIDE = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,8 @@ def rank(
     refused += rejections  # after those of this workload, which tell more than those of the cluster
     groups.sort(key=lambda group: score(group[0]))
     ordered = [(prediction, group[0]) for group in groups for prediction in group]
+    firsts = [group[0] for group in groups]
+    unsure = {first.placement: _too_uncertain(first, firsts, objective) for first in firsts}
     ranked = tuple(
         RankedPlacement(
             rank=position,
@@ -87,7 +91,8 @@ def rank(
             match=match_word(prediction.gpu_utilisation),
             carbon_g=_carbon_g(prediction, rates),
             cost=_cost(prediction, rates),
-            reason=explain(prediction, ordered[0][0], first_choice, objective),
+            too_uncertain_to_rank=unsure[first_choice.placement],
+            reason=explain(prediction, ordered[0][0], first_choice, objective, unsure=unsure[first_choice.placement]),
         )
         for position, (prediction, first_choice) in enumerate(ordered, 1)
     )
@@ -99,6 +104,22 @@ def rank(
         model=model,
         no_advice_reason=None if ranked else _why_nothing(refused),
     )
+
+
+def _too_uncertain(prediction: Prediction, others: Sequence[Prediction], objective: str) -> bool:
+    """Whether its interval is too wide to say where it stands among placements with other GPUs."""
+    own = _ranked_by(prediction, objective)
+    return own.high >= TOO_WIDE * own.low and any(
+        own.low < _ranked_by(other, objective).value < own.high
+        for other in others
+        if other.placement.gpu != prediction.placement.gpu
+    )
+
+
+def _ranked_by(prediction: Prediction, objective: str) -> Estimate:
+    if objective == "time":
+        return prediction.duration_s or prediction.epoch_duration_s
+    return prediction.energy_j or prediction.epoch_energy_j
 
 
 def match_word(utilisation: Estimate | None) -> str | None:

@@ -15,6 +15,7 @@ class RankedPlacement:
 
     ``match`` is ``under-used`` (below 50% utilisation), ``matched`` or ``strained`` (above 90%), the thresholds of
     arXiv 2307.05520; None where utilisation is unknown. ``carbon_g`` and ``cost`` are None where the site set no rate.
+    ``too_uncertain_to_rank`` says that the interval is so wide that the rank means little.
     """
 
     rank: int
@@ -22,6 +23,7 @@ class RankedPlacement:
     match: str | None
     carbon_g: Estimate | None
     cost: Estimate | None
+    too_uncertain_to_rank: bool
     reason: str
 
 

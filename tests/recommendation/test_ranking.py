@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from advisor.errors import ConfigurationError
@@ -163,6 +165,19 @@ def test_every_rank_has_a_reason_that_compares_it_with_the_best() -> None:
 
     assert found.ranked[0].reason.startswith("least energy; GPU 70% used")
     assert "3x the energy, 0.11x the time of rank 1" in found.ranked[1].reason
+
+
+def test_an_interval_too_wide_to_rank_is_said() -> None:
+    """A factor of four with another GPU's value within tells nothing of the order, and the reason says so."""
+    vague = replace(BALANCED, energy_j=Estimate(1.5e6, 0.5e6, 4.5e6))
+    same_gpu = replace(vague, placement=replace(vague.placement, partition="ampere2"))
+
+    found = _rank(FRUGAL, vague)
+
+    assert [False, True] == [item.too_uncertain_to_rank for item in found.ranked]
+    assert "too uncertain to rank" in found.ranked[1].reason
+    assert not any(item.too_uncertain_to_rank for item in _rank(vague, same_gpu).ranked)
+    assert not any(item.too_uncertain_to_rank for item in _rank(FRUGAL, BALANCED).ranked)
 
 
 def test_earlier_rejections_are_kept() -> None:
