@@ -56,19 +56,34 @@ def believed_trace(path: Path, accounted: Iterable[AccountedJob], *, uid: int, n
         TelemetryError: it is not believed, with the reason.
     """
     file = read_spool_file(path)
+    first_line, _, _ = file.text.partition("\n")
+    # Before the rest is looked at, which may be half a gigabyte of somebody who has no job.
+    job = _vouched_job(parse_trace(first_line).header, file, accounted, uid)
     trace = parse_trace(file.text)
     check_trace(trace, file.owner_uid, now_s)
     summary = summarise(trace)
     check_summary(trace, summary)
-    if is_local(trace.header):
+    if job is not None:
+        check_against_accounting(trace, job)
+    return NodeTrace(trace=trace, summary=summary, file=file, job=job)
+
+
+def _vouched_job(
+    header: TraceHeader, file: SpoolFile, accounted: Iterable[AccountedJob], uid: int
+) -> AccountedJob | None:
+    """The attempt in which a trace was written, None for the reader's own local runs."""
+    if is_local(header):
         if file.owner_uid != uid:
             raise TelemetryError("it is of a local run of another user, for which no accounting vouches")
-        return NodeTrace(trace=trace, summary=summary, file=file, job=None)
-    job = matching_attempt(trace.header, accounted)
+        return None
+    job = matching_attempt(header, accounted)
     if job is None:
-        raise TelemetryError(f"accounting knows no started job {trace.header.job_id} on {trace.header.cluster}")
-    check_against_accounting(trace, job, file.owner_uid)
-    return NodeTrace(trace=trace, summary=summary, file=file, job=job)
+        raise TelemetryError(f"accounting knows no started job {header.job_id} on {header.cluster}")
+    if job.uid is None or job.uid != file.owner_uid:
+        raise TelemetryError(
+            f"job {job.shown_id} belongs to {job.user} (uid {job.uid}), the file to uid {file.owner_uid}"
+        )
+    return job
 
 
 def place_of(header: TraceHeader) -> str:

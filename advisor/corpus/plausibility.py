@@ -31,6 +31,8 @@ MAX_NODES = 20_000
 MAX_EPOCHS = 1_000_000
 MAX_RESTARTS = 100_000
 MAX_BYTES = 1 << 50
+# Far above any figure of a ticket, and its square is still a number.
+MAX_FIGURE = 1e30
 _NAME = re.compile(r"[\w.+-]{1,128}", re.ASCII)
 _LOCAL_ID = re.compile(r"local-[\w.-]{1,100}", re.ASCII)
 _RAW_ID = re.compile(r"\d{1,10}", re.ASCII)
@@ -54,7 +56,7 @@ def check_trace(trace: Trace, owner_uid: int, now_s: float) -> None:
     """
     for reason in _doubts(trace, owner_uid, now_s):
         raise TelemetryError(reason)
-    check_finite(to_plain(trace.workload))
+    check_numbers(to_plain(trace.workload))
 
 
 def check_summary(trace: Trace, summary: Summary) -> None:
@@ -69,14 +71,12 @@ def check_summary(trace: Trace, summary: Summary) -> None:
         raise TelemetryError("its mean power is more than its GPUs can draw")
 
 
-def check_against_accounting(trace: Trace, job: AccountedJob, owner_uid: int) -> None:
-    """Refuse a trace of a job that is not its owner's, or that measured what the job did not have.
+def check_against_accounting(trace: Trace, job: AccountedJob) -> None:
+    """Refuse a trace that measured what its job did not have, or when it did not run.
 
     Raises:
         TelemetryError: with the first reason found.
     """
-    if job.uid is None or job.uid != owner_uid:
-        raise TelemetryError(f"job {job.shown_id} belongs to {job.user} (uid {job.uid}), the file to uid {owner_uid}")
     # Replayed readings are of no GPU of this job, and nothing is learnt from them.
     measured_here = trace.header.gpu_sensor != "replay"
     if measured_here and job.gpus is not None and len(trace.header.gpus) > job.gpus:
@@ -94,23 +94,27 @@ def check_ticket(ticket: Ticket, *, cluster: str, job_id: str) -> None:
     """Refuse a ticket that is of another job.
 
     Raises:
-        TelemetryError: the ticket names another cluster or job, or holds NaN.
+        TelemetryError: the ticket names another cluster or job, or holds what no advisor writes.
     """
-    check_finite(to_plain(ticket))
+    check_numbers(to_plain(ticket))
+    model = (ticket.model.name, ticket.model.version) if ticket.model else ()
+    names = (ticket.ticket_id, ticket.user, ticket.submitted_at, ticket.script_sha256, ticket.objective, *model)
+    if not all(_is_name(name) for name in names):
+        raise TelemetryError("a name in it is none")
     if (ticket.cluster, ticket.job_id) != (cluster, job_id):
         raise TelemetryError(f"it is of job {ticket.job_id} on {ticket.cluster}")
 
 
-def check_finite(plain: object) -> None:
-    """Refuse a document with NaN or infinity in it, which JSON readers take and no measurement is.
+def check_numbers(plain: object) -> None:
+    """Refuse a document with numbers that JSON readers take and no regressor does.
 
     Raises:
-        TelemetryError: a number is not finite.
+        TelemetryError: a number is NaN, infinite or absurd.
     """
-    if isinstance(plain, float) and not math.isfinite(plain):
-        raise TelemetryError("it holds a number that is not finite")
+    if isinstance(plain, int | float) and not abs(plain) <= MAX_FIGURE:
+        raise TelemetryError("it holds a number that is none, or too large")
     for value in plain.values() if isinstance(plain, dict) else plain if isinstance(plain, list) else ():
-        check_finite(value)
+        check_numbers(value)
 
 
 def last_time_s(trace: Trace) -> float:
@@ -167,9 +171,7 @@ def _header_number_doubts(header: TraceHeader, now_s: float) -> Iterator[str]:
     if not 0 < header.interval_s <= MAX_INTERVAL_S:
         yield "its sampling interval is absurd"
     gpu_names = [gpu.name for gpu in header.gpus]
-    if len(gpu_names) > MAX_GPUS_PER_NODE or not all(
-        name.isprintable() and len(name) <= MAX_NAME_LENGTH for name in gpu_names
-    ):
+    if len(gpu_names) > MAX_GPUS_PER_NODE or not all(_is_name(name) for name in gpu_names):
         yield "its GPUs are absurd"
 
 
@@ -246,6 +248,11 @@ def _footer_doubts(trace: Trace, now_s: float) -> Iterator[str]:
 def _most_energy_j(header: TraceHeader, duration_s: float) -> float:
     # A counter read a sample apart from the epoch's mark may hold a few seconds more than the epoch.
     return len(header.gpus) * MAX_GPU_POWER_W * (max(duration_s, 0.0) + 2 * max(header.interval_s, 1.0))
+
+
+def _is_name(text: str) -> bool:
+    """Whether a database takes it and a terminal shows it: JSON knows halves of characters, and control characters."""
+    return text.isprintable() and len(text) <= MAX_NAME_LENGTH
 
 
 def _within(value: float | None, most: float) -> bool:

@@ -56,7 +56,9 @@ def trace_entries(folder: Path) -> Iterator[SpoolEntry]:
     """
     try:
         yield from _entries(folder)
-        below = sorted(entry.path for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False))
+        below = sorted(
+            entry.path for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False) and _is_text(entry.name)
+        )
     except OSError as exc:
         raise TelemetryError(
             f"The spool folder {folder} cannot be read: {exc.strerror}.",
@@ -70,7 +72,7 @@ def trace_entries(folder: Path) -> Iterator[SpoolEntry]:
 def _entries(folder: Path) -> list[SpoolEntry]:
     found = []
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if not entry.name.endswith(TRACE_SUFFIX):
+        if not entry.name.endswith(TRACE_SUFFIX) or not _is_text(entry.name):
             continue
         with contextlib.suppress(FileNotFoundError):
             status = entry.stat(follow_symlinks=False)
@@ -83,6 +85,15 @@ def _entries(folder: Path) -> list[SpoolEntry]:
                 )
             )
     return found
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name is UTF-8: the recorder writes no other, and no database stores one."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_spool_file(path: Path) -> SpoolFile:

@@ -101,9 +101,9 @@ def _only_writer(path: Path) -> Iterator[None]:
 def _translated(path: Path) -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as exc:
+    except (sqlite3.Error, OSError) as exc:
         raise CorpusError(
-            f"The corpus {path} cannot be used: {exc}.", hint="Look at it with: gsadmin corpus --check"
+            f"The corpus {path} cannot be used: {exc}.", hint="Is its disk full? Look at it with: gsadmin corpus check"
         ) from exc
 
 

@@ -46,10 +46,17 @@ def from_plain(kind: Any, plain: object, *, where: str) -> Any:
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return _built(kind, plain, where)
     if kind is float and isinstance(plain, int) and not isinstance(plain, bool):
-        return float(plain)
+        return _float(plain, where)
     if not isinstance(plain, kind) or (isinstance(plain, bool) and kind is not bool):
         raise TelemetryError(f"{where} is {plain!r}, not of type {kind.__name__}.")
     return plain
+
+
+def _float(plain: int, where: str) -> float:
+    try:
+        return float(plain)
+    except OverflowError as exc:  # JSON knows whole numbers of hundreds of digits
+        raise TelemetryError(f"{where} is too large.") from exc
 
 
 def _dataclass(kind: Any, arguments: tuple[Any, ...], plain: object, where: str) -> Any:

@@ -88,10 +88,7 @@ def record_of(line: str) -> Record:
         raise TelemetryError("a line is of no known kind")
     if kind != "header":  # whose numbers are checked against Slurm, and whose command may be long
         _check_values(plain)
-    try:
-        record: Record = from_plain(_KINDS[kind], plain, where=kind)
-    except OverflowError as exc:  # a whole number of hundreds of digits where a float belongs
-        raise TelemetryError("a number is too large") from exc
+    record: Record = from_plain(_KINDS[kind], plain, where=kind)
     return record
 
 

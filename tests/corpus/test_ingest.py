@@ -16,9 +16,10 @@ from advisor.corpus import rows, store
 from advisor.corpus.accounting import AccountedJob
 from advisor.corpus.ingest import IngestSummary, ingest
 from advisor.corpus.run import Run
-from advisor.errors import SlurmError
+from advisor.errors import CorpusError, SlurmError
 from advisor.inspection.workload import Fact, Source
 from advisor.submission.ticket import ticket_name, ticket_to_json
+from advisor.telemetry.reading import MAX_DAMAGED_LINES
 from advisor.telemetry.trace import Trace
 from advisor.units import GIB
 from tests.corpus.measured import (
@@ -486,6 +487,7 @@ def test_made_up_counter_is_refused(db: Database, spool: Path, run_ingest: Inges
         '{"kind": "header", "schema": ' + "9" * 400 + "}\n",
         "\x00" * 1000,
         '{"kind": "sample", "time_s": NaN, "gpus": [], "host": []}\n',
+        trace_text(made_trace(epochs=1)) + "\n" * (MAX_DAMAGED_LINES + 1),
     ],
 )
 def test_files_that_are_no_traces(db: Database, spool: Path, run_ingest: Ingest, line: str) -> None:
@@ -531,6 +533,18 @@ def test_things_that_are_no_files(db: Database, spool: Path, run_ingest: Ingest,
     ] == reasons(summary)
 
 
+def test_names_of_any_bytes(db: Database, spool: Path, run_ingest: Ingest) -> None:
+    """A name that is no UTF-8 is no trace's, and keeps nobody else's from being read."""
+    path = spooled(spool, made_trace())
+    for name in (b"\xff.trace.jsonl", b"\xfe/x.trace.jsonl"):
+        other = spool / os.fsdecode(name)
+        other.parent.mkdir(exist_ok=True)
+        other.write_bytes(path.read_bytes())
+    summary = run_ingest(JOB)
+
+    assert (1, ()) == (summary.runs_added, summary.rejected)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make files of another user")
 def test_file_of_another_user_is_not_believed(db: Database, spool: Path, run_ingest: Ingest) -> None:
     """Who wrote a file is the kernel's word: bob's file about alice's job is refused, though it names alice."""
@@ -558,6 +572,9 @@ def test_two_files_of_one_node(db: Database, spool: Path, run_ingest: Ingest) ->
         ({"submitted_at": 5}, "submitted_at"),
         ({"schema": 99}, "schema"),
         ({"prediction": {"method": "x"}}, "placement"),
+        ({"user": "\ud800"}, "a name in it is none"),
+        ({"objective": "energy\0"}, "a name in it is none"),
+        ({"model": {"name": "m" * 10_000, "version": "1", "trained_on_runs": 0, "promoted_at": ""}}, "a name in it"),
     ],
 )
 def test_ticket_that_cannot_be_true(
@@ -572,13 +589,34 @@ def test_ticket_that_cannot_be_true(
     assert reason in reasons(summary)[0]
 
 
-def test_ticket_with_nan_is_refused(db: Database, spool: Path, run_ingest: Ingest) -> None:
-    """JSON readers take NaN; reports and regressors must not meet it."""
+@pytest.mark.parametrize("number", ["NaN", "1e308", "-Infinity", "9" * 400])
+def test_ticket_with_a_number_that_is_none(spool: Path, run_ingest: Ingest, number: str) -> None:
+    """JSON readers take it; reports and regressors must not meet it."""
     spooled(spool, made_trace())
-    text = ticket_to_json(made_ticket()).replace("10000.0", "NaN")
+    text = ticket_to_json(made_ticket()).replace("10000.0", number)
     (spool / ticket_name("mini", "7")).write_text(text)
+    summary = run_ingest(JOB)
 
-    assert "not finite" in reasons(run_ingest(JOB))[0]
+    assert 1 == summary.runs_added
+    assert "too large" in reasons(summary)[0]
+
+
+def test_disk_that_fills_up_loses_nothing(spool: Path, tmp_path: Path) -> None:
+    """What was stored stays, the error says why, and the next ingest goes on where this one stopped."""
+    jobs = [replace(JOB, job_id=str(number), shown_id=str(number)) for number in range(1, 41)]
+    for job in jobs:
+        spooled(spool, made_trace(replace(HEADER, job_id=job.job_id), epochs=20))
+    corpus = tmp_path / "corpus.db"
+    with pytest.raises(CorpusError, match="full"), store.writing(corpus) as db:  # noqa: PT012 (ingest alone raises it)
+        pages = db.execute("PRAGMA page_count").fetchone()[0]
+        db.execute(f"PRAGMA max_page_count = {pages + 5}")  # SQLite then says what it says of a full disk
+        ingest(db, spool, lambda _ids: jobs, uid=UID, now_s=NOW_S)
+    with store.writing(corpus) as db:
+        stored = db.table("runs").count
+        summary = ingest(db, spool, lambda _ids: jobs, uid=UID, now_s=NOW_S)
+
+    assert 0 < stored < len(jobs)
+    assert (len(jobs) - stored, stored) == (summary.runs_added, summary.traces_skipped)
 
 
 def test_progress_is_told(db: Database, spool: Path) -> None:

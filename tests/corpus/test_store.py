@@ -186,6 +186,15 @@ def test_newer_corpus_is_refused(path: Path) -> None:
             pass
 
 
+def test_folder_where_the_corpus_should_be_is_named(path: Path) -> None:
+    """Whatever keeps the file from being opened is an error with a next step."""
+    path.mkdir(parents=True)
+    with pytest.raises(CorpusError, match="Is a directory") as raised, store.writing(path):
+        pass
+
+    assert "gsadmin corpus check" in (raised.value.hint or "")
+
+
 def test_file_that_is_no_database_is_refused(path: Path) -> None:
     """A file that is not SQLite is named, and left as it is."""
     path.parent.mkdir()
