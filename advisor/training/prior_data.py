@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from advisor.errors import ConfigurationError
 from advisor.inventory.catalogue import load_catalogue
 from advisor.prediction.features import GpuNumbers, Setting, gpu_numbers, is_depthwise, network_key
 from advisor.training import nasbench
+from advisor.training.bert import Bert, bert
 from advisor.training.runs import TrainingRun
 
 Row = dict[str, str]
@@ -27,6 +29,7 @@ FILES = {
     "deepgreen": "deepgreen_l40s_pytorch.csv",
     "ryujaehun": "ryujaehun_step_time.csv",
     "pepr": "pepr_medimg.csv",
+    "mayaki": "mayaki_transformer_steptime.csv",
 }
 
 # The studies' names for GPUs, where they are not the catalogue's.
@@ -219,6 +222,26 @@ def _pepr(path: Path) -> Iterator[TrainingRun]:
             yield TrainingRun(setting=setting, gpu_memory_bytes=float(row["gpu_mem_max_alloc_gb"]) * 1e9)
 
 
+def _mayaki(path: Path) -> Iterator[TrainingRun]:
+    for row in _rows(path):
+        repeats = int(row["num_repeats"])
+        if row["family"] != "bert" or repeats == 1:
+            # Single steps are of a transformer that was not published, in a precision that is not said.
+            continue
+        tokens = int(row["seq_length"])
+        counted = bert(int(row["num_layers"]), int(row["d_model"]), tokens)
+        facts = {name: str(getattr(counted, name)) for name in Bert.__slots__}
+        setting = _setting(
+            "mayaki", "pytorch", row["network"], tokens, row["gpu"], float(row["batch_size"]),
+            facts={**facts, "trainable_parameters": facts["parameters"]}, precision="mixed_float16", synthetic=True,
+        )  # fmt: skip
+        if setting is not None:
+            yield TrainingRun(
+                setting=replace(setting, sequence=True, input_elements=float(tokens)),
+                step_duration_s=float(row["duration_s"]) / repeats,
+            )
+
+
 _READERS: dict[str, Callable[[Path], Iterator[TrainingRun]]] = {
     "delrey": _delrey,
     "raphischer": _raphischer,
@@ -226,4 +249,5 @@ _READERS: dict[str, Callable[[Path], Iterator[TrainingRun]]] = {
     "deepgreen": _deepgreen,
     "ryujaehun": _ryujaehun,
     "pepr": _pepr,
+    "mayaki": _mayaki,
 }

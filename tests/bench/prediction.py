@@ -125,7 +125,7 @@ def after_runs(runs: Sequence[TrainingRun], tested: Sequence[TrainingRun]) -> No
 
 def studies(light: Sequence[TrainingRun], runs: Sequence[TrainingRun]) -> None:
     """Whole studies withheld."""
-    for name in ("raphischer", "ecnas", "deepgreen"):
+    for name in ("raphischer", "ecnas", "deepgreen", "mayaki"):
         mine = [run for run in runs if run.setting.study == name]
         show(f"{name} withheld", withheld(light, lambda run: run.setting.study, mine))
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from advisor.errors import ConfigurationError
 from advisor.prediction.prediction import ModelIdentity
+from advisor.training.bert import bert
 from advisor.training.evaluation import judge, pooled
 from advisor.training.fit import fit
 from advisor.training.nasbench import cell_network
@@ -33,6 +35,13 @@ def test_a_vertex_that_leads_nowhere_costs_nothing() -> None:
     assert straight == dangling
 
 
+def test_a_bert_is_counted_as_its_publisher_and_inspection_count_it() -> None:
+    """Parameters are those that the study published; the other figures those of a dry run of the same network."""
+    found = bert(depth=4, width=512, tokens=256)
+
+    assert (32_862_010, 17_262_182_400, 18_562_048, 45) == dataclasses.astuple(found)
+
+
 def test_no_data_is_a_clear_error(tmp_path_factory: pytest.TempPathFactory) -> None:
     """An empty folder is named."""
     with pytest.raises(ConfigurationError, match="No prior data"):
@@ -41,12 +50,13 @@ def test_no_data_is_a_clear_error(tmp_path_factory: pytest.TempPathFactory) -> N
 
 @needs_prior_data
 def test_every_study_is_read_whole() -> None:
-    """All rows become usable runs, but for pepr's networks that we could not build and ryujaehun's second copy."""
+    """All rows become usable runs, but for networks that we could not count and ryujaehun's second copy."""
     runs = read_prior(PRIOR_DATA)
 
     counts = Counter(run.setting.study for run in runs)
     assert all(usable(run) for run in runs)
-    assert (857, 56, 2805, 180) == tuple(counts[name] for name in ("delrey2024", "raphischer", "ecnas", "deepgreen"))
+    names = ("delrey2024", "raphischer", "ecnas", "deepgreen", "mayaki")
+    assert (857, 56, 2805, 180, 75) == tuple(counts[name] for name in names)
     assert {"delrey2024": 48} == {
         k: v for k, v in Counter(r.setting.study for r in aggregate(runs)).items() if k == "delrey2024"
     }
