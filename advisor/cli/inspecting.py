@@ -71,7 +71,7 @@ def script_of(job: Job) -> ScriptToInspect | str:
     Raises:
         ScriptError: there is no interpreter to run the script with.
     """
-    folder = Path(job.line.value("chdir") or os.curdir).absolute()
+    folder = Path(job.asked.options.get("chdir") or os.curdir).absolute()
     if job.script.kind is ScriptKind.PYTHON and job.script.path is not None:
         words = python_words(job.script, environment=job.environment, chosen=job.settings.python)
         return ScriptToInspect(path=job.script.path, arguments=job.script.arguments, interpreter=words, folder=folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,8 +80,7 @@ def load_script(line: CommandLine, environment: Mapping[str, str], stdin_data: b
             raise UsageError("--wrap and a script exclude each other.", hint="Script arguments do not go with --wrap.")
         return wrapped_script(command)
     if line.script is not None:
-        folder = Path(line.value("chdir") or os.curdir)
-        return read_script(
-            find_script(line.script, folder=folder, search_path=environment.get("PATH", "")), line.arguments
-        )
+        search_path = environment.get("PATH", "")
+        found = find_script(line.script, folder=Path(), search_path=search_path, chdir=line.value("chdir"))
+        return read_script(found, line.arguments)
     return stdin_script(stdin_data or b"")

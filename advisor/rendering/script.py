@@ -41,15 +41,19 @@ class Script:
     note: str | None = None
 
 
-def find_script(name: str, *, folder: Path, search_path: str) -> Path:
+def find_script(name: str, *, folder: Path, search_path: str, chdir: str | None = None) -> Path:
     """Find a batch script by sbatch's rules: ``./x`` and ``/x`` as they are, ``x`` in the folder, then on PATH.
+
+    ``chdir`` is the value of ``--chdir``. sbatch looks for ``x`` there, and for ``./x`` where it was called all the
+    same (22.05 and 25.11 do), whatever sbatch(1) says.
 
     Raises:
         ScriptError: there is no such file, or it is a folder.
     """
     candidates = [folder / name]
     if not name.startswith((".", "/")):
-        candidates += [Path(entry) / name for entry in search_path.split(os.pathsep) if entry]
+        on_path = [folder / entry / name for entry in search_path.split(os.pathsep) if entry]
+        candidates = [folder / (chdir or "") / name, *on_path, *candidates]
     for candidate in candidates:
         if candidate.is_file():
             return candidate.absolute()

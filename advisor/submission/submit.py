@@ -79,7 +79,7 @@ def submit(
     with folder as path:
         file = Path(path) / script.name
         try:
-            file.write_text(script.text, encoding="utf-8")
+            file.write_text(script.text, encoding="utf-8", errors="surrogateescape")  # paths may be of any bytes
             file.chmod(0o700)
         except OSError as exc:
             raise SlurmError(f"The batch script cannot be written: {exc.strerror}.") from exc

@@ -18,7 +18,7 @@ script = names[0] if names else None
 call = {{
     "words": sys.argv[1:],
     "script": script,
-    "text": open(script).read() if script else sys.stdin.read(),
+    "text": open(script, encoding="utf-8", errors="surrogateescape").read() if script else sys.stdin.read(),
     "environment": dict(os.environ),
 }}
 (folder / f"call-{{len(calls)}}.json").write_text(json.dumps(call))

@@ -58,6 +58,21 @@ def test_scripts_are_found_in_the_folder_then_on_path(tmp_path: Path) -> None:
         find_script("here", folder=tmp_path, search_path="")
 
 
+def test_chdir_moves_the_search_but_not_a_dotted_path(tmp_path: Path) -> None:
+    """As sbatch does it: with -D other, ``a`` is other/a, ``./a`` stays here's, and here is looked at last."""
+    here, other, path = tmp_path / "here", tmp_path / "here" / "other", tmp_path / "bin"
+    for folder, names in ((here, ("a", "b", "c")), (other, ("a",)), (path, ("a", "b"))):
+        folder.mkdir()
+        for name in names:
+            (folder / name).write_text("#!/bin/sh\n", encoding="utf-8")
+
+    def found(name: str) -> Path:
+        return find_script(name, folder=here, search_path=str(path), chdir="other")
+
+    assert [other / "a", path / "b", here / "c"] == [found(name) for name in ("a", "b", "c")]
+    assert (here / "a").samefile(found("./a"))
+
+
 @pytest.mark.parametrize(("data", "said"), [(b"\xff\xfe#!", "not UTF-8"), (b"#" * (4 * 1024**2 + 1), "larger than")])
 def test_what_is_no_script_is_refused(tmp_path: Path, data: bytes, said: str) -> None:
     """A binary or a huge file is sbatch's to judge."""

@@ -65,6 +65,16 @@ def test_a_script_is_submitted_as_a_file_of_its_own_name(sbatch: FakeSbatch) -> 
     assert b"Submitted batch job 42\n" == heard.stdout
 
 
+def test_a_path_of_any_bytes_is_submitted(sbatch: FakeSbatch) -> None:
+    """File names need not be UTF-8; in Python they then hold surrogates, which no encoder takes unasked."""
+    sbatch.answers()
+    script = BatchScript(options=(), text="#!/bin/sh\npython 'caf\udce9.py'\n", name="caf\udce9.py")
+
+    answer = submit(script, environment=sbatch.environment(), outputs=Heard().outputs)
+
+    assert "42" == answer.job_id
+
+
 def test_without_a_name_the_text_goes_to_standard_input(sbatch: FakeSbatch) -> None:
     """Nothing is written anywhere."""
     sbatch.answers()
