@@ -84,16 +84,22 @@ def script_of(training: Training) -> ScriptToInspect | str:
 
 def memory_for_dry_run(environment: Mapping[str, str]) -> int | None:
     """Bytes that a dry run may use: a quarter of the job's; None where that is too little for any framework."""
-    per_node, per_cpu = environment.get("SLURM_MEM_PER_NODE", ""), environment.get("SLURM_MEM_PER_CPU", "")
-    cpus = environment.get("SLURM_CPUS_ON_NODE", "")
-    if per_node.isdecimal() and int(per_node):
-        whole_bytes = int(per_node) * MIB
-    elif per_cpu.isdecimal() and cpus.isdecimal():
-        whole_bytes = int(per_cpu) * int(cpus) * MIB
-    else:
-        whole_bytes = psutil.virtual_memory().available
+    asked_mib = [
+        _count(environment, memory) * _count(environment, of)
+        for memory, of in (
+            ("SLURM_MEM_PER_NODE", None),
+            ("SLURM_MEM_PER_CPU", "SLURM_CPUS_ON_NODE"),
+            ("SLURM_MEM_PER_GPU", "SLURM_GPUS_ON_NODE"),
+        )
+    ]
+    whole_bytes = max(asked_mib) * MIB or psutil.virtual_memory().available
     quarter_bytes = min(whole_bytes // 4, Bounds().memory_bytes)
     return quarter_bytes if quarter_bytes >= _LEAST_MEMORY_BYTES else None
+
+
+def _count(environment: Mapping[str, str], name: str | None) -> int:
+    text = "1" if name is None else environment.get(name, "")
+    return int(text) if text.isdecimal() else 0
 
 
 def main() -> None:
@@ -133,7 +139,6 @@ def _end_cleanly() -> None:
 def _give_way() -> None:
     """Take CPU time and disk only where nobody else of the job wants them."""
     os.nice(19)
-    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     psutil.Process().ionice(psutil.IOPRIO_CLASS_IDLE)
 
 

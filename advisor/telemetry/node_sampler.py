@@ -24,6 +24,7 @@ from advisor.telemetry.signals import WITNESSED
 
 # The first task names itself as soon as it has started us.
 _FIRST_WORD_S = 30.0
+_ENDING = {"exit_status": None, "reason": "the step's tasks ended"}
 
 
 class StepTasks:
@@ -39,6 +40,7 @@ class StepTasks:
         self._host = host
         self._tasks: set[int] = set()
         self._ended: set[int] = set()
+        self._pythons: set[int] = set()
         self._daemon: int | None = None
 
     def take(self, word: TaskWord) -> None:
@@ -47,9 +49,17 @@ class StepTasks:
         if word.kind == "task_begin":
             self._daemon = daemon or self._daemon
             self._tasks.add(task)
+            self._pythons.add(word.pid)
             self._host.add_root(task)
-        elif task == word.pid:
-            self._ended.add(task)
+        else:
+            self._pythons.discard(word.pid)
+            if task == word.pid:
+                self._ended.add(task)
+
+    def may_have_ended(self) -> bool:
+        """Whether no Python is left that named itself: a task that is a shell or MPI's daemon says no last word."""
+        self._pythons = {pid for pid in self._pythons if psutil.pid_exists(pid)}
+        return bool(self._tasks) and not self._pythons
 
     def have_ended(self) -> bool:
         """Whether nothing more will come."""
@@ -77,7 +87,7 @@ def main() -> None:
     waiting = _sample_until_the_end(sampler, StepTasks(options.tasks, host), options, signals)
     shutil.rmtree(options.folder, ignore_errors=True)
     sampler.sample()
-    sampler.close({"exit_status": None, "reason": "the step's tasks ended"})
+    sampler.close(_ENDING)
     for word in waiting:
         word.heed()
 
@@ -103,7 +113,9 @@ def _sample_until_the_end(
         if time.monotonic() >= next_s or words:
             sampler.sample()
             next_s = max(next_s + options.interval, time.monotonic())
-        if signals or words:
+        if tasks.may_have_ended():
+            sampler.end_for_now(_ENDING)
+        elif signals or words:
             sampler.flush()
         for word in words:
             word.heed()

@@ -150,28 +150,32 @@ class Sampler:
         """Write what is kept."""
         self._trace.flush()
 
+    def end_for_now(self, ending: Mapping[str, object]) -> None:
+        """Close the trace as far as can be told; whatever comes after goes on with it."""
+        self._trace.end_for_now(self._footer(ending))
+
     def close(self, ending: Mapping[str, object] | None) -> None:
         """Close the trace; with the recorder's word on how the training ended, or without it no footer."""
         if ending is not None:
-            _energy_j, source = self._meter.counted()
-            source = named_source(source, self._gpus.sensor)
-            host_energy_j, host_energy_source = self._host.energy_j(self._host_sample)
-            totals = self._meter.totals
-            self._trace.add(
-                TraceFooter(
-                    ended_at=self._clock(),
-                    exit_status=None if ending["exit_status"] is None else int(str(ending["exit_status"])),
-                    reason=str(ending["reason"]),
-                    energy_source=source,
-                    gpu_energy_counter_j=totals.counter_j if totals else None,
-                    gpu_energy_integral_j=totals.integral_j if totals else None,
-                    host_energy_j=host_energy_j,
-                    host_energy_source=host_energy_source,
-                    samples=self._samples,
-                    epochs=self._epochs,
-                )
-            )
+            self._trace.add(self._footer(ending))
         self._trace.close()
+
+    def _footer(self, ending: Mapping[str, object]) -> TraceFooter:
+        _energy_j, source = self._meter.counted()
+        host_energy_j, host_energy_source = self._host.energy_j(self._host_sample)
+        totals = self._meter.totals
+        return TraceFooter(
+            ended_at=self._clock(),
+            exit_status=None if ending["exit_status"] is None else int(str(ending["exit_status"])),
+            reason=str(ending["reason"]),
+            energy_source=named_source(source, self._gpus.sensor),
+            gpu_energy_counter_j=totals.counter_j if totals else None,
+            gpu_energy_integral_j=totals.integral_j if totals else None,
+            host_energy_j=host_energy_j,
+            host_energy_source=host_energy_source,
+            samples=self._samples,
+            epochs=self._epochs,
+        )
 
     def _mind_budget(self, energy_j: float | None, words: str) -> None:
         budget_j = self._rules.budget_j

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -10,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from advisor.telemetry.lines import Record, line_of
-from advisor.telemetry.trace import TRACE_SUFFIX, TraceHeader
+from advisor.telemetry.trace import TRACE_SUFFIX, TraceFooter, TraceHeader
 
 FLUSH_EVERY_S = 30.0
 _UNSAFE = re.compile(r"[^\w.+-]", re.ASCII)
@@ -67,6 +68,7 @@ class TraceFile:
         while self._descriptor is not None and self._pending:
             data = "".join(self._pending).encode()
             try:
+                os.ftruncate(self._descriptor, self._size)  # of an end that was none
                 _write_whole(self._descriptor, data, self._size)
             except OSError as exc:
                 self._abandon()
@@ -77,6 +79,13 @@ class TraceFile:
         if self._descriptor is None and len(self._pending) > 1:
             # Nowhere to write: what a person could still be shown is the newest, and memory must not grow.
             del self._pending[:-1]
+
+    def end_for_now(self, footer: TraceFooter) -> None:
+        """Write a last line that the next write takes back: nobody may be left to write it when the end has come."""
+        self.flush()
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):  # the next flush meets the same disk, and tells
+                _write_whole(self._descriptor, line_of(footer).encode(), self._size)
 
     def close(self) -> None:
         """Write what is left and make it last."""
@@ -127,7 +136,7 @@ def _write_whole(descriptor: int, data: bytes, size: int) -> int:
     written = 0
     try:
         while written < len(data):
-            written += os.write(descriptor, data[written:])
+            written += os.pwrite(descriptor, data[written:], size + written)
     except OSError:
         os.ftruncate(descriptor, size)
         raise

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from advisor.corpus import rows, store
+from advisor.inspection.confine import landlock_version
+from advisor.inspection.workload import Source
+from tests.capabilities import frameworks_python
 from tests.cli.gsbatch_calls import FACTS, Gsbatch, make_gsbatch
 from tests.fakes.fake_sbatch import install_fake_sbatch
 
@@ -16,6 +19,26 @@ print("training", sys.argv[1:], os.environ.get("SLURM_NTASKS", "no job"))
 time.sleep(0.2)
 sys.exit(4)
 """
+# Goes on until its trace says that it was inspected.
+TORCH_TRAIN = """\
+import pathlib, time
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+network = torch.nn.Linear(8, 3)
+optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+loader = DataLoader(TensorDataset(torch.randn(96, 8), torch.randint(0, 3, (96,))), batch_size=32)
+spool = pathlib.Path("../data/gsbatch/spool")
+for epoch in range(300):
+    for samples, labels in loader:
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(network(samples), labels).backward()
+        optimizer.step()
+    if any('"workload"' in file.read_text() for file in spool.glob("*.trace.jsonl")):
+        break
+    time.sleep(0.2)
+"""
+READINGS = Path(__file__).parents[1] / "data" / "gpu_readings" / "one_gpu_steady.jsonl"
 
 
 @pytest.fixture
@@ -75,3 +98,24 @@ def test_a_corpus_that_cannot_be_written_costs_the_corpus_only(gsbatch: Gsbatch)
     assert "gsbatch: not ingested: " in done.stderr
     assert "FAILED on this machine" in done.stdout
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(landlock_version() == 0, reason="needs a kernel with Landlock")
+def test_what_the_job_found_corrects_its_prediction(gsbatch: Gsbatch) -> None:
+    """Nothing is dry-run before; the job's own dry run fills in what was unknown, and what the user said stands."""
+    python = frameworks_python("torch")
+    if python is None:
+        pytest.skip("no interpreter with PyTorch: tests/frameworks.sh makes it")
+    (gsbatch.folder / "torch_train.py").write_text(TORCH_TRAIN, encoding="utf-8")
+    words = ("--probe=job", "--set", "epochs=77", "--set", "framework=torch", "torch_train.py")
+
+    done = gsbatch("--local", *words, GSBATCH_PYTHON=python, GSBATCH_GPU_READINGS=str(READINGS))
+
+    assert 0 == done.returncode, done.stderr
+    assert "dry-running" not in done.stderr
+    assert "predicted with what a dry run beside the training found" in done.stdout
+    with store.reading(gsbatch.spool.parent / "corpus.db") as db:
+        (run,) = rows.runs(db)
+    assert (27, Source.PROBE) == (run.workload.parameters.value, run.workload.parameters.source)
+    assert (77, Source.OPTION) == (run.workload.epochs.value, run.workload.epochs.source)
+    assert run.found_in_job is not None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import sqlite3
 from pathlib import Path
 
 from advisor.corpus.history import facts_of_earlier_jobs
 from advisor.inspection.workload import Fact, Source, Workload
-from advisor.submission.ticket import Ticket, ticket_to_json
+from advisor.submission.plain_data import to_plain
+from advisor.submission.ticket import Ticket, TrainingFile, ticket_to_json
 from tests.submission.test_ticket import TICKET
 
 TABLES = """
@@ -39,10 +41,20 @@ def ticket(**changes: object) -> Ticket:
     return dataclasses.replace(TICKET, **{"workload": WORKLOAD, **changes})  # type: ignore[arg-type]
 
 
-def ask(path: Path, sha256: str = "0" * 64, arguments: tuple[str, ...] = ("--epochs", "5")) -> dict[str, object]:
+def ask(
+    path: Path,
+    sha256: str = "0" * 64,
+    arguments: tuple[str, ...] = ("--epochs", "5"),
+    training: TrainingFile | None = None,
+) -> dict[str, object]:
     """What alice's script is known for."""
     found = facts_of_earlier_jobs(
-        path, user="alice", script_path="/home/alice/train.py", script_sha256=sha256, arguments=arguments
+        path,
+        user="alice",
+        script_path="/home/alice/train.py",
+        script_sha256=sha256,
+        arguments=arguments,
+        training=training,
     )
     assert all(fact.source is Source.HISTORY for fact in found.values())
     return {name: fact.value for name, fact in found.items()}
@@ -76,3 +88,31 @@ def test_no_corpus_knows_nothing(tmp_path: Path) -> None:
     (tmp_path / "broken.db").write_text("no database", encoding="utf-8")
 
     assert ({}, {}) == (ask(tmp_path / "none.db"), ask(tmp_path / "broken.db"))
+
+
+def test_a_batch_scripts_jobs_are_told_by_the_python_file_that_they_start(tmp_path: Path) -> None:
+    """The same batch script may start another training; the same training may be started by another batch script."""
+    before = TrainingFile(path="/home/alice/train.py", sha256="a", arguments=("--lr", "1"))
+    now = dataclasses.replace(before, sha256="b")
+    other = dataclasses.replace(before, path="/home/alice/other.py", sha256="c")
+    old, new, elsewhere = (
+        ticket(training=training, script_sha256="0" * 64, workload=Workload(epochs=Fact(epochs, Source.PROBE)))
+        for training, epochs in ((before, 1), (now, 2), (other, 3))
+    )
+    path = corpus(tmp_path / "corpus.db", (old, "TIMEOUT", 0), (new, "TIMEOUT", 0), (elsewhere, "TIMEOUT", 0))
+
+    assert {"epochs": 1} == ask(path, training=before)
+    assert {"epochs": 2} == ask(path, training=now)
+    assert {"epochs": 2} == ask(path, sha256="9" * 64, training=now)
+    assert {} == ask(path, training=dataclasses.replace(now, arguments=()))
+
+
+def test_what_a_job_found_is_known_to_the_next(tmp_path: Path) -> None:
+    """A dry run in the job fills what its ticket lacked."""
+    path = corpus(tmp_path / "corpus.db", (ticket(), "TIMEOUT", 0))
+    with sqlite3.connect(path) as connection:
+        found = Workload(parameters=Fact(27, Source.PROBE), optimizer=Fact("sgd", Source.PROBE))
+        connection.execute("UPDATE runs SET found_in_job = ?", [json.dumps(to_plain(found))])
+    connection.close()
+
+    assert {"epochs": 50, "optimizer": "adam", "parameters": 27} == ask(path)

@@ -18,6 +18,9 @@ from typing import Any, Dict
 from . import arguments, files, frameworks, loop_source, network, processes, reads, record, seccomp, source, tally
 
 _deadline = [0.0]
+_sleep = time.sleep
+# A pause of the script's own waits for nobody here, and its training is looked for until a deadline.
+_LONGEST_PAUSE_S = 0.01
 
 
 def main(specification: str) -> None:
@@ -36,6 +39,7 @@ def main(specification: str) -> None:
     processes.start_nothing()
     network.answer_nobody()
     arguments.watch()
+    time.sleep = _pause
     frameworks.hook(spec)
     source.watch_local_modules(os.path.dirname(os.path.realpath(spec["script"])))
     _end(_run(spec))
@@ -63,6 +67,12 @@ def _run(spec: Dict[str, Any]) -> str:
     return "end"
 
 
+def _pause(seconds: float) -> None:
+    # Other threads may be meant to wait for ever.
+    is_main = threading.current_thread() is threading.main_thread()
+    _sleep(min(seconds, _LONGEST_PAUSE_S) if is_main else seconds)
+
+
 def _silence() -> None:
     # What the script prints is nobody's to read here, and a script that prints a gigabyte must not wait for a reader.
     null = os.open(os.devnull, os.O_RDWR)
@@ -75,7 +85,7 @@ def _watch_the_clock(after_fit_s: float) -> None:
     def watch() -> None:
         known_at = None
         while time.monotonic() < _deadline[0]:
-            time.sleep(0.05)
+            _sleep(0.05)
             if known_at is None and record.phases():
                 known_at = time.monotonic()
                 _deadline[0] = min(_deadline[0], known_at + after_fit_s)
