@@ -170,6 +170,21 @@ def test_step_has_ended_when_all_that_were_expected_have(tmp_path: Path) -> None
     assert tasks.have_ended()
 
 
+def test_shell_that_runs_one_python_after_another_may_end_with_each(tmp_path: Path) -> None:
+    """It has no last word: what stands in the trace then must be whole, and must not be the end."""
+    tasks = StepTasks(1, HostSensor(rapl_folder=tmp_path))
+    states = [tasks.may_have_ended()]
+    for _ in range(2):
+        python = _process()
+        tasks.take(TaskWord("task_begin", python.pid, None))
+        states.append(tasks.may_have_ended())
+        python.kill()  # without a last word, as os._exit leaves
+        python.communicate()
+        states.append(tasks.may_have_ended())
+
+    assert [False, False, True, False, True] == states
+
+
 def test_cpu_time_of_ended_tasks_is_kept(tmp_path: Path) -> None:
     """A job that runs step after step has used what all of them used."""
     sensor = HostSensor(rapl_folder=tmp_path)

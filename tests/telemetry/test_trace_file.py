@@ -26,6 +26,7 @@ from advisor.telemetry.trace import (
     Sample,
     Stop,
     TracedGpu,
+    TraceFooter,
     TraceHeader,
 )
 from advisor.telemetry.trace_file import TraceFile, trace_name
@@ -167,6 +168,37 @@ def test_full_disk_leaves_whole_lines_and_goes_on_elsewhere(tmp_path: Path) -> N
     assert first is not None
     assert line_of(header()) + line_of(SAMPLES[0]) == first.read_text(encoding="utf-8")
     assert 1 == len(told)
+
+
+def test_an_end_that_was_none_is_taken_back(tmp_path: Path) -> None:
+    """A node's trace is whole should Slurm end its sampler now, and goes on should it not, on a full disk as well."""
+    footer = TraceFooter(
+        ended_at=3.0,
+        exit_status=None,
+        reason="perhaps",
+        energy_source="none",
+        gpu_energy_counter_j=None,
+        gpu_energy_integral_j=None,
+        host_energy_j=None,
+        host_energy_source="none",
+        samples=1,
+        epochs=0,
+    )
+    trace = TraceFile([tmp_path], header(), warn=print)
+    assert trace.path is not None
+    trace.add(SAMPLES[0])
+    trace.end_for_now(footer)
+    ended = trace.path.read_text(encoding="utf-8")
+    trace.end_for_now(footer)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    trace.add(SAMPLES[1], flush=True)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (trace.path.stat().st_size + 20, limits[1]))
+    trace.end_for_now(footer)
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    begun = line_of(header()) + line_of(SAMPLES[0])
+
+    assert begun + line_of(footer) == ended
+    assert begun + line_of(SAMPLES[1]) == trace.path.read_text(encoding="utf-8")
 
 
 @given(st.data())
