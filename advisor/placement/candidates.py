@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
 
 from advisor.errors import InventoryError
 from advisor.inspection.workload import Workload
 from advisor.inventory.model import GpuModel, Gres, Inventory, Node, Partition
+from advisor.placement.nodes import is_listed, meets
 from advisor.placement.placement import Candidates, Placement, Rejection
 from advisor.placement.request import Request
 from advisor.units import GIB, human_duration, human_memory
@@ -18,7 +19,6 @@ MEMORY_STEP_ABOVE_BYTES = 64 * GIB
 SAME_MEMORY_SHARE = 0.05
 # More CPUs a GPU than this feed no training faster; fewer than the node's share of a GPU would be wasted beside it.
 MAX_CPUS_PER_GPU = 8
-_PLAIN_CONSTRAINT = re.compile(r"[\w.\-]+([&,|][\w.\-]+)*")
 
 
 class _Unfit(Exception):
@@ -70,6 +70,8 @@ def candidate_placements(
                 rejections.append(found)
             else:
                 placements += found
+    # First what tells most: why a partition that was asked for, or a GPU that was looked at, is not offered.
+    rejections.sort(key=lambda found: found.gpu_model is None and found.partition not in (request.partitions or ()))
     return Candidates(placements=tuple(placements), rejections=tuple(rejections))
 
 
@@ -108,7 +110,8 @@ def _membership_reason(partition: Partition, inventory: Inventory, request: Requ
 
 def _time_reason(partition: Partition, request: Request) -> str | None:
     if request.time_s is not None and partition.max_time_s is not None and request.time_s > partition.max_time_s:
-        return f"{human_duration(request.time_s)} asked, its limit is {human_duration(partition.max_time_s)}"
+        asked = "no time limit" if request.time_s == inf else human_duration(request.time_s)
+        return f"{asked} asked, its limit is {human_duration(partition.max_time_s)}"
     return None
 
 
@@ -129,11 +132,13 @@ def _placements(
         members = _usable(pool, request)
         gpus_per_node, nodes = _gpus_and_nodes(partition, pool, members, workload, request)
         members = [(node, gres) for node, gres in members if gres.count >= gpus_per_node]
-        members = _with_cpus(partition, members, request, nodes)
-        cpus = min(_cpus(partition, node, gres, request, gpus_per_node) for node, gres in members)
+        asked_cpus = _asked_cpus(request, gpus_per_node)
+        members = _with_cpus(partition, members, asked_cpus, nodes)
+        cpus = min(_cpus(partition, node, gres, asked_cpus, gpus_per_node) for node, gres in members)
         limit = sorted((_memory_limit(partition, node) for node, _ in members), reverse=True)[nodes - 1]
         default = _default_memory(partition, gpus_per_node, cpus)
-        memory_choices = _memory_choices(request, default, host_memory_bytes or 0, limit)
+        asked_memory = _asked_memory(request, gpus_per_node, cpus, limit)
+        memory_choices = _memory_choices(asked_memory, default, host_memory_bytes or 0, limit)
     except _Unfit as unfit:
         return Rejection(partition=partition.name, gpu_model=pool.gpu.name, reason=str(unfit))
     return [
@@ -162,19 +167,14 @@ def _usable(pool: _Pool, request: Request) -> list[tuple[Node, Gres]]:
     if not up:
         nodes = [f"node {node.name} {node.unavailable_reason}" for node, _ in pool.members]
         raise _Unfit("; ".join(nodes[:3]) + (f"; and {len(nodes) - 3} more" if len(nodes) > 3 else ""))  # noqa: PLR2004
-    fitting = [(node, gres) for node, gres in up if _meets(request.constraint, node.features)]
+    if request.exclude is not None:
+        up = [(node, gres) for node, gres in up if not is_listed(node.name, request.exclude or "")]
+        if not up:
+            raise _Unfit(f"its nodes are excluded ({request.exclude})")
+    fitting = [(node, gres) for node, gres in up if meets(request.constraint, node.features)]
     if not fitting:
         raise _Unfit(f"no node has the features asked for ({request.constraint})")
     return fitting
-
-
-def _meets(constraint: str | None, features: Sequence[str]) -> bool:
-    """Whether features meet a plain ``--constraint`` (``a&b``, ``a|b``); a bracketed one is sbatch's to judge."""
-    if constraint is None or not _PLAIN_CONSTRAINT.fullmatch(constraint) or ("|" in constraint and "&" in constraint):
-        return True
-    if "|" in constraint:
-        return any(word in features for word in constraint.split("|"))
-    return all(word in features for word in re.split(r"[&,]", constraint))
 
 
 def _gpus_and_nodes(
@@ -201,15 +201,20 @@ def _gpus_and_nodes(
     return per_node, nodes
 
 
+def _asked_cpus(request: Request, gpus: int) -> int | None:
+    """CPUs a node that the user's words come to with that many GPUs; None where they left it open."""
+    return request.cpus if request.cpus_per_gpu is None else request.cpus_per_gpu * gpus
+
+
 def _with_cpus(
-    partition: Partition, members: list[tuple[Node, Gres]], request: Request, nodes: int
+    partition: Partition, members: list[tuple[Node, Gres]], asked: int | None, nodes: int
 ) -> list[tuple[Node, Gres]]:
-    if request.cpus is None:
+    if asked is None:
         return members
     most = max(_cpu_limit(partition, node) for node, _ in members)
-    fitting = [(node, gres) for node, gres in members if _cpu_limit(partition, node) >= request.cpus]
+    fitting = [(node, gres) for node, gres in members if _cpu_limit(partition, node) >= asked]
     if len(fitting) < nodes:
-        raise _Unfit(f"{request.cpus} CPUs asked, nodes have {most}")
+        raise _Unfit(f"{asked} CPUs asked, nodes have {most}")
     return fitting
 
 
@@ -217,10 +222,10 @@ def _cpu_limit(partition: Partition, node: Node) -> int:
     return min(node.cpus, partition.max_cpus_per_node or node.cpus)
 
 
-def _cpus(partition: Partition, node: Node, gres: Gres, request: Request, gpus: int) -> int:
+def _cpus(partition: Partition, node: Node, gres: Gres, asked: int | None, gpus: int) -> int:
     """The user's CPUs, else the partition's default for GPUs, else the GPUs' share of the node's, within reason."""
-    if request.cpus is not None:
-        return request.cpus
+    if asked is not None:
+        return asked
     if partition.default_cpus_per_gpu is not None:
         wanted = partition.default_cpus_per_gpu * gpus
     else:
@@ -228,12 +233,23 @@ def _cpus(partition: Partition, node: Node, gres: Gres, request: Request, gpus: 
     return max(1, min(wanted, _cpu_limit(partition, node)))
 
 
-def _memory_choices(request: Request, default: int | None, need: int, limit: int) -> list[int]:
+def _asked_memory(request: Request, gpus: int, cpus: int, limit: int) -> int | None:
+    """RAM a node that the user's words come to with that many GPUs and CPUs; None where they left it open."""
+    if request.whole_memory:
+        return limit
+    if request.memory_per_cpu_bytes is not None:
+        return request.memory_per_cpu_bytes * cpus
+    if request.memory_per_gpu_bytes is not None:
+        return request.memory_per_gpu_bytes * gpus
+    return request.memory_bytes
+
+
+def _memory_choices(asked: int | None, default: int | None, need: int, limit: int) -> list[int]:
     """RAM a node, smallest first: the user's, else the steps and the partition's default between need and limit."""
-    if request.memory_bytes is not None:
-        if request.memory_bytes > limit:
-            raise _Unfit(f"{human_memory(request.memory_bytes)} of RAM asked, a node gives {human_memory(limit)}")
-        return [request.memory_bytes]
+    if asked is not None:
+        if asked > limit:
+            raise _Unfit(f"{human_memory(asked)} of RAM asked, a node gives {human_memory(limit)}")
+        return [asked]
     choices = {min(step, limit) for step in MEMORY_STEPS_BYTES}
     if default is not None:  # 8000M and 8G need not both be looked at
         default = min(default, limit)

@@ -9,17 +9,24 @@ from dataclasses import dataclass
 class Request:
     """The user's own words about where the job may run; None is "left open".
 
-    ``gpus`` is the total over ``nodes``; ``memory_bytes`` and ``cpus`` are per node; ``time_s`` is the limit the user
-    gave. ``gpu_type`` is Slurm's GRES type name. ``partitions`` is every partition that the user allows.
+    ``gpus`` is the total over ``nodes``; ``memory_bytes`` and ``cpus`` are per node; ``whole_memory`` (``--mem=0``)
+    asks for all that a node has; of the forms of memory at most one is set. ``time_s`` is the limit the user gave,
+    infinite where they asked for none. ``gpu_type`` is Slurm's GRES type name. ``partitions`` is every partition that
+    the user allows; ``exclude`` is a host list.
     """
 
     partitions: tuple[str, ...] | None = None
     gpus: int | None = None
     gpu_type: str | None = None
     memory_bytes: int | None = None
+    memory_per_cpu_bytes: int | None = None
+    memory_per_gpu_bytes: int | None = None
+    whole_memory: bool = False
     time_s: float | None = None
     nodes: int | None = None
     cpus: int | None = None
+    cpus_per_gpu: int | None = None
     account: str | None = None
     qos: str | None = None
     constraint: str | None = None
+    exclude: str | None = None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import inf
 
 from advisor.errors import UsageError
+from advisor.placement.nodes import is_plain_constraint
 from advisor.placement.request import Request
 from advisor.rendering.sbatch_options import Option
 from advisor.units import duration_s_from_slurm, memory_bytes_from_slurm
@@ -67,7 +69,6 @@ def read_asked(command_line: Iterable[Option], environment: Mapping[str, str], d
         if any(name in named for name in _MEMORY):  # the three forms exclude one another, across layers too
             options = {name: value for name, value in options.items() if name not in _MEMORY}
         options.update(named)
-    gres_is_other = _names_other_gres(options)
     return Asked(
         options=options,
         request=_request(options),
@@ -77,13 +78,33 @@ def read_asked(command_line: Iterable[Option], environment: Mapping[str, str], d
         open_cpus=not any(name in options for name in _CPUS),
         open_time="time" not in options and "time-min" not in options,
         open_nodes="nodes" not in options,
-        tied_by=next((f"--{name}" for name in _TIED if name in options), "--gres" if gres_is_other else None),
+        tied_by=_tied_by(options),
     )
 
 
-def _names_other_gres(options: Mapping[str, str | None]) -> bool:
+def _tied_by(options: Mapping[str, str | None]) -> str | None:
+    """The option that places the job where the inventory cannot follow, or says that it needs no GPU."""
+    for name in _TIED:
+        if name in options:
+            return f"--{name}"
+    constraint, exclude = options.get("constraint"), options.get("exclude")
+    if constraint and not is_plain_constraint(constraint):
+        return "--constraint"
+    if exclude and "/" in exclude:  # a file with the names
+        return "--exclude"
     gres = options.get("gres")
-    return gres is not None and not any(_is_gpu(part) and _gpu_count(part) for part in gres.split(","))
+    if gres is not None and not any(_is_gpu(part) for part in gres.split(",")):
+        return "--gres"
+    return next((f"--{name}" for name in _GPUS if _names_no_one_gpu(name, options.get(name))), None)
+
+
+def _names_no_one_gpu(name: str, asked: str | None) -> bool:
+    """Whether an option asks for no GPU at all, or for several types at once, which no placement is."""
+    parts = [part for part in (asked or "").split(",") if part]
+    if name == "gres":
+        parts = [part for part in parts if _is_gpu(part)]
+    types = {_gpu_type(part) for part in parts if _gpu_count(part)}
+    return bool(parts) and len(types) != 1
 
 
 def _request(options: Mapping[str, str | None]) -> Request:
@@ -94,37 +115,34 @@ def _request(options: Mapping[str, str | None]) -> Request:
         tasks = per_node * (nodes or 1)
     gpus, gpu_type = _gpus(options, nodes or 1, tasks or 1)
     per_task = _first_count(options.get("cpus-per-task"))
-    gpus_a_node = None if gpus is None else max(1, gpus // (nodes or 1))
     per_gpu = _first_count(options.get("cpus-per-gpu"))
     cpus = None
-    if per_gpu is not None and gpus_a_node is not None:
-        cpus = per_gpu * gpus_a_node
-    elif per_task is not None or tasks is not None:
+    if per_gpu is None and (per_task is not None or tasks is not None):
         cpus = (per_task or 1) * -(-(tasks or 1) // (nodes or 1))
-    limit = options.get("time")
     partition = options.get("partition")
+    memory = {name: memory_bytes_from_slurm(value) for name in _MEMORY if (value := options.get(name))}
     return Request(
         partitions=tuple(partition.split(",")) if partition else None,
         gpus=gpus,
         gpu_type=gpu_type,
-        memory_bytes=_memory_bytes(options, cpus, gpus_a_node),
-        time_s=duration_s_from_slurm(limit) if limit else None,
+        memory_bytes=memory.get("mem") or None,
+        memory_per_cpu_bytes=memory.get("mem-per-cpu") or None,
+        memory_per_gpu_bytes=memory.get("mem-per-gpu") or None,
+        whole_memory=0 in memory.values(),
+        time_s=_time_s(options.get("time")),
         nodes=nodes,
         cpus=cpus,
+        cpus_per_gpu=per_gpu,
         account=options.get("account"),
         qos=options.get("qos"),
         constraint=options.get("constraint"),
+        exclude=options.get("exclude"),
     )
 
 
-def _memory_bytes(options: Mapping[str, str | None], cpus: int | None, gpus_a_node: int | None) -> int | None:
-    if whole := options.get("mem"):
-        return memory_bytes_from_slurm(whole) or None  # --mem=0 asks for a whole node, however large
-    if (each := options.get("mem-per-cpu")) and cpus is not None:
-        return memory_bytes_from_slurm(each) * cpus
-    if (each := options.get("mem-per-gpu")) and gpus_a_node is not None:
-        return memory_bytes_from_slurm(each) * gpus_a_node
-    return None
+def _time_s(limit: str | None) -> float | None:
+    """Seconds; infinite where no limit is asked for, which is ``UNLIMITED`` or 0 (sbatch(1), ``--time``)."""
+    return (duration_s_from_slurm(limit) or inf) if limit else None
 
 
 def _gpus(options: Mapping[str, str | None], nodes: int, tasks: int) -> tuple[int | None, str | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 
 import pytest
 
@@ -116,6 +117,8 @@ def test_less_ram_than_the_training_needs_is_not_offered(cluster: Inventory) -> 
         ),
         (Request(cpus=32), ("gtx", "NVIDIA GeForce GTX 750 Ti"), "32 CPUs asked, nodes have 4"),
         (Request(time_s=86400.0 * 2), ("gtx", None), "2 d 0 h asked, its limit is 1 d 0 h"),
+        (Request(time_s=inf), ("gtx", None), "no time limit asked, its limit is 1 d 0 h"),
+        (Request(exclude="a[1-9]00n1"), ("ampere", "NVIDIA A100-SXM4-80GB"), "its nodes are excluded (a[1-9]00n1)"),
         (Request(constraint="cloud"), ("rtx", "NVIDIA GeForce RTX 3070"), "no node has the features asked for (cloud)"),
         (Request(partitions=("rtx",)), ("gtx", None), "partition rtx is asked for"),
         (Request(partitions=("rtx", "nowhere")), ("nowhere", None), "the cluster has no such partition"),
@@ -136,6 +139,36 @@ def test_the_users_numbers_are_in_every_placement(cluster: Inventory) -> None:
     assert [("rtx", 2, 1, 10 * GIB, 3)] == [
         (p.partition, p.gpus, p.nodes, p.memory_bytes, p.cpus) for p in candidates.placements
     ]
+
+
+@pytest.mark.parametrize(
+    ("request_", "cpus", "memory_bytes"),
+    [
+        (Request(memory_per_cpu_bytes=GIB, cpus=4), 4, 4 * GIB),
+        (Request(memory_per_cpu_bytes=GIB), 8, 8 * GIB),
+        (Request(memory_per_gpu_bytes=20 * GIB, gpus=2), 16, 40 * GIB),
+        (Request(cpus_per_gpu=3, gpus=2), 6, None),
+        (Request(whole_memory=True), 8, 512000 * MIB),
+    ],
+)
+def test_shares_are_of_the_cpus_and_gpus_that_the_job_gets(
+    cluster: Inventory, request_: Request, cpus: int, memory_bytes: int | None
+) -> None:
+    """Also of those that advice picks; --mem=0 is what a node has."""
+    found = candidate_placements(TRAINING, _only(cluster, "ampere"), request_).placements
+    placements = [placement for placement in found if placement.gres_type == "nvidia_a100-sxm4-80gb"]
+
+    assert {cpus} == {placement.cpus for placement in placements}
+    assert memory_bytes is None or {memory_bytes} == {placement.memory_bytes for placement in placements}
+
+
+def test_why_something_asked_for_is_not_offered_is_said_first(cluster: Inventory) -> None:
+    """Not that a partition nobody asked for has no GPU."""
+    named = candidate_placements(TRAINING, cluster, Request(partitions=("down",)))
+    too_much = candidate_placements(TRAINING, cluster, Request(memory_bytes=10000 * GIB))
+
+    assert "partition is down" == named.rejections[0].reason
+    assert too_much.rejections[0].reason.startswith("10000 GiB of RAM asked")
 
 
 def test_a_hidden_partition_is_offered_to_who_names_it(cluster: Inventory) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 
 from advisor.placement.request import Request
@@ -54,22 +56,28 @@ def test_every_form_of_asking_for_gpus_is_understood(words: str, gpus: int, gpu_
 
 
 @pytest.mark.parametrize(
-    ("words", "memory_bytes"),
+    ("words", "request_"),
     [
-        ("--mem=16G", 16 * GIB),
-        ("--mem=500", 500 * MIB),
-        ("--mem-per-cpu=2G -c 4", 8 * GIB),
-        ("--mem-per-gpu=8G -G 2", 16 * GIB),
-        ("--mem=0", None),
-        ("--mem-per-cpu=2G", None),
+        ("--mem=16G", Request(memory_bytes=16 * GIB)),
+        ("--mem=500", Request(memory_bytes=500 * MIB)),
+        ("--mem-per-cpu=2G", Request(memory_per_cpu_bytes=2 * GIB)),
+        ("--mem-per-gpu=8G", Request(memory_per_gpu_bytes=8 * GIB)),
+        ("--mem=0", Request(whole_memory=True)),
+        ("--mem-per-cpu=0", Request(whole_memory=True)),
     ],
 )
-def test_every_form_of_asking_for_memory_closes_it(words: str, memory_bytes: int | None) -> None:
-    """--mem beside the user's --mem-per-cpu would be refused by sbatch; a whole node is no number of bytes."""
+def test_every_form_of_asking_for_memory_closes_it(words: str, request_: Request) -> None:
+    """--mem beside the user's --mem-per-cpu would be refused by sbatch; 0 is a whole node, not no memory."""
     asked = _asked(words)
 
-    assert memory_bytes == asked.request.memory_bytes
+    assert request_ == asked.request
     assert not asked.open_memory
+
+
+@pytest.mark.parametrize("limit", ["UNLIMITED", "INFINITE", "0"])
+def test_no_time_limit_is_a_request_too(limit: str) -> None:
+    """A partition with a limit refuses it; it is not the same as having said nothing."""
+    assert inf == _asked(f"--time={limit}").request.time_s
 
 
 def test_memory_forms_of_a_weaker_layer_give_way() -> None:
@@ -89,11 +97,26 @@ def test_nothing_asked_leaves_everything_open() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["-w n1", "--reservation=r", "-M other", "--gres=shard:2", "--gres=gpu:0", "--gres=none"]
+    ("words", "tied_by"),
+    [
+        ("-w n1", "--nodelist"),
+        ("--reservation=r", "--reservation"),
+        ("-M other", "--clusters"),
+        ("--gres=shard:2", "--gres"),
+        ("--gres=gpu:0", "--gres"),
+        ("--gres=none", "--gres"),
+        ("--gpus=0", "--gpus"),
+        ("--gpus=a100:1,v100:1", "--gpus"),
+        ("-C [a|b]", "--constraint"),
+        ("-C a*2", "--constraint"),
+        ("-C a|b&c", "--constraint"),
+        ("-x ./nodes.txt", "--exclude"),
+        ("-C a|b -x n[1-3] --gres=gpu:a100:1,lustre:1", None),
+    ],
 )
-def test_what_ties_a_job_forbids_every_pick(words: str) -> None:
-    """Named nodes, reservations, other clusters and shared or no GPUs are beyond what the inventory follows."""
-    assert _asked(words).tied_by is not None
+def test_what_ties_a_job_forbids_every_pick(words: str, tied_by: str | None) -> None:
+    """What the inventory cannot follow: a pick beside it could make a job that waits for ever."""
+    assert tied_by == _asked(words).tied_by
 
 
 @pytest.mark.parametrize("words", ["-n 4", "-c 2", "--exclusive", "--cpus-per-gpu=2", "--ntasks-per-node=2"])
