@@ -19,9 +19,11 @@ from advisor.inspection.workload import Source, Workload
 from advisor.rendering.picks import Pick
 from advisor.rendering.recorder_command import recorder_command
 from advisor.rendering.render import plain_python_script, render
+from advisor.rendering.sbatch_options import Option, words_without_quiet
 from advisor.rendering.script import Script, ScriptKind, python_words
 from advisor.settings import NEVER
 from advisor.submission.environment import submission_environment
+from advisor.submission.quiet import quiet_outputs
 from advisor.submission.submit import BatchScript, Outputs, Submission, run_sbatch, submit
 from advisor.submission.ticket import write_ticket
 
@@ -74,8 +76,9 @@ def _submit_script(line: CommandLine, script: Script, environment: Mapping[str, 
     text = _rendered(line, script, environment, prepared, picks)
     if text is None:
         return _plain(line, environment, stdin_data).returncode
-    # With --quiet --wait a failed job cannot be told from a refused one, so nothing is tried twice.
-    can_retry = bool(picks) and not (line.has("quiet") and (line.has("wait") or "SBATCH_WAIT" in environment))
+    # Where sbatch tells no job id, --wait's failed job cannot be told from a refused one: nothing is tried twice.
+    is_silent = line.has("quiet") and not _is_quiet(line)
+    can_retry = bool(picks) and not (is_silent and (line.has("wait") or "SBATCH_WAIT" in environment))
     answer = _submit_text(line, script, text, environment, hold_refusal=can_retry)
     followed = bool(picks)
     if answer.returncode != 0 and answer.job_id is None and can_retry:
@@ -165,7 +168,11 @@ def _probe_in_job(probe: str, workload: Workload) -> str | None:
 
 def user_options(line: CommandLine) -> tuple[str, ...]:
     """The user's own sbatch options as they were written; the command of ``--wrap`` is in the script by then."""
-    return tuple(word for option in line.options if option.name != "wrap" for word in option.words)
+    return tuple(word for option in _sbatch_options(line) for word in option.words)
+
+
+def _sbatch_options(line: CommandLine) -> tuple[Option, ...]:
+    return tuple(option for option in line.options if option.name != "wrap")
 
 
 def _outputs() -> Outputs:
@@ -195,15 +202,17 @@ def _submit_text(
 ) -> Submission:
     """Submit generated text: as a file that gives the job its name, or on standard input where none may be written."""
     on_stdin = script.from_stdin or line.has("test-only")
+    is_quiet = _is_quiet(line)
+    outputs = quiet_outputs(_outputs()) if is_quiet else _outputs()
     batch = BatchScript(
-        options=user_options(line),
+        options=words_without_quiet(_sbatch_options(line)) if is_quiet else user_options(line),
         text=text,
         name=None if on_stdin else script.name,
         arguments=script.arguments if script.kind is not ScriptKind.PYTHON else (),
     )
     clean = submission_environment(environment)
     try:
-        return submit(batch, environment=clean, outputs=_outputs(), hold_refusal=hold_refusal)
+        return submit(batch, environment=clean, outputs=outputs, hold_refusal=hold_refusal)
     except SlurmError as exc:
         if isinstance(exc, SlurmNotFound) or batch.name is None:
             raise
@@ -211,7 +220,15 @@ def _submit_text(
             say(line, f"{exc} The script goes to sbatch as it is.")
             return _plain(line, environment, None)
         say(line, f"{exc} It goes to sbatch on standard input.")
-        return submit(replace(batch, name=None), environment=clean, outputs=_outputs(), hold_refusal=hold_refusal)
+        return submit(replace(batch, name=None), environment=clean, outputs=outputs, hold_refusal=hold_refusal)
+
+
+def _is_quiet(line: CommandLine) -> bool:
+    """Whether our own handling of --quiet stands in for sbatch's, which would not tell the job id.
+
+    Twice --quiet silences errors too, and sbatch refuses it beside --verbose: those are left to sbatch.
+    """
+    return [option.name for option in line.options if option.name in {"quiet", "verbose"}] == ["quiet"]
 
 
 def _keep_ticket(line: CommandLine, prepared: _Prepared, answer: Submission, *, followed: bool) -> None:

@@ -7,7 +7,7 @@ it belongs to the script. A long option may be cut to an unambiguous beginning. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from advisor.errors import UsageError
@@ -114,6 +114,23 @@ def split_options(
 def is_known(name: str) -> bool:
     """Whether a long option, or the beginning of one, is in the tables."""
     return _full_name(name) in _LONG
+
+
+def words_without_quiet(options: Iterable[Option]) -> tuple[str, ...]:
+    """The words of sbatch's options less every ``-Q``, also where it stands in a bundle."""
+    words: list[str] = []
+    start = letter = 0
+    for option in options:
+        if option.words:
+            start, letter = len(words), 1
+            words += option.words
+        if option.name != "quiet":
+            letter += 1
+        elif words[start].startswith("--") or len(words[start]) == len("-Q"):
+            del words[start]
+        else:
+            words[start] = words[start][:letter] + words[start][letter + 1 :]
+    return tuple(words)
 
 
 def _own_option(name: str, value: str | None, queue: list[str], *, takes_value: bool) -> Option:

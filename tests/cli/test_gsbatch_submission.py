@@ -130,14 +130,27 @@ def test_parsable_output_and_its_cluster_are_handed_on(gsbatch: Gsbatch, tmp_pat
     assert find_ticket(gsbatch.spool, "other", "42") is not None
 
 
-def test_quiet_is_quiet(gsbatch: Gsbatch) -> None:
-    """-Q silences sbatch, so it silences us."""
+@pytest.mark.parametrize(("typed", "passed_on"), [(("-Q",), []), (("-QHn2",), ["-Hn2"])])
+def test_quiet_is_quiet_and_the_prediction_is_kept(
+    gsbatch: Gsbatch, typed: tuple[str, ...], passed_on: list[str]
+) -> None:
+    """-Q silences sbatch, so it silences us; sbatch is called without it, for a ticket needs the job's id."""
     (gsbatch.sbatch.folder / "answers.json").unlink()
-    gsbatch.sbatch.answers("")
+    gsbatch.sbatch.answers(stderr="sbatch: information\nsbatch: error: not so bad\n")
 
-    done = gsbatch("-Q", *FACTS, "train.py")
+    done = gsbatch(*typed, *FACTS, "train.py")
 
-    assert ("", "", 0) == (done.stdout, done.stderr, done.returncode)
+    assert ("", "sbatch: error: not so bad\n", 0) == (done.stdout, done.stderr, done.returncode)
+    assert passed_on == gsbatch.sbatch.calls()[0].words[:-1]
+    assert find_ticket(gsbatch.spool, "demo", "42") is not None
+
+
+@pytest.mark.parametrize("typed", [("-QQ",), ("-Q", "-v")])
+def test_quiet_in_other_forms_is_left_to_sbatch(gsbatch: Gsbatch, typed: tuple[str, ...]) -> None:
+    """Twice, it silences errors too; beside -v, sbatch refuses it."""
+    gsbatch(*typed, *FACTS, "train.py")
+
+    assert list(typed) == gsbatch.sbatch.calls()[0].words[:-1]
 
 
 def test_test_only_writes_nothing(gsbatch: Gsbatch) -> None:

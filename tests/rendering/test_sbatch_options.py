@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from advisor.errors import UsageError
-from advisor.rendering.sbatch_options import Option, split_options
+from advisor.rendering.sbatch_options import Option, split_options, words_without_quiet
 
 
 def _read(*words: str) -> list[tuple[str, str | None]]:
@@ -110,3 +110,20 @@ def test_no_word_is_lost_changed_or_moved(words: list[str]) -> None:
     kept = [word for option in found.options for word in option.words]
     end = ["--"] if len(kept) + len(found.rest) < len(words) else []
     assert words == [*kept, *end, *found.rest]
+
+
+@pytest.mark.parametrize(
+    ("typed", "left"),
+    [
+        ("-Q", ""),
+        ("--quiet", ""),
+        ("--qui -n4 -QQ", "-n4"),
+        ("-QHn4", "-Hn4"),
+        ("-HQn 4 -p QQ", "-Hn 4 -p QQ"),
+        ("-HQ", "-H"),
+        ("-JQQ -p Q", "-JQQ -p Q"),
+    ],
+)
+def test_quiet_is_taken_out_of_what_was_typed(typed: str, left: str) -> None:
+    """Alone, cut short or in a bundle; a value that looks like it stays."""
+    assert left.split() == list(words_without_quiet(split_options(typed.split()).options))
