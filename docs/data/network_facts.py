@@ -4,12 +4,12 @@
 
 These are the networks of pepr and raphischer: built without weights on the meta device, as the studies built them, and
 counted for one sample. pepr's program gives timm's networks seven classes and reads images that are stored at 256 x 256
-(datasets.py, train_medmnist.py in saintslab/PePR); raphischer's are torchvision's. ``saved_bytes_per_sample`` is what the dry run's own
-counter finds at the studies' batch size, in float32. It stays empty for all other networks: nothing measured what they
-take.
+(datasets.py, train_medmnist.py in saintslab/PePR); raphischer's are torchvision's. ``saved_bytes_per_sample`` is what
+the dry run's own counter finds at the studies' batch size, in float32. It stays empty for all other networks: nothing
+measured what they take.
 """
 
-# ruff: noqa: INP001 (a script, not a package)
+# ruff: noqa: INP001, E402 (a script, not a package; it imports the dry run's counter by path)
 
 from __future__ import annotations
 
