@@ -79,9 +79,10 @@ class SlurmCommandFailed(SlurmError):
     def __init__(self, command: str, returncode: int | None, stderr: str) -> None:
         how = "took too long" if returncode is None else f"failed with status {returncode}"
         said = stderr.strip().splitlines()
+        asks_accounting = command.startswith("sacct")
         super().__init__(
             f"'{command}' {how}" + (f": {said[-1]}" if said else "."),
-            hint="Is slurmctld up? Try: scontrol ping",
+            hint="Is slurmdbd up? Try: sacctmgr ping" if asks_accounting else "Is slurmctld up? Try: scontrol ping",
         )
         self.command = command
         self.returncode = returncode

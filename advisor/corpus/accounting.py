@@ -163,10 +163,15 @@ def _ask_sacct(job_ids: list[str], timeout_s: float) -> str:
         f"--jobs={','.join(job_ids)}",
         f"--format={','.join(FIELDS)}",
     ]
-    # sacct writes local times without their offset; in UTC no hour is there twice.
-    answer = slurm.ask(argv, timeout_s=timeout_s, environment={**os.environ, "TZ": "UTC"})
+    # 5,000 ids and a delimiter that no terminal shows are no message for a person.
+    shown = f"sacct --jobs={job_ids[0]}{',...' if job_ids[1:] else ''}"
+    try:
+        # sacct writes local times without their offset; in UTC no hour is there twice.
+        answer = slurm.ask(argv, timeout_s=timeout_s, environment={**os.environ, "TZ": "UTC"})
+    except SlurmCommandFailed as exc:
+        raise SlurmCommandFailed(shown, exc.returncode, exc.stderr) from exc
     if answer.returncode != 0:
-        raise SlurmCommandFailed(f"sacct --jobs={job_ids[0]}{',...' if job_ids[1:] else ''}", 1, answer.stderr)
+        raise SlurmCommandFailed(shown, answer.returncode, answer.stderr)
     return answer.stdout
 
 

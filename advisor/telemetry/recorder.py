@@ -29,6 +29,8 @@ _WITNESS_S = 0.1
 _CLOSING_S = 20.0
 _SI_KERNEL = 128
 _STOP_OPTIONS = ("energy_budget", "budget_on", "budget_signal", "min_gain")
+# Where TMPDIR is full, or its name too long; the second is memory.
+_TEMPORARY = ("/tmp", "/dev/shm")  # noqa: S108 (a folder 0700 is made there)
 _USAGE, _NOT_EXECUTABLE, _NOT_FOUND = 2, 126, 127
 
 
@@ -231,21 +233,23 @@ def _close_trace(sampler: int, control: int, status: int, reason: str) -> None:
 
 def _marks_socket() -> tuple[socket.socket | None, str | None]:
     """A datagram socket in a folder of the user's own: writing to it never blocks and never signals the training."""
-    folder = os.path.join(os.environ.get("TMPDIR") or "/tmp", f"gsbatch-{os.getpid()}-{os.urandom(4).hex()}")  # noqa: S108 (made 0700 below)
-    path = os.path.join(folder, "marks")
     try:
         marks = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         marks.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)  # the kernel tells the sampler who writes
     except OSError:
         return None, None
-    try:
-        os.mkdir(folder, 0o700)
-        marks.bind(path)
-    except OSError:  # no space, or a path too long for a socket: the run counts as one epoch
-        marks.close()
-        _remove(path)
-        return None, None
-    return marks, path
+    for place in (os.environ.get("TMPDIR"), *_TEMPORARY):
+        folder = os.path.join(place or _TEMPORARY[0], f"gsbatch-{os.getpid()}-{os.urandom(4).hex()}")
+        path = os.path.join(folder, "marks")
+        try:
+            os.mkdir(folder, 0o700)
+            marks.bind(path)
+        except OSError:  # no space, or a path too long for a socket
+            _remove(path)
+        else:
+            return marks, path
+    marks.close()  # the run counts as one epoch
+    return None, None
 
 
 def _environment(environment: Mapping[str, str], marks_path: str | None, options: argparse.Namespace) -> dict[str, str]:

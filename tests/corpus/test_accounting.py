@@ -226,8 +226,20 @@ def test_failing_sacct_is_an_error_with_its_words(path_folder: Path) -> None:
     """Accounting that cannot be asked is never read as 'no such job'."""
     fake_sacct(path_folder, 'echo "sacct: error: slurmdbd is not up" >&2; exit 1')
 
-    with pytest.raises(SlurmCommandFailed, match="slurmdbd is not up"):
+    with pytest.raises(SlurmCommandFailed, match="slurmdbd is not up") as raised:
         accounted_jobs(["1"])
+
+    assert "Is slurmdbd up? Try: sacctmgr ping" == raised.value.hint
+
+
+def test_sacct_that_hangs_is_ended_and_named_in_few_words(path_folder: Path) -> None:
+    """The message does not list thousands of jobs."""
+    fake_sacct(path_folder, "exec sleep 60")
+
+    with pytest.raises(SlurmCommandFailed) as raised:
+        accounted_jobs([str(number) for number in range(1, 3000)], timeout_s=0.2)
+
+    assert "'sacct --jobs=1,...' took too long." == str(raised.value)
 
 
 def test_missing_sacct_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,15 @@ def test_task_on_another_node_has_that_node_measured(run: Run, tmp_path: Path) -
     assert [] == list((tmp_path / "tmp").iterdir())
 
 
+def test_another_node_without_that_folder_is_measured(run: Run, tmp_path: Path) -> None:
+    """TMPDIR may be the batch node's own, or full: the sampler's socket finds another place."""
+    missing = f"import os; os.environ['TMPDIR'] = {str(tmp_path / 'missing')!r}\n"
+    done = run(missing + elsewhere("print('out')"))
+
+    assert ("out\n", "") == (done.stdout, done.stderr)
+    assert ["n1.trace.jsonl", "n2.0.trace.jsonl"] == list(traces_in(tmp_path / "spool"))
+
+
 TASKS = """
 import subprocess, sys
 codes = {codes}

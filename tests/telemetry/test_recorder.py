@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -230,6 +231,21 @@ def test_nothing_is_left_in_the_temporary_folder(
     start(*command).communicate(timeout=60)
 
     assert [] == list(temporary.iterdir())
+
+
+def test_marks_find_a_place_where_tmpdir_has_none(
+    start: Start, spool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Full, or not there on this node, or a name too long for a socket: another folder takes it, and is left empty."""
+    print_marks = "import os; print(os.environ['GSBATCH_MARKS'])"
+    for temporary in (tmp_path / "missing", tmp_path / ("long" * 50)):
+        monkeypatch.setenv("TMPDIR", str(temporary))
+        out, err = start(sys.executable, "-c", print_marks).communicate(timeout=60)
+        trace_in(spool)
+        shutil.rmtree(spool)
+
+        assert ("", False) == (err, Path(out.strip()).parent.exists())
+        assert "/tmp" == str(Path(out.strip()).parents[1])  # noqa: S108 (that it is there is the rule)
 
 
 def _wait_for_sampler(recorder_pid: int) -> psutil.Process:

@@ -9,12 +9,15 @@ import json
 import os
 import re
 import select
+import shutil
 import socket
 
 # How long a task that ends may wait for its node's trace, on a slow file system: Slurm kills what a step leaves behind.
 _ANSWER_S = 5.0
 # Many tasks begin at once, and a socket's queue may hold ten messages until the sampler has started.
 _ROOM_S = 1.0
+# Where TMPDIR is full, or another node's; the second is memory.
+_TEMPORARY = ("/tmp", "/dev/shm")  # noqa: S108 (a folder 0700 is made there)
 # PYTHON -I -m MODULE; its options follow, and last the command that the job runs.
 _PROGRAM_WORDS = 4
 
@@ -37,12 +40,16 @@ def marks_of_this_task(path, node, step):
 def _socket_of_this_node(node, step):
     """Where the step's sampler on this node listens; the first task to come here starts it."""
     facts = (os.getuid(), os.environ["SLURM_JOB_ID"], os.environ.get("SLURM_RESTART_COUNT", "0"), step, node)
-    folder = os.path.join(_temporary_folder(), "gsbatch-" + "-".join(map(str, facts)))
-    if not os.path.isdir(folder):
-        _start_sampler(folder, int(os.environ.get("SLURM_NODEID", "0")))
-    if os.lstat(folder).st_uid != os.getuid():
-        raise OSError("another user's folder stands where ours should")
-    return os.path.join(folder, "marks")
+    for place in (os.environ.get("TMPDIR") or _TEMPORARY[0],) + _TEMPORARY:
+        folder = os.path.join(place, "gsbatch-" + "-".join(map(str, facts)))
+        try:
+            if not os.path.isdir(folder):
+                _start_sampler(folder, int(os.environ.get("SLURM_NODEID", "0")))
+        except OSError:
+            continue  # full, or not there
+        if os.lstat(folder).st_uid == os.getuid():
+            return os.path.join(folder, "marks")
+    raise OSError("no folder for the sampler's socket")
 
 
 def _start_sampler(folder, node_rank):
@@ -50,18 +57,19 @@ def _start_sampler(folder, node_rank):
     words = json.loads(os.environ["GSBATCH_SAMPLER"])
     if not os.access(words[0], os.X_OK):
         raise OSError("advisor's Python is not on this node")
-    made = os.path.join(_temporary_folder(), "gsbatch-" + os.urandom(8).hex())
+    made = os.path.join(os.path.dirname(folder), "gsbatch-" + os.urandom(8).hex())
     os.mkdir(made, 0o700)
     marks = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
-        marks.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        marks.bind(os.path.join(made, "marks"))
         try:
+            marks.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+            marks.bind(os.path.join(made, "marks"))
             os.rename(made, folder)
         except OSError:
-            os.unlink(os.path.join(made, "marks"))
-            os.rmdir(made)
-            return
+            shutil.rmtree(made, ignore_errors=True)
+            if os.path.isdir(folder):
+                return  # another task was faster
+            raise
         tasks = _tasks_on(os.environ.get("SLURM_STEP_TASKS_PER_NODE", "1"), node_rank)
         facts = ["--marks", str(marks.fileno()), "--folder", folder, "--tasks", str(tasks)]
         marks.set_inheritable(True)
@@ -84,11 +92,6 @@ def _tasks_on(text, node_rank):
         if node_rank < 0:
             return int(count)
     return 1
-
-
-def _temporary_folder():
-    named = os.environ.get("TMPDIR")
-    return named if named and os.path.isdir(named) else "/tmp"  # noqa: S108 (made 0700 there)
 
 
 def _tell(path, kind, descriptors=()):
