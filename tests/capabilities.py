@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -54,3 +55,9 @@ def frameworks_python(*modules: str) -> str | None:
 def _can_import(python: Path, modules: tuple[str, ...]) -> bool:
     code = "import importlib.util as u, sys; sys.exit(not all(u.find_spec(name) for name in sys.argv[1:]))"
     return subprocess.run([python, "-c", code, *modules], check=False, capture_output=True).returncode == 0
+
+
+def legacy_keras_python() -> str | None:
+    """An interpreter with ``tf_keras`` (Keras 2): this one, or the one that GSBATCH_LEGACY_KERAS_PYTHON names."""
+    pythons = filter(None, (os.environ.get("GSBATCH_LEGACY_KERAS_PYTHON"), sys.executable))
+    return next((python for python in pythons if _can_import(Path(python), ("tensorflow", "tf_keras"))), None)

@@ -107,7 +107,8 @@ def start(path):
         if os.environ.get(name, "0") not in ("", "0"):
             return
     sender = MarkSender(path, asks=bool(os.environ.get("GSBATCH_STOPS")))
-    when_imported("keras", lambda module: keras_epochs.hook(module, sender))
+    for package in ("keras", "tf_keras"):
+        when_imported(package, lambda module: keras_epochs.hook(module, sender))
     torch_epochs.start(sender)
     tensorflow_epochs.start(sender)
     for package in ("lightning.pytorch", "pytorch_lightning"):

@@ -1,4 +1,5 @@
-"""Epochs of ``Model.fit`` in Keras 3 (any back end) and in Keras 2 (tf.keras before TensorFlow 2.16).
+"""Epochs of ``Model.fit`` in Keras 3 (any back end) and in Keras 2 (tf.keras before TensorFlow 2.16,
+``tf_keras``).
 
 A callback is added to every ``fit``; each ``fit`` is a phase. Validation at the end of an epoch is part of it.
 """

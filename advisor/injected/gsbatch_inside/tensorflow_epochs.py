@@ -37,10 +37,17 @@ class _Hooks:
 
         kind.__next__ = advance
 
-    def install_optimizer(self, module):
-        """``keras.optimizers``: note every optimizer that is ever applied, also while a step is compiled."""
-        kind = module.Optimizer
-        name = "apply" if hasattr(kind, "apply") else "apply_gradients"
+    def install_optimizers(self, module):
+        """``keras.optimizers``: note every optimizer that is ever applied, also while a step is compiled.
+
+        Keras 2 has a second family of them, ``legacy``; Keras 3 only their names.
+        """
+        for kind in (module.Optimizer, getattr(getattr(module, "legacy", None), "Optimizer", None)):
+            name = "apply" if hasattr(kind, "apply") else "apply_gradients"
+            if hasattr(kind, name):
+                self._install_optimizer(kind, name)
+
+    def _install_optimizer(self, kind, name):
         original = getattr(kind, name)
 
         @functools.wraps(original)
@@ -108,4 +115,5 @@ def start(sender):
     """Wait for the parts of TensorFlow and Keras that a custom loop uses."""
     hooks = _Hooks(sender)
     when_imported("tensorflow.python.data.ops.iterator_ops", hooks.install_iterator)
-    when_imported("keras.optimizers", hooks.install_optimizer)
+    for package in ("keras", "tf_keras"):
+        when_imported(package + ".optimizers", hooks.install_optimizers)

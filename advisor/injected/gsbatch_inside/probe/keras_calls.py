@@ -12,12 +12,16 @@ _depth = [0]
 
 
 class Call(NamedTuple):
-    """An outermost call: the layer and the shapes of its tensors (batch axis first); where traced, its graph too."""
+    """An outermost call: the layer and the shapes of its tensors (batch axis first); where traced, its graph too.
+
+    ``data`` are the shapes of those tensors that no other layer has made.
+    """
 
     layer: Any
     shapes: List[Any]
     concrete: Any = None
     layers: Any = None
+    data: Any = ()
 
     def rows(self) -> Optional[int]:
         """Samples in the batch."""
@@ -55,18 +59,30 @@ def watch(keras: Any, tensorflow: Any, ask: Callable[[Any], str], seen: Callable
             if what == "stand in":
                 try:
                     stand_in = _stand_in(tensorflow, original, self, (args, kwargs), leaves)
-                    seen(stand_in.call)
-                    return _connected(tensorflow, stand_in, tensors)
+                    seen(stand_in.call._replace(data=_data(tensors)))
+                    return _made_by_a_layer(tensorflow, _connected(tensorflow, stand_in, tensors))
                 except Exception as exc:  # then it computes, as it would have
                     record.note("a model could not be traced: %s: %s" % (type(exc).__name__, str(exc).strip()[:120]))
             outputs = original(self, *args, **kwargs)
         finally:
             _depth[0] -= 1
         if self.weights:
-            seen(Call(self, [list(tensor.shape) for tensor in tensors]))
+            seen(Call(self, [list(tensor.shape) for tensor in tensors], data=_data(tensors)))
+            _made_by_a_layer(tensorflow, outputs)
         return outputs
 
     owner.__call__ = __call__
+
+
+def _data(tensors: List[Any]) -> List[Any]:
+    return [list(tensor.shape) for tensor in tensors if not hasattr(tensor, "_gsbatch_made")]
+
+
+def _made_by_a_layer(tensorflow: Any, outputs: Any) -> Any:
+    for leaf in tensorflow.nest.flatten(outputs):
+        if _is_batch(leaf):
+            leaf._gsbatch_made = True
+    return outputs
 
 
 def _is_batch(leaf: Any) -> bool:

@@ -67,7 +67,7 @@ def _run(spec: Dict[str, Any]) -> str:
     return "end"
 
 
-def _pause(seconds: float) -> None:
+def _pause(seconds: Any) -> None:
     # Other threads may be meant to wait for ever.
     is_main = threading.current_thread() is threading.main_thread()
     _sleep(min(seconds, _LONGEST_PAUSE_S) if is_main else seconds)

@@ -85,8 +85,10 @@ def _attach_keras(tensorflow: Any, keras: Any) -> None:
         return
     keras_calls.watch(keras, tensorflow, lambda layer: _ask(tensorflow, layer), _seen)
     optimizer = keras.optimizers.Optimizer
+    legacy = getattr(getattr(keras.optimizers, "legacy", None), "Optimizer", optimizer)  # Keras 2's second family
     for name in ("apply", "apply_gradients"):
-        owners = [owner for owner in optimizer.__mro__ if name in vars(owner)][:1]
+        owners = [next((owner for owner in kind.__mro__ if name in vars(owner)), None) for kind in {optimizer, legacy}]
+        owners = [owner for owner in owners if owner is not None]
         scaling = getattr(keras.optimizers, "LossScaleOptimizer", None)  # steps where the loss is finite: here always
         owners += [scaling] if scaling is not None and name in vars(scaling) else []
         for owner in owners:
@@ -333,7 +335,7 @@ def describe(calls: List["keras_calls.Call"], optimizers: List[Any]) -> Dict[str
 
     keras = tensorflow.keras
     networks = list({id(call.layer): call.layer for call in calls}.values())
-    shapes = [shape[1:] for call in calls for shape in call.shapes if None not in shape[1:]]
+    shapes = [shape[1:] for call in calls for shape in call.data or call.shapes if None not in shape[1:]]
     kinds = {type(getattr(one, "inner_optimizer", one)).__name__.lower() for one in optimizers}
     return {
         "framework": "tensorflow",
