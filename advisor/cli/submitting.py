@@ -82,10 +82,8 @@ def _submit_script(line: CommandLine, script: Script, environment: Mapping[str, 
     answer = _submit_text(line, script, text, environment, hold_refusal=can_retry)
     followed = bool(picks)
     if answer.returncode != 0 and answer.job_id is None and can_retry:
-        reason = answer.held_stderr.decode("utf-8", "replace").strip().splitlines()
-        say(
-            line, f"sbatch refused what advice added, so it is left out ({reason[-1] if reason else 'no reason given'})"
-        )
+        reason = answer.held_stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
+        say(line, f"sbatch refused the job as advised; trying without what advice added ({reason[-1]})")
         followed = False
         text = _rendered(line, script, environment, prepared, ())
         answer = (

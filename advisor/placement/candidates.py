@@ -19,6 +19,7 @@ MEMORY_STEP_ABOVE_BYTES = 64 * GIB
 SAME_MEMORY_SHARE = 0.05
 # More CPUs a GPU than this feed no training faster; fewer than the node's share of a GPU would be wasted beside it.
 MAX_CPUS_PER_GPU = 8
+_NO_GPU = "it has no GPU"
 
 
 class _Unfit(Exception):
@@ -70,9 +71,15 @@ def candidate_placements(
                 rejections.append(found)
             else:
                 placements += found
-    # First what tells most: why a partition that was asked for, or a GPU that was looked at, is not offered.
-    rejections.sort(key=lambda found: found.gpu_model is None and found.partition not in (request.partitions or ()))
+    rejections.sort(key=lambda found: _beside_the_point(found, request))
     return Candidates(placements=tuple(placements), rejections=tuple(rejections))
+
+
+def _beside_the_point(rejection: Rejection, request: Request) -> int:
+    """The more, the later it is told: what says most is why what was asked for, or a GPU, is not offered."""
+    if rejection.gpu_model is not None or rejection.partition in (request.partitions or ()):
+        return 0
+    return 2 if rejection.reason == _NO_GPU else 1
 
 
 def _unknown_partitions(inventory: Inventory, request: Request) -> Iterator[Rejection]:
@@ -88,7 +95,7 @@ def _partition_reason(partition: Partition, inventory: Inventory, request: Reque
     if request.partitions is not None and not named:
         return f"partition {' or '.join(request.partitions)} is asked for"
     if not any(node.gres for node in partition.nodes):
-        return "it has no GPU"
+        return _NO_GPU
     if partition.barred_reason is not None:
         return partition.barred_reason
     if partition.hidden and not named:

@@ -182,7 +182,7 @@ def test_a_refusal_of_the_picks_is_tried_again_without_them(gsbatch: Gsbatch) ->
     assert _header(first.text)
     assert not _header(second.text)
     assert ("Submitted batch job 43\n", 0) == (done.stdout, done.returncode)
-    assert "sbatch refused what advice added" in done.stderr
+    assert "sbatch refused the job as advised" in done.stderr
     assert ticket is not None
     assert (None, False) == (ticket.prediction, ticket.followed)
 

@@ -166,9 +166,11 @@ def test_why_something_asked_for_is_not_offered_is_said_first(cluster: Inventory
     """Not that a partition nobody asked for has no GPU."""
     named = candidate_placements(TRAINING, cluster, Request(partitions=("down",)))
     too_much = candidate_placements(TRAINING, cluster, Request(memory_bytes=10000 * GIB))
+    unlimited = candidate_placements(TRAINING, cluster, Request(time_s=inf))
 
     assert "partition is down" == named.rejections[0].reason
     assert too_much.rejections[0].reason.startswith("10000 GiB of RAM asked")
+    assert "it has no GPU" == unlimited.rejections[-1].reason
 
 
 def test_a_hidden_partition_is_offered_to_who_names_it(cluster: Inventory) -> None:

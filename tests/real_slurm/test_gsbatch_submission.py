@@ -249,7 +249,7 @@ def test_picks_that_slurm_refuses_are_left_out(alice: User) -> None:
 
     job_id = done.stdout.split()[-1]
     assert 0 == done.returncode
-    assert "sbatch refused what advice added" in done.stderr
+    assert "sbatch refused the job as advised" in done.stderr
     assert "invalid partition" in done.stderr.lower()
     assert "COMPLETED" == alice.cluster.wait_for_job(job_id)
     assert ["debug"] == alice.shown(job_id, "Partition")
