@@ -260,6 +260,7 @@ class Table:
     torch: Array
     synthetic: Array
     depthwise: Array
+    sequence: Array
     fast_link: Array
     peak: Array
     peak_kind: NDArray[np.int64]
@@ -314,6 +315,7 @@ def tabulate(settings: Sequence[Setting]) -> Table:
         torch=column([{"pytorch": 1.0, "tensorflow": 0.0}.get(s.framework, 0.5) for s in settings]),
         synthetic=column([float(s.synthetic_input) for s in settings]),
         depthwise=column([float(s.depthwise) for s in settings]),
+        sequence=column([float(s.sequence) for s in settings]),
         fast_link=column([float("SXM" in s.gpu.name.upper() or "HGX" in s.gpu.name.upper()) for s in settings]),
         peak=column([p[0] for p in peaks]),
         peak_kind=np.asarray([p[1] for p in peaks], dtype=np.int64),

@@ -18,14 +18,17 @@ import numpy as np
 from advisor.prediction.features import PEAK_KINDS, Array, Table
 
 # name: (prior mean, prior standard deviation); of the logarithm where the name begins with log. The exponents say how
-# much of a faster board's rate a training does not reach: larger boards are harder to fill.
+# much of a faster board's rate a training does not reach: larger boards are harder to fill. Operand reuse is in FLOPs
+# times bytes of an element, for each byte of the memory's rate: tiles of 128 x 128 from a cache three times as fast.
 PARAMETERS: dict[str, tuple[float, float]] = {
     "log_efficiency_fp32": (np.log(0.60), 0.3),
-    "log_efficiency_tf32": (np.log(0.40), 0.3),
-    "log_efficiency_half": (np.log(0.35), 0.4),
+    "log_efficiency_tf32": (np.log(0.65), 0.3),
+    "log_efficiency_half": (np.log(0.65), 0.4),
     "log_efficiency_fp64": (np.log(0.75), 0.3),
+    "log_operand_reuse": (np.log(380.0), 0.5),
     "log_accesses_per_activation": (np.log(8.0), 0.4),
     "log_accesses_per_parameter": (np.log(9.0), 0.3),
+    "log_sequence_accesses": (np.log(1.0), 0.4),
     "log_depthwise_tensorflow_s": (np.log(6.0e-11), 0.7),
     "log_depthwise_pytorch_s": (np.log(1.5e-11), 0.7),
     "exponent_compute": (0.10, 0.10),
@@ -51,6 +54,7 @@ _IS_LOG = np.array([name.startswith("log_") for name in NAMES])
 PRIOR_MEAN = np.array([PARAMETERS[name][0] for name in NAMES])
 PRIOR_STD = np.array([PARAMETERS[name][1] for name in NAMES])
 
+_TENSOR_KINDS = [PEAK_KINDS.index("tf32"), PEAK_KINDS.index("half")]
 _MEMORY_EFFICIENCY = 0.75  # of the data sheet's bandwidth, what streaming kernels reach
 _TYPICAL_FP32 = 1.5e13
 _TYPICAL_BANDWIDTH = 6.0e11
@@ -162,10 +166,15 @@ def _pass_times(
     flops = table.batch_size * table.forward_flops * passes
     compute = flops / (table.peak * efficiency)
     compute = compute * (table.fp32 / _TYPICAL_FP32) ** value["exponent_compute"]
+    # Tensor cores wait for operands: a tile uses what it loads so many times, caches included.
+    on_tensor_cores = np.isin(table.peak_kind, _TENSOR_KINDS)
+    compute = compute + on_tensor_cores * flops * table.element_bytes / (value["log_operand_reuse"] * table.bandwidth)
     activation_bytes = table.batch_size * table.activation_elements * table.element_bytes
+    # Softmax, GELU, layer norms and dropout read what they keep another number of times than convolutions do.
+    unlike_convolutions = value["log_sequence_accesses"] ** table.sequence
     parameter_bytes = 4.0 * table.parameters * np.maximum(table.trainable_share, 0.1)
     memory = (
-        value["log_accesses_per_activation"] * activation_bytes * passes / 3.0
+        value["log_accesses_per_activation"] * unlike_convolutions * activation_bytes * passes / 3.0
         + (learning * value["log_accesses_per_parameter"] + 1.0) * parameter_bytes
     ) / (_MEMORY_EFFICIENCY * table.bandwidth)
     memory = memory * (table.bandwidth / _TYPICAL_BANDWIDTH) ** value["exponent_bandwidth"]

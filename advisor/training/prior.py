@@ -16,8 +16,8 @@ from advisor.training.prior_data import read_prior
 from advisor.training.runs import TrainingRun
 
 NAME = "prior"
-VERSION = "1"
-_STUDIES = ("raphischer", "ecnas", "deepgreen")
+VERSION = "2"
+_STUDIES = ("raphischer", "ecnas", "deepgreen", "mayaki")
 
 
 def make_prior(data_dir: Path, models_dir: Path, version: str = VERSION) -> Path:
