@@ -66,7 +66,8 @@ class Cluster:
         try:
             self._lay_out()
             self._start_database()
-            self._start_accounting()
+            self.start_accounting()
+            self.run(["sacctmgr", "--immediate", "--quiet", "add", "cluster", config.CLUSTER_NAME])  # or no slurmctld
             self.start_controller()
             # After the controller: only then does accounting know the resource gres/gpu.
             for command in config.ACCOUNTING:
@@ -106,6 +107,17 @@ class Cluster:
     def stop_controller(self) -> None:
         """End slurmctld as an outage would: every command of Slurm that asks it then fails; jobs go on."""
         self._daemons.stop("slurmctld")
+
+    def start_accounting(self) -> None:
+        """Start slurmdbd and wait until it answers."""
+        environment = {"MYSQL_UNIX_PORT": f"{self.folder}/mysql/mysql.socket"}
+        self._start_daemon("slurmdbd", ["slurmdbd", "-D"], environment)
+        show = ["sacctmgr", "--noheader", "show", "cluster"]
+        self._wait_for("slurmdbd to answer", lambda: self.run(show, check=False).returncode == 0, 20)
+
+    def stop_accounting(self) -> None:
+        """End slurmdbd as an outage would: sacct then fails; what happens to jobs is told it when it is back."""
+        self._daemons.stop("slurmdbd")
 
     def is_running(self) -> bool:
         """Whether the controller runs."""
@@ -288,14 +300,6 @@ class Cluster:
         )
         ping = ["mariadb-admin", "--no-defaults", f"--socket={socket_path}", "ping"]
         self._wait_for("MariaDB to answer", lambda: self.run(ping, check=False).returncode == 0, 20)
-
-    def _start_accounting(self) -> None:
-        """Start slurmdbd and name the cluster to it, without which slurmctld does not start."""
-        environment = {"MYSQL_UNIX_PORT": f"{self.folder}/mysql/mysql.socket"}
-        self._start_daemon("slurmdbd", ["slurmdbd", "-D"], environment)
-        show = ["sacctmgr", "--noheader", "show", "cluster"]
-        self._wait_for("slurmdbd to answer", lambda: self.run(show, check=False).returncode == 0, 20)
-        self.run(["sacctmgr", "--immediate", "--quiet", "add", "cluster", config.CLUSTER_NAME])
 
     def _start_daemon(self, name: str, argv: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
         base = {"PATH": DAEMON_PATH, "LANG": "C.UTF-8", "SLURM_CONF": str(self.slurm_conf)}

@@ -205,3 +205,23 @@ def test_ingest_while_the_controller_is_down(cluster: Cluster, site: Site) -> No
         cluster.restart_controller()
 
     assert (1, []) == (summary["runs_added"], summary["rejected"])
+
+
+def test_outage_of_accounting_loses_no_run(cluster: Cluster, site: Site) -> None:
+    """A job that ends meanwhile: ingest stores and refuses nothing, and both are right when slurmdbd is back."""
+    job_id = submit(cluster, "-p", "rtx", "--gres=gpu:1", "--wrap", "sleep 8; exit 5")
+    wait_until_running(cluster, job_id)
+    measured(site, accounted(job_id)[0])
+    cluster.stop_accounting()
+    try:
+        during = site.run(gsadmin, "ingest")
+        shown = site.run(gseff, job_id)
+    finally:
+        cluster.start_accounting()
+    cluster.wait_for_job(job_id)
+    summary = json.loads(site.run(gsadmin, "ingest", "--json").stdout)
+
+    assert (3, "sacctmgr ping") == (during.status, during.stderr.strip()[-13:])
+    assert (9, True) == (shown.status, "accounting could not be asked" in shown.stderr)
+    assert (1, []) == (summary["runs_added"], summary["rejected"])
+    assert [("FAILED", 5)] == [(run.state, run.exit_status) for run in stored(site)]
