@@ -1,18 +1,19 @@
 """FLOPs of Keras 3 models on PyTorch and JAX: one forward and backward pass on shapes alone, operation by operation."""
 
 import contextlib
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from . import keras_data
 
 
 class Pass(NamedTuple):
-    """FLOPs of so many samples, the layers that were called, and the outputs."""
+    """FLOPs of so many samples, what could not be counted, the outputs, and bytes kept for the backward pass."""
 
     forward: float
     training: float
     unknown: Tuple[str, ...]
     outputs: Any
+    saved: Optional[int] = None
 
 
 def passes() -> Dict[str, Callable[[Any, Any, Any, int, Any], Pass]]:
@@ -48,11 +49,12 @@ def _dtype(keras: Any, spec: "keras_data.Spec") -> str:
 def _torch_pass(keras: Any, model: Any, specs: Any, rows: int, counter: Any) -> Pass:
     import torch
 
-    from . import torch_flops, torch_tensors
+    from . import torch_flops, torch_saved, torch_tensors
 
     guesses_before = torch_tensors.guesses[0]
-    scope = keras.StatelessScope()
-    with keras.device("meta"), scope, _on_the_graph(keras, torch), torch_flops.Operations() as operations:
+    scope, saved, kept = keras.StatelessScope(), torch_saved.SavedTensors(), 0
+    saved.leave_out([weight.value for weight in model.variables])
+    with keras.device("meta"), scope, _on_the_graph(keras, torch), torch_flops.Operations(saved) as operations, saved:
         kind = lambda spec: getattr(torch, _dtype(keras, spec))
         inputs = map_specs(
             specs, lambda spec: torch.zeros((rows,) + tuple(spec.shape), dtype=kind(spec), device="meta")
@@ -62,10 +64,10 @@ def _torch_pass(keras: Any, model: Any, specs: Any, rows: int, counter: Any) -> 
         forward = float(operations.total)
         flat = [one for one in keras.tree.flatten(outputs) if torch.is_tensor(one) and one.requires_grad]
         if flat:
-            torch.autograd.backward([one.sum() for one in flat])
+            kept = saved.most_during(lambda: torch.autograd.backward([one.sum() for one in flat]))
         training = float(operations.total)
     guessed = torch_tensors.guesses[0] > guesses_before
-    return Pass(forward, training, ("an operation on values",) if guessed else (), outputs)
+    return Pass(forward, training, ("an operation on values",) if guessed else (), outputs, kept or None)
 
 
 @contextlib.contextmanager

@@ -187,6 +187,7 @@ def _passed(keras: Any, model: Any, data: "keras_data.Data") -> Traced:
     facts = counter.of(None).facts(_BATCH)
     if not found.unknown:
         facts.update(forward_flops_per_sample=found.forward / _BATCH, training_flops_per_sample=found.training / _BATCH)
+        facts.update(saved_bytes_per_sample=found.saved and found.saved // _BATCH)
     if _has_own_step(keras, model):
         record.note("its own train_step may cost more than one pass of its network")
         facts.pop("training_flops_per_sample", None)

@@ -67,11 +67,12 @@ for _name in _ATTENTION:
 
 
 class Operations(TorchDispatchMode):
-    """Sees each operation below autograd. ``total`` grows with their FLOPs."""
+    """Sees each operation below autograd. ``total`` grows with their FLOPs; ``saved`` hears of copied tensors."""
 
-    def __init__(self) -> None:
+    def __init__(self, saved: Any) -> None:
         super().__init__()
         self.total = 0
+        self.saved = saved
         self._formulas = {
             getattr(aten, name): formula for name, formula in _FORMULAS.items() if hasattr(aten, name)
         }  # an older release lacks some
@@ -113,7 +114,9 @@ class Operations(TorchDispatchMode):
         device = kwargs.get("device")
         if device is not None and torch.device(device).type != "meta":
             return torch.zeros(args[0].shape, dtype=kwargs.get("dtype") or args[0].dtype)
-        return func(*args, **kwargs)
+        copy = func(*args, **kwargs)
+        self.saved.copied(args[0], copy)
+        return copy
 
 
 def _packed(data: Any, lengths: Any, batch_first: bool) -> Any:

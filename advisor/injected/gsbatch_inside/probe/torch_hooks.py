@@ -12,6 +12,7 @@ from . import (
     torch_flops,
     torch_model,
     torch_recurrent,
+    torch_saved,
     torch_tensors,
     torch_training,
 )
@@ -21,7 +22,8 @@ _modes: List[Any] = []
 
 def attach(gpus: int) -> None:
     """Put everything in place, once torch has been imported."""
-    operations, functions = torch_flops.Operations(), torch_tensors.Functions()
+    saved = torch_saved.SavedTensors()
+    operations, functions = torch_flops.Operations(saved), torch_tensors.Functions()
     torch_devices.pretend(gpus)
     torch_recurrent.attach()
     torch_model.attach(operations)
@@ -29,6 +31,8 @@ def attach(gpus: int) -> None:
     torch_training.attach(operations)
     _pretend_parallel(gpus)
     torch_downloads.attach()
+    torch_saved.as_on_a_gpu()
+    saved.watch()
     operations.__enter__()
     functions.__enter__()
     _modes[:] = [operations, functions]

@@ -9,14 +9,16 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 
 import torch
 
-from . import torch_tensors
+from . import torch_autocast, torch_tensors
 
 Module = torch.nn.Module
+_MOST_KEPT = 4
 _CHEAP = ("Flatten", "Unflatten", "Identity", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d")
 
 
 class Called(NamedTuple):
-    """An outermost call of a network: what identifies it, its FLOPs, whether it was traced just now, its batch."""
+    """An outermost call of a network: what identifies it, its FLOPs, whether it was traced just now, its batch, and
+    whether it was given the very same tensor before."""
 
     key: Any
     module: Any
@@ -24,6 +26,7 @@ class Called(NamedTuple):
     traced: bool
     rows: Optional[int]
     grad: bool
+    again: bool
 
 
 class Sizes(NamedTuple):
@@ -41,7 +44,9 @@ _modules: List[Any] = []  # weak references: some modules cannot be hashed while
 _outputs: Dict[Any, Any] = {}
 _flops: Dict[Any, int] = {}
 _known: Set[Any] = set()
+_given: Dict[int, List[Any]] = {}
 calls: List[Called] = []
+evaluated: Set[int] = set()  # networks that were called without gradients
 sizes: Dict[int, Sizes] = {}
 uncertain: Set[int] = set()  # networks that pick elements by values, which are not there
 _depth = [0]
@@ -142,10 +147,14 @@ def _outermost(operations: Any, original: Any, module: Any, args: Any, kwargs: A
     key = (id(module), module.training, grad, frozen, precision(module), _signature((args, kwargs)))
     prefix = tuple(call.key for call in calls if call.grad) + (key,)
     rows = batch_rows(module, given)
+    again = _was_given(module, given)
+    if not grad:
+        evaluated.add(id(module))
     remembered = _outputs.get(key)
     if remembered is not None and (not grad or prefix in _known):
-        calls.append(Called(key, module, _flops[key], False, rows, grad))
+        calls.append(Called(key, module, _flops[key], False, rows, grad, again))
         return _rebuilt(remembered)
+    operations.saved.leave_out(list(module.parameters()) + list(module.buffers()))
     before, _leaves[:] = operations.total, [0, 0]
     guesses = torch_tensors.guesses[0]
     _depth[0] += 1
@@ -159,7 +168,7 @@ def _outermost(operations: Any, original: Any, module: Any, args: Any, kwargs: A
     _flops[key] = operations.total - before
     if torch_tensors.guesses[0] > guesses:
         uncertain.add(id(module))
-    calls.append(Called(key, module, _flops[key], True, rows, grad))
+    calls.append(Called(key, module, _flops[key], True, rows, grad, again))
     shaped = [tensor for tensor in given if tensor.dim()]
     if shaped and rows and id(module) not in sizes:
         shape = tuple(int(size) for size in shaped[0].shape)
@@ -167,6 +176,16 @@ def _outermost(operations: Any, original: Any, module: Any, args: Any, kwargs: A
         sizes[id(module)] = Sizes(_leaves[0], _leaves[1], rows, shape[:axis] + shape[axis + 1 :], precision(module))
     _outputs[key] = _pattern(outputs)
     return outputs
+
+
+def _was_given(module: Any, given: List[Any]) -> bool:
+    """Whether a network sees a tensor again that it has seen; tensors are kept, so that none is taken for another."""
+    before = _given.setdefault(id(module), [])
+    if any(given[0] is one for one in before) if given else False:
+        return True
+    if given and len(before) < _MOST_KEPT:
+        before.append(given[0])
+    return False
 
 
 def remember(keys: Tuple[Any, ...]) -> None:
@@ -260,10 +279,9 @@ def _sequence_first(module: Any) -> bool:
 def precision(module: Any) -> str:
     """What the network computes in now."""
     mixed = {torch.float16: "mixed_float16", torch.bfloat16: "mixed_bfloat16"}
-    for device, dtype in (("cuda", torch.get_autocast_gpu_dtype), ("cpu", torch.get_autocast_cpu_dtype)):
-        enabled = torch.is_autocast_enabled() if device == "cuda" else torch.is_autocast_cpu_enabled()
-        if enabled:
-            return mixed.get(dtype(), "float32")
+    autocast = torch_autocast.target()
+    if autocast is not None:
+        return mixed.get(autocast, "float32")
     counts: Dict[Any, int] = {}
     for parameter in module.parameters():
         if parameter.is_floating_point():

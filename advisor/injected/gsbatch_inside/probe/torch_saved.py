@@ -11,6 +11,8 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List
 
 import torch
 
+_TELLS_STORAGES_APART = hasattr(torch.Tensor, "untyped_storage")
+
 
 class SavedTensors:
     """Sees each tensor that autograd saves, while entered. ``kept`` are the bytes that are alive, each storage once."""
@@ -18,7 +20,7 @@ class SavedTensors:
     def __init__(self) -> None:
         self.kept = 0
         self._most = 0
-        self._segment = 0
+        self._largest_segment = 0
         self._places: Dict[int, int] = {}  # how many saved tensors lie in a storage
         self._weights: Dict[int, Any] = {}
         self._hooks: List[Any] = []
@@ -34,6 +36,34 @@ class SavedTensors:
     def __exit__(self, *exc: Any) -> None:
         self._hooks.pop().__exit__(*exc)
 
+    def watch(self) -> None:
+        """Count from now on, checkpoints as well."""
+        if not _TELLS_STORAGES_APART:
+            return
+        graph = torch.autograd.graph
+        original_init, original_disable = graph.saved_tensors_hooks.__init__, graph.disable_saved_tensors_hooks
+
+        def __init__(hooks: Any, pack: Any, unpack: Any) -> None:
+            is_checkpoint = type(hooks).__name__ == "_checkpoint_hook"
+            original_init(hooks, self._in_a_segment(pack) if is_checkpoint else pack, unpack)
+
+        @contextlib.contextmanager
+        def disable_saved_tensors_hooks(message: str) -> Iterator[None]:
+            if not self._hooks:
+                with original_disable(message):
+                    yield
+                return
+            self.__exit__(None, None, None)  # torch.func works with no hooks at all
+            try:
+                with original_disable(message):
+                    yield
+            finally:
+                self.__enter__()
+
+        graph.saved_tensors_hooks.__init__ = __init__
+        graph.disable_saved_tensors_hooks = disable_saved_tensors_hooks
+        self.__enter__()
+
     def leave_out(self, tensors: Iterable[Any]) -> None:
         """Do not count what lies in these tensors' storages."""
         for tensor in tensors:
@@ -46,15 +76,34 @@ class SavedTensors:
         storage = _storage(tensor)
         return storage is not None and storage._cdata in self._weights
 
+    def copied(self, original: Any, copy: Any) -> None:
+        """A copy of a weight in another precision is left out too."""
+        if self.is_left_out(original):
+            self.leave_out([copy])
+
     def most_during(self, run: Callable[[], None]) -> int:
         """The most bytes that were kept at once while a backward pass runs; one may run within another."""
         before, self._most = self._most, self.kept
         try:
             run()
         finally:
-            found = self._most
-            self._most = max(before, found)
+            found = self._most + self._largest_segment
+            self._most, self._largest_segment = max(before, found), 0
         return found
+
+    def _in_a_segment(self, pack: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """What a checkpoint throws away and makes again: added up for each segment."""
+        storages: Dict[int, Any] = {}
+
+        def pack_and_count(tensor: Any) -> Any:
+            storage = _storage(tensor)
+            if storage is not None and storage._cdata not in self._places and not self.is_left_out(tensor):
+                storages[storage._cdata] = storage
+                size = sum(one.nbytes() for one in storages.values())
+                self._largest_segment = max(self._largest_segment, size)
+            return pack(tensor)
+
+        return pack_and_count
 
     def keep(self, place: int, size: int) -> None:
         """One more saved tensor lies in a storage of so many bytes."""
@@ -89,7 +138,9 @@ class _Saved:
 
 
 def _storage(tensor: Any) -> Any:
-    """None for what has none of its own: sparse tensors, those within torch.func."""
+    """None for what has none of its own (sparse tensors, those within torch.func), and on PyTorch 1."""
+    if not _TELLS_STORAGES_APART:
+        return None
     with torch._C.DisableTorchFunction():
         try:
             return tensor.untyped_storage()
@@ -103,11 +154,12 @@ class _Keep(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, result: Any, *tensors: Any) -> Any:
         ctx.save_for_backward(result, *tensors)
+        ctx.others = len(tensors)
         return result.view_as(result)
 
     @staticmethod
     def backward(ctx: Any, gradient: Any) -> Any:
-        return (gradient,) + (None,) * (len(ctx.saved_tensors) - 1)
+        return (gradient,) + (None,) * ctx.others
 
 
 def as_on_a_gpu() -> None:
@@ -126,10 +178,19 @@ def _attention(original: Callable[..., Any]) -> Callable[..., Any]:
             return original(query, key, value, *args, **kwargs)
         with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor, lambda tensor: tensor):
             result = original(query, key, value, *args, **kwargs)
+            result = _laid_out(result, query)
+        kept = [tensor.detach().to(result.dtype) for tensor in (query, key, value)]
         rows = torch.empty(result.shape[:-1], dtype=torch.float32, device="meta")
-        return _Keep.apply(result, query.detach(), key.detach(), value.detach(), rows)
+        with torch._C.DisableTorchFunction():  # a checkpoint compares devices, of which a script sees others
+            return _Keep.apply(result, *kept, rows)
 
     return scaled_dot_product_attention
+
+
+def _laid_out(result: Any, query: Any) -> Any:
+    """The result with its axes in memory as those of the queries: the next layer then keeps the same storage."""
+    order = sorted(range(query.dim()), key=query.stride, reverse=True)
+    return result.permute(order).contiguous().permute([order.index(axis) for axis in range(query.dim())])
 
 
 def _dropout(original: Callable[..., Any]) -> Callable[..., Any]:

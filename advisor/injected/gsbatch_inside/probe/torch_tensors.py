@@ -11,6 +11,8 @@ from typing import Any, Callable, Dict, List
 import torch
 from torch.overrides import TorchFunctionMode
 
+from . import torch_autocast
+
 Tensor = torch.Tensor
 _moved: List[bool] = []
 _reads = [0]
@@ -177,6 +179,7 @@ class Functions(TorchFunctionMode):
             return args[0].reshape(-1)
         if has_real and getattr(func, "__name__", "") not in _NEED_LENGTHS:
             args, kwargs = as_meta(tuple(args)), as_meta(kwargs)
+        args, kwargs = torch_autocast.cast(func, tuple(args), kwargs)
         return func(*args, **kwargs)
 
     def _places(self, tensor: Any, index: Any) -> Any:

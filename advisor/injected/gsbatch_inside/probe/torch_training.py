@@ -16,6 +16,7 @@ from . import loops, record, tally, torch_data, torch_model
 _EPOCH_NAME = re.compile(r"epoch|(^|[._])ep?s?$", re.IGNORECASE)
 _optimizers: List[Any] = []
 _backward_flops: Dict[Any, int] = {}
+_backward_saved: Dict[Any, float] = {}
 _phases: List["Phase"] = []
 _waiting: List["_Backward"] = []
 _token = [0, -1]  # iterations begun; the one whose samples were counted last
@@ -36,17 +37,22 @@ class Phase:
         self.uncounted = 0
         self.rows = 0
         self.forward: Dict[int, float] = {}
+        self.trained: Dict[int, int] = {}  # networks with gradients, and their rows for each sample
+        self.backward_passes = self.on_new_data = 0
+        self.saved = 0.0
 
     def key(self, what: str) -> Tuple[str, int]:
         return what, self.number
 
 
 class _Backward(NamedTuple):
-    """A backward pass: the calls before it, new samples, FLOPs with those calls (None: not known), the pass."""
+    """A backward pass: the calls before it, new samples, FLOPs with those calls (None: not known), bytes that were kept
+    for it, a sample, the pass."""
 
     calls: List[torch_model.Called]
     rows: int
     flops: Optional[int]
+    saved: float
     one: Optional[torch_data.Pass]
 
 
@@ -85,10 +91,10 @@ def _next_batch() -> None:
 def _backward(operations: Any, original: Any, tensors: Any, args: Any, kwargs: Any) -> None:
     calls = list(torch_model.calls)
     torch_model.calls.clear()
-    before = operations.total
+    before, kept = operations.total, 0
     try:
         if any(tensor.requires_grad for tensor in torch_model.tensors_of([tensors])):
-            original(tensors, *args, **kwargs)
+            kept = operations.saved.most_during(lambda: original(tensors, *args, **kwargs))
     except RuntimeError as exc:
         # Answered from memory, a graph has gaps; traced, it has none.
         if all(call.traced for call in calls):
@@ -100,10 +106,11 @@ def _backward(operations: Any, original: Any, tensors: Any, args: Any, kwargs: A
     known = _backward_flops.get(keys)
     if all(call.traced for call in calls if call.grad):
         known = _backward_flops[keys] = operations.total - before
+        _backward_saved[keys] = kept / _rows_together(calls)
         torch_model.remember(keys)
     elif known is None:
         torch_model.forget(keys)
-    _count(calls, known)
+    _count(calls, known, _backward_saved.get(keys, 0.0))
 
 
 def _grad(original: Any, args: Any, kwargs: Any) -> Any:
@@ -115,7 +122,7 @@ def _grad(original: Any, args: Any, kwargs: Any) -> Any:
     return tuple(torch.zeros_like(one, requires_grad=True) if gradient is None else gradient for gradient, one in pairs)
 
 
-def _count(calls: List[torch_model.Called], backward: Optional[int]) -> None:
+def _count(calls: List[torch_model.Called], backward: Optional[int], saved: float) -> None:
     """Keep what a backward pass did until the step that it belongs to says in which phase it is."""
     trained = {id(call.module) for call in calls if call.grad}
     calls = [call for call in calls if call.grad or id(call.module) not in trained]  # the others evaluate
@@ -124,11 +131,12 @@ def _count(calls: List[torch_model.Called], backward: Optional[int]) -> None:
     flops = None if backward is None else backward + sum(call.flops for call in calls)
     if flops is not None and one is not None and given:
         flops = flops * one.rows // given
-    _waiting.append(_Backward(calls, rows, flops, one))
+    _waiting.append(_Backward(calls, rows, flops, saved, one))
 
 
 def _commit(phase: Phase) -> None:
-    for calls, rows, flops, one in _waiting:
+    for calls, rows, flops, saved, one in _waiting:
+        phase.saved = max(phase.saved, saved)
         if rows:
             tally.add(phase.key("samples"), rows)
             tally.add(phase.key("batches"))
@@ -140,12 +148,17 @@ def _commit(phase: Phase) -> None:
                 tally.add(phase.key("passes"))
             if phase.loader is None or (one.loader.samples or 0) > (phase.loader.samples or 0):
                 phase.loader = one.loader
+        phase.backward_passes += 1
+        phase.on_new_data += any(call.grad and not call.again for call in calls)
         phase.uncounted += flops is None
         tally.add(phase.key("flops"), flops or 0)
         for call in calls:
             if call.rows and call.module not in phase.modules:
                 phase.modules.append(call.module)
-                phase.forward[id(call.module)] = call.flops / call.rows
+                times = _rows_of_a_sample(call, one)
+                phase.forward[id(call.module)] = call.flops * times / call.rows
+                if call.grad:
+                    phase.trained[id(call.module)] = times
     _waiting.clear()
 
 
@@ -158,6 +171,18 @@ def _rows(calls: List[torch_model.Called], one: Optional[torch_data.Pass]) -> Tu
         return 0, 0
     _token[1] = _token[0]
     return next((call.rows for call in calls if call.rows), 0) or 0, 0
+
+
+def _rows_of_a_sample(call: torch_model.Called, one: Optional[torch_data.Pass]) -> int:
+    """How many rows a network is given for each sample of its loader: two views are two."""
+    samples = one.rows_given if one is not None else 0
+    return call.rows // samples if call.rows and samples and call.rows % samples == 0 else 1
+
+
+def _rows_together(calls: List[torch_model.Called]) -> int:
+    """Samples that a backward pass goes through."""
+    one = torch_data.current()
+    return (one.rows_given if one is not None else 0) or max((call.rows or 0 for call in calls), default=0) or 1
 
 
 def _watch_optimizers() -> None:
@@ -211,7 +236,10 @@ def _sizes_of(optimizer: Any) -> Tuple[int, int]:
 def _describe(phase: Phase) -> None:
     """What is known at the first step."""
     roots = []
-    for module in phase.modules:
+    networks = _networks(phase)
+    if len(networks) < len(phase.modules):
+        record.note("a network without gradients works beside the trained one: its FLOPs count, its parameters do not")
+    for module in networks:
         root = torch_model.root_of(module)
         if root not in roots:
             roots.append(root)
@@ -219,11 +247,13 @@ def _describe(phase: Phase) -> None:
     record.facts(phase.number, framework="pytorch", optimizer=type(largest).__name__.lower(), **_settings)
     if roots:
         record.facts(phase.number, model_name=torch_model.name(roots), **torch_model.counts(roots))
-    sizes = [torch_model.sizes[id(module)] for module in phase.modules if id(module) in torch_model.sizes]
+    measured = [module for module in networks if id(module) in torch_model.sizes]
+    sizes = [torch_model.sizes[id(module)] for module in measured]
     if sizes:
         main = max(sizes, key=lambda one: one.elements)
+        elements = [one.elements * phase.trained.get(id(module), 1) // one.rows for module, one in zip(measured, sizes)]
         record.facts(phase.number, layers=sum(one.layers for one in sizes), input_shape=sizes[0].shape,
-                     activation_elements=sum(one.elements // one.rows for one in sizes),
+                     activation_elements=sum(elements),
                      precision=main.precision)  # fmt: skip
     loader = phase.loader
     if loader is not None:
@@ -233,6 +263,14 @@ def _describe(phase: Phase) -> None:
     _describe_flops(phase)
 
 
+def _networks(phase: Phase) -> List[Any]:
+    """The networks that are trained, and those whose outputs they are given: not a teacher, or a moving average, which
+    works beside them on the same data without gradients. What such a one computes is part of the training's FLOPs."""
+    shape_of = lambda module: torch_model.sizes[id(module)].shape if id(module) in torch_model.sizes else None
+    given = {shape_of(module) for module in phase.modules if id(module) in phase.trained}
+    return [module for module in phase.modules if id(module) in phase.trained or shape_of(module) not in given]
+
+
 def _describe_flops(phase: Phase) -> None:
     samples = tally.count(phase.key("samples"))
     if any(id(module) in torch_model.uncertain for module in phase.modules):
@@ -240,8 +278,9 @@ def _describe_flops(phase: Phase) -> None:
     elif samples and not phase.uncounted:
         record.facts(
             phase.number,
-            forward_flops_per_sample=sum(phase.forward.values()) or None,
+            forward_flops_per_sample=sum(phase.forward[id(module)] for module in _networks(phase)) or None,
             training_flops_per_sample=tally.count(phase.key("flops")) / samples or None,
+            saved_bytes_per_sample=round(phase.saved) or None,
         )
 
 
@@ -278,12 +317,15 @@ def _describe_totals(phase: Phase) -> None:
     looped = _epochs_of_loops(phase)
     if looped:
         record.facts(phase.number, epochs=looped, train_samples=round(samples / looped))
+        if torch_model.evaluated.isdisjoint(id(module) for module in phase.modules):
+            record.facts(phase.number, validation_samples=0)
 
 
 def _epochs_of_loops(phase: Phase) -> Optional[int]:
     """Without a loader: the loop around the one over batches, where its name or shape says that it counts epochs.
 
-    A single loop over steps draws from a stream, which is one epoch; of other loops it is not known what they repeat.
+    A single loop over steps draws from a stream, which is one epoch, unless it works on the same tensors again and
+    again; of other loops it is not known what they repeat.
     """
     nest = phase.nest
     if not nest:
@@ -293,7 +335,10 @@ def _epochs_of_loops(phase: Phase) -> Optional[int]:
     for loop in reversed(nest[:-1]):
         if _EPOCH_NAME.search(loop.target) or nest[-1].strided:
             return int(loop.iterations)
-    return 1 if len(nest) == 1 else None
+    if len(nest) > 1:
+        return None
+    is_repeated = phase.on_new_data <= 1 < phase.backward_passes
+    return int(nest[-1].iterations) if is_repeated else 1
 
 
 def _validation_samples(phase: Phase) -> Optional[int]:
