@@ -1,11 +1,12 @@
-"""The recommendation for a person, on stderr: a table as wide as the terminal, plain text where there is none."""
+"""The recommendation for a person, on stderr: a table, or a few lines a placement where the terminal is narrow."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +21,7 @@ from advisor.units import human_duration, human_energy, human_memory, human_powe
 SHORT_PLACEMENTS = 4
 SHORT_REJECTIONS = 3
 _PLAIN_WIDTH = 140
+_LEAST_TABLE_WIDTH = 130  # on a narrower terminal the columns would break within words
 
 
 def print_advice(
@@ -42,8 +44,11 @@ def print_advice(
         console.print(Text(printable(f"  note: {note}")))
     shown = list(_without_variants(recommendation.ranked))
     limit = len(shown) if show_all else SHORT_PLACEMENTS
-    if shown:
+    if shown and console.width >= _LEAST_TABLE_WIDTH:
         console.print(_table(shown[:limit], currency))
+    elif shown:
+        for line in _blocks(shown[:limit], currency):
+            console.print(line)
     if len(shown) > limit:
         console.print(Text(f"  {len(shown) - limit} more; see: gsbatch --advise"))
     for line in _rejected(recommendation.rejections, show_all=show_all):
@@ -131,6 +136,22 @@ def _table(shown: Sequence[RankedPlacement], currency: str) -> Table:
             *map(printable, [*cells, item.prediction.confidence, item.reason]), style="bold" if position == 1 else None
         )
     return table
+
+
+def _blocks(shown: Sequence[RankedPlacement], currency: str) -> Iterator[RenderableType]:
+    """The same as the table, a few lines for each placement."""
+    whole_run = all(item.prediction.energy_j is not None for item in shown)
+    for position, item in enumerate(shown, 1):
+        number, partition, gpu, memory, cpus = _placement_cells(position, item)
+        energy, *others = _figures(item, whole_run=whole_run)
+        figures = [energy if whole_run else f"an epoch: {energy}", *others]
+        figures += [f"{_short(item.carbon_g, _grams)} CO2e"] if item.carbon_g is not None else []
+        figures += [f"{_short(item.cost, '{:.2f}'.format)} {currency}"] if item.cost is not None else []
+        start = [f"starts {_start(item)}"] if item.prediction.placement.expected_start else []
+        heading = printable(f"{number}  {partition}, {gpu}: {memory} of RAM, CPUs {cpus}")
+        yield Text(heading, style="bold" if position == 1 else "")
+        for line in (", ".join(figures), f"{item.prediction.confidence} confidence; {item.reason}", *start):
+            yield Padding(Text(printable(line)), (0, 0, 0, 3), expand=False)
 
 
 def _placement_cells(position: int, item: RankedPlacement) -> list[str]:

@@ -164,10 +164,8 @@ def _print_table(inventory: Inventory, rows: list[Row], *, show_all: bool) -> No
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    console = Console(highlight=False)
-    # A pipe or a file has no width: lines are never folded there, so that grep and awk see whole rows.
-    if not console.is_terminal:
-        console = Console(highlight=False, width=10_000)
+    # Rows are never folded, as with Slurm's own commands: grep and awk see them whole, a narrow terminal wraps them.
+    console = Console(highlight=False, width=10_000)
     version = f", Slurm {inventory.slurm_version}" if inventory.slurm_version else ""
     account = f", account {inventory.account}" if inventory.account else ""
     console.print(Text(f"Cluster {inventory.cluster_name}{version}, read by {inventory.backend}{account}"))

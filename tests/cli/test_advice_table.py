@@ -70,11 +70,27 @@ def test_a_submission_shows_the_first_few_and_advise_shows_all() -> None:
     assert "not offered: p4: it has no GPU" in full
 
 
-@pytest.mark.parametrize("width", [60, 80, 100, 200])
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     """A table that wraps by chance cannot be read."""
     for line in _printed(_recommendation(rates=Rates(price_per_kwh=0.3)), width=width).splitlines():
         assert len(line) <= width
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_narrow_terminal_breaks_lines_between_words(width: int) -> None:
+    """A terminal has 80 columns unless someone widens it: nothing of the table is lost or torn there."""
+    recommendation = _recommendation(rates=Rates(carbon_intensity_g_per_kwh=360.0, price_per_kwh=0.3))
+
+    text = " ".join(_printed(recommendation, width=width).split())
+
+    assert "1 ampere, NVIDIA A100: 16 GiB of RAM, CPUs 8 1 MJ (800 kJ to 1.25 MJ), 1 h 0 min, 278 W, matched," in text
+    assert "100 g CO2e, 0.08 EUR medium confidence; least energy; GPU 70% used; needs 8 GiB of RAM 2 rtx0" in text
+
+
+def test_a_narrow_terminal_says_so_of_one_epoch_too() -> None:
+    """An energy without its span would be read as the run's."""
+    assert "an epoch: 100 kJ" in _printed(_recommendation(epochs=None), width=80)
 
 
 def test_without_epochs_figures_are_of_one_epoch_and_say_so() -> None:
