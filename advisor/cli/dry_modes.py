@@ -77,7 +77,7 @@ def _with_script(job: Job) -> int:
     picks, workload = (advice.picks, advice.recommendation.workload) if advice else ((), Workload())
     text = render_job(job, picks, workload, ticket_id=ticket_id, python=python)
     if job.line.mode is Mode.PRINT_SCRIPT:
-        sys.stdout.write(text)
+        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))  # the script's bytes, whatever the locale is
         return 0
     from advisor.cli.local_run import run_locally  # noqa: PLC0415 (the corpus is slow to load and not always needed)
 

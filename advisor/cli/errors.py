@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from advisor.errors import AdvisorError
 
@@ -21,8 +23,10 @@ def handle_errors(command: click.Command, *, prog_name: str) -> NoReturn:
     """
     import click  # noqa: PLC0415 (gsbatch uses this module without click)
 
+    prepare_streams()
     try:
         status: Any = command.main(prog_name=prog_name, standalone_mode=False)
+        sys.stdout.flush()
     except AdvisorError as exc:
         sys.exit(report_error(exc, prog_name))
     except click.ClickException as exc:
@@ -33,12 +37,51 @@ def handle_errors(command: click.Command, *, prog_name: str) -> NoReturn:
     except BrokenPipeError:
         forget_stdout()
         sys.exit(0)
+    except OSError as exc:
+        sys.exit(report_full_output(exc, prog_name))
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def prepare_streams() -> None:
+    """Make the standard streams usable, whatever they were started with.
+
+    A stream that is closed becomes the null device: its number would else be given to the next file that is opened.
+    What the locale cannot spell is written with backslashes rather than not at all.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDONLY if number == 0 else os.O_WRONLY)  # takes the lowest free number
+            setattr(sys, name, os.fdopen(null, "r" if number == 0 else "w", encoding="utf-8"))
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def leave(status: int) -> NoReturn:
+    """Exit with a status that no stream can change: what a full disk or a reader that left did not take is dropped."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            _forget(stream)
+    sys.exit(status)
 
 
 def forget_stdout() -> None:
     """Let Python's own flush at exit go nowhere: whoever read stdout has left."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _forget(sys.stdout)
+
+
+def _forget(stream: TextIO) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def report_full_output(error: OSError, prog_name: str) -> int:
+    """Report that stdout takes no more (a full disk); the exit status. Any other OSError is a bug and raised again."""
+    if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+        raise error
+    forget_stdout()
+    sys.stderr.write(f"{prog_name}: the output cannot be written: {error.strerror}\n")
+    return 1
 
 
 def report_error(error: AdvisorError, prog_name: str) -> int:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from advisor.cli.command_line import HELP, CommandLine, Mode, facts, parse_command_line, setting_texts
-from advisor.cli.errors import INTERRUPTED, forget_stdout, report_error
+from advisor.cli.errors import INTERRUPTED, forget_stdout, leave, prepare_streams, report_error, report_full_output
 from advisor.errors import AdvisorError
 
 PROG_NAME = "gsbatch"
@@ -21,8 +21,9 @@ def main() -> None:
     environment = dict(os.environ)  # what the job inherits: nothing of the line below
     # One prediction is too small to share out: on a busy login node a second thread makes it ten times slower.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    prepare_streams()
     try:
-        sys.exit(gsbatch(sys.argv[1:], environment))
+        leave(gsbatch(sys.argv[1:], environment))
     except AdvisorError as exc:
         sys.exit(report_error(exc, PROG_NAME))
     except KeyboardInterrupt:
@@ -30,6 +31,8 @@ def main() -> None:
     except BrokenPipeError:
         forget_stdout()
         sys.exit(0)
+    except OSError as exc:
+        sys.exit(report_full_output(exc, PROG_NAME))
 
 
 def gsbatch(words: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -53,7 +56,9 @@ def gsbatch(words: Sequence[str], environment: Mapping[str, str]) -> int:
         return submit_job(line, environment)
     from advisor.cli.dry_modes import run_dry_mode  # noqa: PLC0415 (as above)
 
-    return run_dry_mode(line, environment)
+    status = run_dry_mode(line, environment)
+    sys.stdout.flush()
+    return status
 
 
 def _check_own_words(line: CommandLine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 from advisor.cli.command_line import CommandLine
@@ -10,5 +11,6 @@ from advisor.cli.command_line import CommandLine
 def say(line: CommandLine, text: str) -> None:
     """One line on stderr; sbatch's --quiet is for us too."""
     if not line.has("quiet"):
-        sys.stderr.write(f"gsbatch: {text}\n")
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):  # a full disk behind stderr must not cost the job
+            sys.stderr.write(f"gsbatch: {text}\n")
+            sys.stderr.flush()

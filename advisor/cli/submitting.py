@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TextIO
 
 import advisor.slurm
 from advisor.cli.advice import Advice, advise
@@ -174,15 +178,13 @@ def _sbatch_options(line: CommandLine) -> tuple[Option, ...]:
 
 
 def _outputs() -> Outputs:
-    def to_stdout(data: bytes) -> None:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+    return Outputs(partial(_hand_on, sys.stdout), partial(_hand_on, sys.stderr))
 
-    def to_stderr(data: bytes) -> None:
-        sys.stderr.buffer.write(data)
-        sys.stderr.buffer.flush()
 
-    return Outputs(to_stdout, to_stderr)
+def _hand_on(stream: TextIO, data: bytes) -> None:
+    with contextlib.suppress(OSError):  # words that nobody takes cost neither the job nor its status, as with sbatch
+        while data:
+            data = data[os.write(stream.fileno(), data) :]
 
 
 def _plain(line: CommandLine, environment: Mapping[str, str], stdin_data: bytes | None) -> Submission:
