@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ BUDGET_SIGNALS = ("USR1", "USR2", "INT", "TERM", "HUP")
 SITE_FILE = Path("/etc/gsbatch/config.toml")
 # What a site's file says of dry runs and nothing else outdoes.
 NEVER = "never"
+# Beyond this no rate or time of a site is meant, and products of them would leave the numbers that JSON has.
+_MOST = 1e9
 # A dry run beside the training, in the job, and none before.
 IN_JOB = "job"
 
@@ -116,14 +119,14 @@ def _boolean(text: str) -> bool:
     return words[text.strip().lower()]
 
 
-def _number(low: float, *, above: bool = False) -> Callable[[str], float]:
+def _number(low: float, *, above: bool = False, high: float = _MOST) -> Callable[[str], float]:
     def read(text: str) -> float:
         try:
             number = float(text)
         except ValueError:
             raise UsageError(f"must be a number, not '{text}'.") from None
-        if not low <= number < float("inf") or (above and number == low):
-            raise UsageError(f"must be {'above' if above else 'at least'} {low:g}, not {text}.")
+        if not low <= number <= high or (above and number == low):
+            raise UsageError(f"must be {'above' if above else 'at least'} {low:g} and at most {high:g}, not {text}.")
         return number
 
     return read
@@ -217,7 +220,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("price_per_kwh", "number", "of electricity, in the site's currency", _number(0.0), _always(None)),
     Setting("price_per_gpu_hour", "number", "in the site's currency", _number(0.0), _always(None)),
     Setting("currency", "text", "what the prices are in", _text, _always("EUR")),
-    Setting("pue", "number", "facility energy per IT energy, for carbon and cost", _number(1.0), _always(1.0)),
+    Setting(
+        "pue", "number", "facility energy per IT energy, for carbon and cost", _number(1.0, high=10.0), _always(1.0)
+    ),
     Setting(
         "slurm_timeout_s", "seconds", "the longest a Slurm query may take", _number(0.0, above=True), _always(15.0)
     ),
@@ -316,6 +321,8 @@ def _read(setting: Setting, text: str, place: str) -> Any:
 
 def _from_file(path: Path, label: str) -> dict[str, tuple[Any, str]]:
     try:
+        if stat.S_ISFIFO(path.stat().st_mode):  # reading it would wait, perhaps for ever
+            raise ConfigurationError(f"{path} is a pipe, not a file.")
         text = path.read_text(encoding="utf-8")
         entries = tomllib.loads(text)
     except (FileNotFoundError, NotADirectoryError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,9 @@ def test_the_strongest_layer_wins(tmp_path: Path, strongest: int) -> None:
         ('objective = "speed"', "must be one of energy, time, edp, carbon, cost, not 'speed'"),
         ("slurm_timeout_s = 0", "must be above 0"),
         ("pue = 0.5", "must be at least 1"),
+        ("pue = 1e308", "at most 10"),
+        ("price_per_kwh = inf", "at most 1e+09"),
+        ("slurm_timeout_s = nan", "must be above 0"),
         ('price_per_kwh = "cheap"', "must be a number"),
         ("record = [1]", "must be a single value"),
         ('min_gain = "a:lot"', "'a:lot' is not GAIN"),
@@ -90,6 +94,16 @@ def test_a_file_that_is_no_toml_is_named_with_its_line(tmp_path: Path) -> None:
         load_settings(environment=_environment(tmp_path))
 
     assert str(path) in str(caught.value)
+
+
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    """Settings are read before anything has a time limit; /dev/null is a way to say "none"."""
+    pipe = tmp_path / "config.toml"
+    os.mkfifo(pipe)
+
+    with pytest.raises(ConfigurationError, match="is a pipe"):
+        load_settings(environment={"HOME": str(tmp_path), "GSBATCH_SITE_CONFIG": str(pipe)})
+    load_settings(environment={"HOME": str(tmp_path), "GSBATCH_SITE_CONFIG": os.devnull})
 
 
 def test_a_mistake_in_a_variable_names_the_variable(tmp_path: Path) -> None:
