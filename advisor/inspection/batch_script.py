@@ -17,6 +17,12 @@ from advisor.inspection.workload import Fact, Source
 
 # Launchers of processes that train together; srun and mpirun start anything.
 _TRAINING_LAUNCHERS = frozenset({"torchrun", "torchrun-hpc", "accelerate", "deepspeed", "composer"})
+# What they set for the one process that a dry run is.
+_ALONE = {
+    "RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1", "GROUP_RANK": "0", "ROLE_RANK": "0",
+    "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500",
+}  # fmt: skip
+_ALONE_OF_SRUN = {"SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0", "SLURM_NTASKS": "1"}
 _UNCOUNTED = "how many processes its launcher starts is not known: the batch size is that of one of them"
 
 
@@ -89,10 +95,17 @@ def _to_inspect(launch: Launch, file: Path, environment: Mapping[str, str], fold
         module=launch.module,
         folder=folder / (launch.folder or ""),
         processes=processes or 1,
+        variables=_variables(launch.launcher) if shares_training else {},
         facts=facts,
         notes=(*_notes(launch, environment), *([_UNCOUNTED] if processes is None else [])),
         opaque=_opaque(launch, interpreter),
     )
+
+
+def _variables(launcher: str | None) -> Mapping[str, str]:
+    if launcher == "srun":
+        return _ALONE_OF_SRUN
+    return _ALONE if launcher in _TRAINING_LAUNCHERS else {}
 
 
 def _accelerate_configuration(launch: Launch, environment: Mapping[str, str], folder: Path) -> Mapping[str, Any]:

@@ -37,7 +37,8 @@ class ScriptToInspect:
     """A Python script as the job will run it: absolute path, its arguments, the interpreter's absolute words.
 
     ``module`` is its name where it is run as ``python -m``. ``folder`` is the job's working folder. ``processes`` is
-    how many a launcher starts, each with its own batches. ``facts`` are what the launcher says, ``notes`` what a person
+    how many a launcher starts, each with its own batches; ``variables`` are what it sets in the environment of one that
+    is alone. ``facts`` are what the launcher says, ``notes`` what a person
     should know of how the script was found. ``opaque`` says why it cannot be dry-run as the job will run it.
     """
 
@@ -47,6 +48,7 @@ class ScriptToInspect:
     module: str | None = None
     folder: Path = field(default_factory=Path.cwd)
     processes: int = 1
+    variables: Mapping[str, str] = field(default_factory=dict)
     facts: Facts = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     opaque: str | None = None
@@ -115,7 +117,7 @@ def _probed(
         script=script.path,
         arguments=script.arguments,
         interpreter=script.interpreter,
-        environment=environment,
+        environment={**environment, **script.variables},
         module=script.module,
     )
     found = dry_run_once(
@@ -130,8 +132,12 @@ def _one_device(probed: Facts) -> Facts:
 
 
 def _of_all_processes(facts: Facts, processes: int) -> dict[str, Fact[Any]]:
-    """Facts of one process of several: each takes its own batch, so that a step sees all of them."""
-    found = dict(facts)
+    """Facts of one process of several: each takes its own batch, so that a step sees all of them.
+
+    Whether they share the samples or each takes all is not known, and with that how many steps they take; how many
+    devices there are is the launcher's to say.
+    """
+    found = {name: fact for name, fact in facts.items() if processes == 1 or name not in {"steps", "devices"}}
     if processes > 1 and "batch_size" in found:
         one = found["batch_size"]
         found["batch_size"] = Fact(int(one.value or 1) * processes, one.source)

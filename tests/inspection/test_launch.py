@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from advisor.inspection.batch_script import script_of_batch
-from advisor.inspection.inspect import ScriptToInspect
+from advisor.inspection.inspect import ScriptToInspect, inspect
 from advisor.inspection.interpreters import interpreter_path
 from advisor.inspection.launch import Launch, find_launches
 from advisor.inspection.workload import Fact, Source
+from tests.capabilities import frameworks_python
 
 TRAINING = "import torch\nfor epoch in range(3):\n    loss = torch.ones(1)\n    loss.backward()\n"
+
+DISTRIBUTED = """\
+import os
+import torch
+from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
+
+torch.distributed.init_process_group("nccl")
+rank, world = int(os.environ["LOCAL_RANK"]), int(os.environ["WORLD_SIZE"])
+network = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(30, 4).cuda(rank), device_ids=[rank])
+data = TensorDataset(torch.randn(640, 30), torch.randint(0, 4, (640,)))
+loader = DataLoader(data, 32, sampler=DistributedSampler(data, num_replicas=world, rank=rank))
+optimizer = torch.optim.SGD(network.parameters(), 0.1)
+for epoch in range(2):
+    for samples, labels in loader:
+        torch.nn.functional.cross_entropy(network(samples.cuda(rank)), labels.cuda(rank)).backward()
+        optimizer.step()
+"""
 
 
 def launches(body: str, *arguments: str, **variables: str) -> list[Launch]:
@@ -202,6 +222,28 @@ def test_a_launcher_s_processes_are_devices(tmp_path: Path) -> None:
     assert isinstance(alone, ScriptToInspect)
     assert ({"devices": Fact(4, Source.LAUNCHER)}, 4) == (together.facts, together.processes)
     assert ({}, 1) == (alone.facts, alone.processes)
+
+
+def test_a_script_finds_its_rank_in_a_dry_run(tmp_path: Path) -> None:
+    """The launcher's variables are those of one that is alone; what such a one cannot know is the launcher's."""
+    python = frameworks_python("torch")
+    if python is None:
+        pytest.skip("no interpreter with PyTorch: tests/frameworks.sh makes it")
+    (tmp_path / "train.py").write_text(DISTRIBUTED, encoding="utf-8")
+    found = of_batch(tmp_path, "torchrun --nproc_per_node=4 train.py")
+
+    assert isinstance(found, ScriptToInspect)
+    workload = inspect(
+        dataclasses.replace(found, interpreter=(python,), opaque=None),
+        options={},
+        directives={},
+        probe="on",
+        environment=dict(os.environ),
+        tell=lambda _message: None,
+    )
+    assert (4 * 32, Source.PROBE) == (workload.batch_size.value, workload.batch_size.source)
+    assert Fact(4, Source.LAUNCHER) == workload.devices
+    assert (640, 2, None) == (workload.train_samples.value, workload.epochs.value, workload.steps.value)
 
 
 def test_modules_and_packages_are_found(tmp_path: Path) -> None:
