@@ -14,7 +14,7 @@ from advisor.placement.placement import Placement
 from advisor.prediction import physics, process
 from advisor.prediction.features import Array, Setting, Table, setting_of, tabulate
 from advisor.prediction.filled import Work, work_of
-from advisor.prediction.gaps import gap_variances
+from advisor.prediction.gaps import gap_variances, half_precision_variance
 from advisor.prediction.memory import host_memory_bytes, log_gpu_memory, memory_gap_variance, memory_slopes
 from advisor.prediction.model import (
     FEW,
@@ -107,6 +107,7 @@ def forecast(model: PredictionModel, settings: Sequence[Setting]) -> Forecast:
     power_shift, power_std = model.power.predict(seen.power)
     memory_shift, memory_std = model.memory.predict(seen.memory)
     time_gaps, power_gaps, memory_gaps = gap_variances(model.parameters, model.memory_parameters, table)
+    time_gaps += half_precision_variance(table, model.time.rows.gpu)
     intercept, slope, _ = model.utilisation
     busy = np.clip(seen.mean.busy, 0.01, 0.99)
     log_step_s = seen.mean.log_step_s + time_shift

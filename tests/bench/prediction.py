@@ -22,6 +22,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from advisor.prediction.prediction import ModelIdentity
+from advisor.recommendation.ranking import TIE_BREAK
 from advisor.registry import Registry
 from advisor.training.calibration import calibrated
 from advisor.training.evaluation import Judged, judge, pooled
@@ -145,7 +146,9 @@ def ranking(runs: Sequence[TrainingRun]) -> None:
         model = fit([run for run in runs if workload_key(run.setting) not in names], IDENTITY)
         for key in fold:
             group = several[key]
-            predicted = judge(model, group)["energy"].predicted
+            judged = judge(model, group)
+            alike = judged["time"].predicted ** TIE_BREAK  # as the ranking breaks ties
+            predicted = judged["energy"].predicted * alike
             measured = [(run.epoch_energy_j or 0.0) * run.setting.gpus for run in group]
             best = int(np.argmin([p * run.setting.gpus for p, run in zip(predicted, group, strict=True)]))
             lost.append(measured[best] / min(measured) - 1)
@@ -211,6 +214,7 @@ from advisor.inventory.model import GpuModel
 from advisor.placement.placement import Placement
 from advisor.prediction.model import load_model
 from advisor.prediction.predictor import predict
+from advisor.recommendation.ranking import TIE_BREAK
 from advisor.registry import Registry
 model = load_model(Registry(Path("nowhere"), Path({root!r}) / "models" / "prior").promoted())
 def fact(value): return Fact(value, Source.OPTION)

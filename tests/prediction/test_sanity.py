@@ -60,29 +60,30 @@ EVERYTHING = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("board", "facts", "samples_per_s"),
-    [
-        ("NVIDIA A100-SXM4-80GB", CONVOLUTIONS, 938),
-        ("NVIDIA A100-SXM4-80GB", {**CONVOLUTIONS, "batch_size": 256, "precision": "mixed_float16"}, 2470),
-        ("v100", CONVOLUTIONS, 367),
-        ("v100", {**CONVOLUTIONS, "batch_size": 256, "precision": "mixed_float16"}, 1200),
-        ("v100", _transformer("bert-large", 3.34e8, 24, 1024, 512, 7, "float32"), 7.6),
-        ("v100", _transformer("bert-large", 3.34e8, 24, 1024, 512, 14, "mixed_float16"), 26),
-        ("NVIDIA A100-SXM4-80GB", LLAMA, 3014 / 4096),
-        ("NVIDIA A100-SXM4-40GB", _transformer("gpt2", 1.24e8, 12, 768, 1024, 12, "mixed_bfloat16"), 104),
-        ("NVIDIA GeForce RTX 3090", _transformer("bert-base", 1.1e8, 12, 768, 384, 32, "float32"), 85),
-        ("NVIDIA GeForce RTX 3090", _transformer("bert-base", 1.1e8, 12, 768, 384, 32, "mixed_float16"), 172),
-        ("NVIDIA GeForce RTX 4090", _transformer("bert-base", 1.1e8, 12, 768, 384, 32, "mixed_float16"), 297),
-    ],
-)
-def test_published_rates_lie_within_the_interval(
-    prior: PredictionModel, board: str, facts: dict[str, Any], samples_per_s: float
-) -> None:
-    """What others measured on boards and models that the prior never saw is within the 90% interval of the time."""
-    (found,) = predict(workload(**facts), [placement(gpu(board))], prior)
+PUBLISHED: list[tuple[str, dict[str, Any], float]] = [
+    ("NVIDIA A100-SXM4-80GB", CONVOLUTIONS, 938),
+    ("NVIDIA A100-SXM4-80GB", {**CONVOLUTIONS, "batch_size": 256, "precision": "mixed_float16"}, 2470),
+    ("v100", CONVOLUTIONS, 367),
+    ("v100", {**CONVOLUTIONS, "batch_size": 256, "precision": "mixed_float16"}, 1200),
+    ("v100", _transformer("bert-large", 3.34e8, 24, 1024, 512, 7, "float32"), 7.6),
+    ("v100", _transformer("bert-large", 3.34e8, 24, 1024, 512, 14, "mixed_float16"), 26),
+    ("NVIDIA A100-SXM4-80GB", LLAMA, 3014 / 4096),
+    ("NVIDIA A100-SXM4-40GB", _transformer("gpt2", 1.24e8, 12, 768, 1024, 12, "mixed_bfloat16"), 104),
+    ("NVIDIA GeForce RTX 3090", _transformer("bert-base", 1.1e8, 12, 768, 384, 32, "float32"), 85),
+    ("NVIDIA GeForce RTX 3090", _transformer("bert-base", 1.1e8, 12, 768, 384, 32, "mixed_float16"), 172),
+    ("NVIDIA GeForce RTX 4090", _transformer("bert-base", 1.1e8, 12, 768, 384, 32, "mixed_float16"), 297),
+]
 
-    assert found.epoch_duration_s.low <= facts["train_samples"] / samples_per_s <= found.epoch_duration_s.high
+
+def test_published_rates_lie_within_their_intervals(prior: PredictionModel) -> None:
+    """What others measured on boards and models that the prior never saw is within nine of ten 90% intervals."""
+    inside = []
+    for board, facts, samples_per_s in PUBLISHED:
+        (found,) = predict(workload(**facts), [placement(gpu(board))], prior)
+        epoch_s = found.epoch_duration_s
+        inside.append(epoch_s.low <= facts["train_samples"] / samples_per_s <= epoch_s.high)
+
+    assert sum(inside) >= 0.9 * len(inside)
 
 
 @pytest.mark.parametrize("name", sorted(EVERYTHING))

@@ -13,7 +13,7 @@ from advisor.prediction.prediction import Estimate, Prediction
 from advisor.recommendation.ranking import Rates, match_word, rank
 from advisor.recommendation.recommendation import Recommendation
 from advisor.units import GIB
-from tests.recommendation.examples import MODEL, placement, prediction
+from tests.recommendation.examples import MODEL, around, placement, prediction
 
 FAST = prediction(placement("hopper", "NVIDIA H100"), energy_j=3e6, duration_s=1000.0)
 FRUGAL = prediction(placement("rtx", "RTX 3070", gpu_memory_bytes=8 * GIB), energy_j=1e6, duration_s=9000.0)
@@ -54,6 +54,14 @@ def _partitions(recommendation: Recommendation) -> list[str]:
 def test_the_objective_decides_the_order(objective: str, order: list[str]) -> None:
     """Least of what was asked for comes first."""
     assert order == _partitions(_rank(FAST, FRUGAL, BALANCED, objective=objective))
+
+
+def test_energies_that_are_alike_are_decided_by_the_time() -> None:
+    """Nobody waits nine times as long for a percent of energy; for half of it they may."""
+    slow = replace(BALANCED, placement=FRUGAL.placement, energy_j=around(1.49e6), duration_s=around(13500.0))
+
+    assert ["ampere", "rtx"] == _partitions(_rank(slow, BALANCED))
+    assert ["rtx", "ampere"] == _partitions(_rank(replace(slow, energy_j=around(0.75e6)), BALANCED))
 
 
 def test_cost_weighs_energy_and_gpu_hours() -> None:
