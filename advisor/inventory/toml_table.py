@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -40,15 +40,19 @@ def read_table(path: Path, kind: str) -> Table:
         number = line[1] if line else str(text.count("\n") + 1)
         said = re.sub(r"\s*\(at [^)]*\)", "", str(exc))
         raise ConfigurationError(f"{path}, line {number}: {said}.", hint="The file is not valid TOML.") from exc
-    return Table(content, Place(str(path), text), kind)
+    return Table(content, Place(str(path), text, tuple(_headers(text))), kind)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A file's text and one table in it, to find the line of a field. ``path`` is the table's, such as a.b."""
+    """A file's text and one table in it, to find the line of a field. ``path`` is the table's, such as a.b.
+
+    ``headers`` are the lines and paths of all ``[[tables]]``: found once, for a cluster may be thousands of them.
+    """
 
     file: str
     text: str
+    headers: tuple[tuple[int, str], ...]
     path: str = ""
     header_line: int = 0
 
@@ -63,17 +67,19 @@ class Place:
                 return number
         return max(1, self.header_line)
 
-    def child(self, name: str, index: int) -> Place:
-        """The place of the index-th table of an array inside this table."""
+    def children(self, name: str, count: int) -> list[Place]:
+        """The places of an array's tables inside this table; its own for those that are written without a header."""
         path = f"{self.path}.{name}" if self.path else name
-        seen = -1
-        for number, line in enumerate(self.text.splitlines(), start=1):
-            header = _TABLE_HEADER.match(line)
-            if number > self.header_line and header and re.sub(r"[\s\"']", "", header["path"]) == path:
-                seen += 1
-                if seen == index:
-                    return Place(self.file, self.text, path, number)
-        return Place(self.file, self.text, path, self.header_line)
+        lines = [number for number, found in self.headers if number > self.header_line and found == path][:count]
+        lines += [self.header_line] * (count - len(lines))
+        return [replace(self, path=path, header_line=number) for number in lines]
+
+
+def _headers(text: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = _TABLE_HEADER.match(line)
+        if header:
+            yield number, re.sub(r"[\s\"']", "", header["path"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +110,8 @@ class Table:
             path = f"{self.place.path}.{field}".removeprefix(".")
             raise self.mistake(field, f"write each one as a [[{path}]] table")
         kind = field.removesuffix("s")
-        return [Table(item, self.place.child(field, index), kind) for index, item in enumerate(listed)]
+        places = self.place.children(field, len(listed))
+        return [Table(item, place, kind) for item, place in zip(listed, places, strict=True)]
 
     def optional_text(self, field: str) -> str | None:
         """A text that is not empty."""
