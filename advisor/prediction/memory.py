@@ -13,8 +13,8 @@ MEMORY_PRIOR_MEAN = np.log(np.array([5.0e8, 16.0, 4.3]))
 MEMORY_PRIOR_STD = np.array([0.5, 0.3, 0.3])
 
 _ELEMENT_BYTES = 4.0
-# By how much the elements kept may differ from the elements of all layers' outputs, as a logarithm's standard deviation:
-# intervals of pepr's and raphischer's withheld networks, whose bytes were counted and not told, then cover 98 and 92%.
+# By how much the elements kept may differ from the elements of all layers' outputs, as a standard deviation of the
+# logarithm: intervals of pepr's and raphischer's withheld networks, whose counts were not told, then cover 98 and 92%.
 _KEPT_STD = 0.2
 # Activations are kept for the backward pass: where a backbone is frozen there is none.
 _FROZEN_SHARE = 0.15

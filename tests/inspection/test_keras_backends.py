@@ -86,6 +86,10 @@ def test_fit_is_described_on_other_back_ends(tmp_path: Path, backend: str, frame
     assert forward == facts["forward_flops_per_sample"]
     assert 3 * forward - first == facts["training_flops_per_sample"]
     assert 6 == facts["layers"]
+    if backend == "torch":
+        pooling = 4 * 256 * 8 + 8 * 64 * 8  # its input, and the place of each largest
+        inputs_of_convolutions = 4 * (256 * 3 + 64 * 8 + 64 * 16 + 256 * 16)
+        assert pytest.approx(pooling + inputs_of_convolutions, rel=0.001) == facts["saved_bytes_per_sample"]
 
 
 def test_plain_jax_loop_is_counted(tmp_path: Path) -> None:

@@ -52,9 +52,15 @@ def _torch_pass(keras: Any, model: Any, specs: Any, rows: int, counter: Any) -> 
     from . import torch_flops, torch_saved, torch_tensors
 
     guesses_before = torch_tensors.guesses[0]
-    scope, saved, kept = keras.StatelessScope(), torch_saved.SavedTensors(), 0
-    saved.leave_out([weight.value for weight in model.variables])
-    with keras.device("meta"), scope, _on_the_graph(keras, torch), torch_flops.Operations(saved) as operations, saved:
+    saved, kept = torch_saved.SavedTensors(), 0
+    weights = [(one, _weightless(torch, one)) for one in model.variables]  # else each use would make another
+    saved.leave_out([weight for _variable, weight in weights])
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(keras.device("meta"))
+        stack.enter_context(on_the_graph(keras, torch))
+        stack.enter_context(keras.StatelessScope(state_mapping=weights))
+        operations = stack.enter_context(torch_flops.Operations(saved))
+        stack.enter_context(saved)
         kind = lambda spec: getattr(torch, _dtype(keras, spec))
         inputs = map_specs(
             specs, lambda spec: torch.zeros((rows,) + tuple(spec.shape), dtype=kind(spec), device="meta")
@@ -70,12 +76,20 @@ def _torch_pass(keras: Any, model: Any, specs: Any, rows: int, counter: Any) -> 
     return Pass(forward, training, ("an operation on values",) if guessed else (), outputs, kept or None)
 
 
+def _weightless(torch: Any, variable: Any) -> Any:
+    value = torch.empty(tuple(variable.shape), dtype=getattr(torch, variable.dtype), device="meta")
+    return torch.nn.Parameter(value, requires_grad=variable.trainable and value.is_floating_point())
+
+
 @contextlib.contextmanager
-def _on_the_graph(keras: Any, torch: Any) -> Iterator[None]:
+def on_the_graph(keras: Any, torch: Any) -> Iterator[None]:
     """Keep weightless tensors on autograd's graph, where Keras would make new ones in their place.
 
-    It "moves" a tensor to where it is already, and only works out the shape of what a pooling layer gives.
+    It "moves" a tensor to where it is already, and only works out the shape of what a pooling layer gives, which keeps
+    its input, and the places of the largest.
     """
+    from . import torch_saved
+
     empty_like = torch.empty_like
     pooling = next(one for one in keras.layers.AveragePooling2D.__mro__[1:] if "call" in vars(one))
     torch.empty_like = lambda tensor, *args, **kwargs: (
@@ -84,7 +98,13 @@ def _on_the_graph(keras: Any, torch: Any) -> Iterator[None]:
         else empty_like(tensor, *args, **kwargs)
     )
     call = pooling.call
-    pooling.call = lambda self, inputs: call(self, inputs) + 0 * inputs.sum()
+
+    def pooled(self: Any, inputs: Any) -> Any:
+        result = call(self, inputs) + 0 * inputs.sum()
+        places = [torch.empty_like(result, dtype=torch.int64)] if self.pool_mode == "max" else []
+        return torch_saved.keep(result, inputs, *places)
+
+    pooling.call = pooled
     try:
         yield
     finally:

@@ -98,6 +98,8 @@ class Operations(TorchDispatchMode):
                 return args[0]
             args, kwargs = _as_meta(args), {name: _as_meta(value) for name, value in kwargs.items()}
         result = func(*args, **kwargs)
+        if packet is aten.clone:
+            self.saved.copied(args[0], result)
         formula = self._formulas.get(packet)
         if formula is not None:
             self.total += formula(args, result)

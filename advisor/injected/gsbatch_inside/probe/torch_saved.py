@@ -149,17 +149,23 @@ def _storage(tensor: Any) -> Any:
 
 
 class _Keep(torch.autograd.Function):
-    """The first tensor unchanged, with all of them saved for its backward pass."""
+    """The first tensor unchanged; the others are saved for its backward pass."""
 
     @staticmethod
     def forward(ctx: Any, result: Any, *tensors: Any) -> Any:
-        ctx.save_for_backward(result, *tensors)
+        ctx.save_for_backward(*tensors)
         ctx.others = len(tensors)
         return result.view_as(result)
 
     @staticmethod
     def backward(ctx: Any, gradient: Any) -> Any:
         return (gradient,) + (None,) * ctx.others
+
+
+def keep(result: Any, *tensors: Any) -> Any:
+    """The result, with a backward pass that needs these tensors."""
+    with torch._C.DisableTorchFunction():  # a checkpoint compares devices, of which a script sees others
+        return _Keep.apply(result, *[tensor.detach() for tensor in tensors])
 
 
 def as_on_a_gpu() -> None:
@@ -179,10 +185,8 @@ def _attention(original: Callable[..., Any]) -> Callable[..., Any]:
         with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor, lambda tensor: tensor):
             result = original(query, key, value, *args, **kwargs)
             result = _laid_out(result, query)
-        kept = [tensor.detach().to(result.dtype) for tensor in (query, key, value)]
         rows = torch.empty(result.shape[:-1], dtype=torch.float32, device="meta")
-        with torch._C.DisableTorchFunction():  # a checkpoint compares devices, of which a script sees others
-            return _Keep.apply(result, *kept, rows)
+        return keep(result, result, rows, *[tensor.detach().to(result.dtype) for tensor in (query, key, value)])
 
     return scaled_dot_product_attention
 
