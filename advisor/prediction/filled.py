@@ -29,17 +29,19 @@ _RECOMMENDER_FLOPS = 6.0e6
 _RECOMMENDER_LAYERS = 30.0
 _PERCEPTRON_LAYERS = 10.0
 
-# The columns of a table that a guessed fact moves, and by how much (standard deviation of the logarithm).
+# The columns that a guessed fact stands in, and by how much it may be off (standard deviation of the logarithm).
 GUESSED: dict[str, tuple[tuple[str, ...], float]] = {
     "parameters": (("parameters",), 1.0),
-    "forward_flops_per_sample": (("forward_flops", "training_flops"), 0.6),
+    "forward_flops_per_sample": (("forward_flops", "training_flops"), 0.8),
     "layers": (("layers",), 0.8),
-    "activation_elements": (("activation_elements",), 0.6),
+    "activation_elements": (("activation_elements",), 0.8),
     "input_shape": (("input_elements",), 1.0),
     "batch_size": (("batch_size",), 1.0),
     "gpu peak_fp32": (("fp32", "peak"), 0.7),
     "gpu memory_bandwidth": (("bandwidth",), 0.4),
 }
+# Guesses that are made from other guesses are off together with them.
+FOLLOWS = {"parameters": ("forward_flops_per_sample",), "forward_flops_per_sample": ("activation_elements",)}
 
 # Short names only as words of their own: "t5" is also in "resnet50".
 _SEQUENCE_NAMES = re.compile(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from advisor.prediction import physics
 from advisor.prediction.features import Array, Table
-from advisor.prediction.filled import GUESSED
+from advisor.prediction.filled import FOLLOWS, GUESSED
 from advisor.prediction.memory import log_gpu_memory
 from advisor.prediction.power_scale import power_logit
 
@@ -36,16 +36,23 @@ def gap_variances(parameters: Array, memory_parameters: Array, table: Table) -> 
 
     here = at(table)
     for name in sorted(names & GUESSED.keys()):
-        columns, off = GUESSED[name]
-        guessed = _where(table, name)
-        for sign in (-off, off):
-            factor = np.where(guessed, np.exp(sign), 1.0)
-            there = at(replace(table, **{column: getattr(table, column) * factor for column in columns}))
+        for sign in (-1.0, 1.0):
+            there = at(_moved(table, name, sign * GUESSED[name][1]))
             variances += (there - here) ** 2 / 2
     time, power, memory = variances
     time += _SAMPLES_STD**2 * _where(table, "train_samples")
     power += _TDP_STD**2 * _where(table, "gpu tdp_w")
     return time, power, memory
+
+
+def _moved(table: Table, name: str, off: float) -> Table:
+    """The table with a guessed fact, and the guesses that follow it, moved by so much in the logarithm."""
+    guessed = _where(table, name)
+    moved = table
+    for fact in (name, *FOLLOWS.get(name, ())):
+        factor = np.where(guessed & _where(table, fact), np.exp(off), 1.0)
+        moved = replace(moved, **{column: getattr(moved, column) * factor for column in GUESSED[fact][0]})
+    return moved
 
 
 def half_precision_variance(table: Table, known_gpus: NDArray[np.str_]) -> Array:

@@ -16,11 +16,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from advisor.inspection.workload import Fact, Source, Workload
+from advisor.prediction.filled import filled_facts
 from advisor.prediction.prediction import ModelIdentity
 from advisor.recommendation.ranking import TIE_BREAK
 from advisor.registry import Registry
@@ -186,6 +189,50 @@ def steps(runs: Sequence[TrainingRun]) -> None:
     show("ryujaehun, networks withheld", parts)
 
 
+NETWORK_FACTS = ("forward_flops_per_sample", "activation_elements", "layers")
+PARAMETERS = ("parameters", "trainable_parameters")
+
+
+def gaps(runs: Sequence[TrainingRun]) -> None:
+    """Networks withheld, and facts of them unknown: errors, and whether intervals widen as much as they must."""
+    hidden: dict[str, tuple[str, ...]] = {
+        "all facts known": (),
+        "FLOPs, activations and layers unknown": NETWORK_FACTS,
+        "parameters unknown too": (*NETWORK_FACTS, *PARAMETERS),
+        "name unknown too": (*NETWORK_FACTS, *PARAMETERS, "model_name"),
+    }
+    studied = {"raphischer", "deepgreen", "mayaki", "pepr", "ryujaehun"}
+    tested = [run for run in runs if run.setting.study in studied and (run.setting.gpus == 1 or run.mean_power_w)]
+    parts: dict[str, list[dict[str, Judged]]] = defaultdict(list)
+    for fold in folds_of(run.setting.network for run in tested):
+        model = fit([run for run in runs if run.setting.network not in fold], IDENTITY)
+        mine = [run for run in tested if run.setting.network in fold]
+        for name, facts in hidden.items():
+            parts[name].append(judge(model, [without(run, facts) for run in mine]))
+    for name, found in parts.items():
+        show(name, found, ("power", "time", "energy", "memory"))
+
+
+def without(run: TrainingRun, facts: tuple[str, ...]) -> TrainingRun:
+    """The run as if these facts of its network had not been found."""
+    s = run.setting
+    side = int(s.input_side)
+    known = {
+        "model_name": s.network, "framework": s.framework, "batch_size": s.batch_size, "train_samples": s.train_samples,
+        "input_shape": (side,) if s.sequence else (side, side, 3), "parameters": int(s.parameters),
+        "trainable_parameters": int(s.parameters * s.trainable_share), "layers": int(s.layers),
+        "forward_flops_per_sample": s.forward_flops, "activation_elements": int(s.activation_elements),
+    }  # fmt: skip
+    left: dict[str, Any] = {name: Fact(value, Source.OPTION) for name, value in known.items() if name not in facts}
+    filled = filled_facts(Workload(**left))
+    seen = {name: getattr(filled, name) for name in ("parameters", "forward_flops", "training_flops", "layers")}
+    setting = replace(
+        s, **seen, network="" if "model_name" in facts else s.network, activation_elements=filled.activation_elements,
+        sequence=filled.sequence, unknown=filled.unknown, saved_bytes=0.0 if facts else s.saved_bytes,
+    )  # fmt: skip
+    return replace(run, setting=setting)
+
+
 def baselines(tested: Sequence[TrainingRun]) -> None:
     """TDP, Green Algorithms and MLCO2, given the measured duration, which favours them."""
     power = np.array([run.mean_power_w for run in tested])
@@ -294,6 +341,7 @@ def main() -> None:
         "ranking": lambda: ranking(light),
         "memory": lambda: memory(light),
         "steps": lambda: steps(light),
+        "gaps": lambda: gaps(light),
         "speed": speed,
         "million": lambda: million(runs),
         "paper": lambda: print(tables(arguments.data_dir, arguments.draws)),
