@@ -23,7 +23,7 @@ x, y = np.zeros((20, 4), "float32"), np.zeros((20, 1), "float32")
 model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(1)])
 model.compile("sgd", "mse")
 class Slow(keras.callbacks.Callback):
-    def on_epoch_begin(self, epoch, logs=None): time.sleep(0.5)
+    def on_epoch_end(self, epoch, logs=None): time.sleep(0.5)
 history = model.fit(x, y, epochs={_EPOCHS}, verbose=0, callbacks=[Slow()])
 print("ended after", len(history.epoch))
 """
