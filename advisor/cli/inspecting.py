@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from advisor.cli.job import Job
+from advisor.cli.job import Job, spelled
 from advisor.cli.messages import say
 from advisor.corpus.history import facts_of_earlier_jobs
 from advisor.inspection.batch_script import script_of_batch
@@ -44,9 +44,9 @@ def find_workload(job: Job) -> Workload:
         history=facts_of_earlier_jobs(
             job.settings.corpus,
             user=job.user,
-            script_path=str(job.script.path or job.script.name),
+            script_path=job.script_path,
             script_sha256=hashlib.sha256(job.script.text.encode()).hexdigest(),
-            arguments=job.script.arguments,
+            arguments=tuple(map(spelled, job.script.arguments)),
             training=training_file(script),
         ),
     )
@@ -61,7 +61,9 @@ def training_file(script: ScriptToInspect | str) -> TrainingFile | None:
     except OSError:
         return None
     return TrainingFile(
-        path=str(script.path), sha256=hashlib.sha256(content).hexdigest(), arguments=tuple(script.arguments)
+        path=spelled(str(script.path)),
+        sha256=hashlib.sha256(content).hexdigest(),
+        arguments=tuple(map(spelled, script.arguments)),
     )
 
 

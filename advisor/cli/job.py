@@ -40,9 +40,19 @@ class Job:
         return getpass.getuser()
 
     @property
+    def script_path(self) -> str:
+        """The script as tickets and the corpus know it: its path, or the name that sbatch gives to what has none."""
+        return spelled(str(self.script.path or self.script.name))
+
+    @property
     def is_test(self) -> bool:
         """``--test-only``: nothing is submitted and nothing is written."""
         return self.line.has("test-only")
+
+
+def spelled(text: str) -> str:
+    """Text that JSON and SQLite take: bytes of a path or argument that are no UTF-8 become backslashes and digits."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def read_job(line: CommandLine, script: Script, environment: Mapping[str, str]) -> Job:

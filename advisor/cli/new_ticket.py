@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 from advisor.cli.advice import Advice
 from advisor.cli.inspecting import script_of, training_file
-from advisor.cli.job import Job
+from advisor.cli.job import Job, spelled
 from advisor.prediction.prediction import Prediction
 from advisor.submission.ticket import TICKET_SCHEMA_VERSION, Ticket
 
@@ -30,9 +30,9 @@ def new_ticket(
         job_id=job_id,
         submitted_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         user=job.user,
-        script_path=str(job.script.path or job.script.name),
+        script_path=job.script_path,
         script_sha256=hashlib.sha256(job.script.text.encode()).hexdigest(),
-        arguments=job.script.arguments,
+        arguments=tuple(map(spelled, job.script.arguments)),
         workload=advice.recommendation.workload,
         prediction=prediction,
         model=advice.recommendation.model,

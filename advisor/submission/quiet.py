@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from advisor.submission.submit import Outputs
 
-_INFORMATION = b"sbatch: "
-_NOT_INFORMATION = (b"sbatch: error:", b"sbatch: fatal:")
+# Lines of sbatch's own that --quiet silences: not errors, nor what getopt says of a wrong option.
+_INFORMATION = re.compile(rb"sbatch: (?!error:|fatal:|(?:unrecognized|invalid|ambiguous) option|option )")
 
 
 def quiet_outputs(outputs: Outputs) -> Outputs:
@@ -20,8 +22,6 @@ def quiet_outputs(outputs: Outputs) -> Outputs:
         whole, newline, rest = bytes(begun).rpartition(b"\n")
         begun[:] = rest
         lines = (whole + newline).splitlines(keepends=True)
-        told = [line for line in lines if line.startswith(_NOT_INFORMATION) or not line.startswith(_INFORMATION)]
-        if told:
-            outputs.stderr(b"".join(told))
+        outputs.stderr(b"".join(line for line in lines if not _INFORMATION.match(line)))
 
     return Outputs(stdout=lambda _data: None, stderr=on_stderr)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from advisor.corpus import store
 from advisor.submission.ticket import find_ticket
 from tests.cli.gsbatch_calls import FACTS, Gsbatch, facts_without, make_gsbatch
 from tests.fakes.fake_sbatch import install_fake_sbatch
@@ -117,6 +118,22 @@ def test_a_wrapped_command_is_submitted_as_the_script_it_stands_for(gsbatch: Gsb
     assert ["-n1", call.script] == call.words
     assert "wrap" == Path(call.script or "").name
     assert call.text.startswith("#!/bin/sh\n# This script was created by sbatch --wrap.\n")
+
+
+def test_names_that_are_no_utf_8_are_advised_and_remembered(gsbatch: Gsbatch) -> None:
+    """Bytes are all that a file system asks of a name."""
+    (gsbatch.folder / "caf\udce9.py").write_text("print(1)\n", encoding="utf-8")
+    gsbatch.spool.parent.mkdir(parents=True)
+    with store.writing(gsbatch.spool.parent / "corpus.db"):
+        pass
+
+    done = gsbatch(*FACTS, "caf\udce9.py", "a\udce9")
+
+    ticket = find_ticket(gsbatch.spool, "demo", "42")
+    assert "no advice" not in done.stderr
+    assert ticket is not None
+    assert ticket.script_path.endswith("/caf\\udce9.py")
+    assert ("a\\udce9",) == ticket.arguments
 
 
 def test_parsable_output_and_its_cluster_are_handed_on(gsbatch: Gsbatch, tmp_path: Path) -> None:
