@@ -26,6 +26,33 @@ model.compile("adam", "mse")
 model.fit(np.zeros((50, 16, 16, 3), "float32"), np.zeros((50, 16, 16, 2)), epochs=3, batch_size=8, validation_split=0.2)
 """
 
+OWN_LOOP = """
+import os
+os.environ["KERAS_BACKEND"] = "torch"
+import torch, keras
+from keras import layers
+model = keras.Sequential([keras.Input((16, 16, 3)), layers.Conv2D(8, 3, padding="same"), layers.MaxPooling2D(),
+                          layers.Dropout(0.2), layers.GlobalAveragePooling2D(), layers.Dense(5)])
+data = torch.utils.data.TensorDataset(torch.randn(90, 16, 16, 3), torch.randint(0, 5, (90,)))
+optimizer, loss_of = {optimizer}, {loss}
+for epoch in range(3):
+    for images, labels in torch.utils.data.DataLoader(data, 15):
+        model.zero_grad()
+        loss = loss_of({arguments})
+        loss.backward()
+        with torch.no_grad():
+            {step}
+"""
+OF_TORCH = {
+    "optimizer": "torch.optim.Adam(model.parameters())", "loss": "torch.nn.CrossEntropyLoss()",
+    "arguments": "model(images), labels", "step": "optimizer.step()",
+}  # fmt: skip
+OF_KERAS = {
+    "optimizer": "keras.optimizers.Adam()", "loss": "keras.losses.SparseCategoricalCrossentropy(from_logits=True)",
+    "arguments": "labels, model(images)",
+    "step": "optimizer.apply([w.value.grad for w in model.trainable_weights], model.trainable_weights)",
+}  # fmt: skip
+
 PLAIN = """
 import jax
 import jax.numpy as jnp
@@ -116,3 +143,17 @@ def test_steps_inside_of_a_jitted_loop_are_not_one(tmp_path: Path) -> None:
 
     assert not told & {"steps", "epochs", "train_samples", "training_flops_per_sample"}
     assert any("several steps" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("parts", [OF_TORCH, OF_KERAS], ids=["optimizer of PyTorch", "optimizer of Keras"])
+def test_keras_layers_train_in_a_loop_of_pytorch(tmp_path: Path, parts: Mapping[str, str]) -> None:
+    """A loop of the script's own around a Keras model is one of PyTorch, whoever takes its steps."""
+    facts = facts_of(tmp_path / "train.py", OWN_LOOP.format(**parts), "keras", "torch")
+    convolution, dense = 2 * 16 * 16 * 8 * 27, 2 * 8 * 5
+
+    assert {"parameters": 28 * 8 + 9 * 5, "batch_size": 15, "train_samples": 90, "epochs": 3, "steps": 18}.items() <= (
+        facts.items()
+    )
+    assert convolution + dense == facts["forward_flops_per_sample"]
+    assert 2 * convolution + 3 * dense == facts["training_flops_per_sample"]
+    assert "adam" == facts["optimizer"]

@@ -72,6 +72,38 @@ for epoch in range(3):
         first.step()
 """
 
+DISTILLED = """
+teacher = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 3)).requires_grad_(False)
+student = nn.Sequential(nn.Linear(20, 8), nn.ReLU(), nn.Linear(8, 3))
+optimizer = torch.optim.SGD(student.parameters(), 0.1)
+for epoch in range(3):
+    for (x,) in DataLoader(TensorDataset(torch.randn(320, 20)), batch_size=32):
+        with torch.no_grad():
+            wanted = teacher(x)
+        nn.functional.mse_loss(student(x), wanted).backward()
+        optimizer.step()
+"""
+
+TWO_VIEWS = """
+encoder = nn.Linear(20, 8)
+optimizer = torch.optim.SGD(encoder.parameters(), 0.1)
+for epoch in range(3):
+    for (x,) in DataLoader(TensorDataset(torch.randn(320, 20)), batch_size=32):
+        encoder(torch.cat([x, x + torch.randn_like(x)])).square().mean().backward()
+        optimizer.step()
+"""
+
+FULL_BATCH = """
+network = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 1))
+optimizer = torch.optim.Adam(network.parameters())
+points = torch.rand(256, 2)
+for it in range(60):
+    loss = network(points).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
 RECURRENT = """
 from torch.nn.utils.rnn import pack_padded_sequence
 class Tagger(nn.Module):
@@ -189,6 +221,32 @@ def test_two_networks_are_both_counted(tmp_path: Path) -> None:
     assert forward + critic_step + generator_step == facts["training_flops_per_sample"]
     assert sum(generator) + sum(critic) == facts["forward_flops_per_sample"]
     assert (948 + 705, 320, 3, 30) == tuple(facts[name] for name in ("parameters", "train_samples", "epochs", "steps"))
+
+
+def test_a_teacher_is_worked_with_and_not_trained(tmp_path: Path) -> None:
+    """What it computes at every step costs; its parameters are not those of the network that is trained."""
+    facts = only(run(tmp_path, DISTILLED))
+    teacher, student = 2 * (20 * 64 + 64 * 3), 2 * (20 * 8 + 8 * 3)
+
+    assert (21 * 8 + 9 * 3, student) == (facts["parameters"], facts["forward_flops_per_sample"])
+    assert teacher + 2 * student + 2 * 8 * 3 == facts["training_flops_per_sample"]
+
+
+def test_two_views_of_a_sample_are_one_sample(tmp_path: Path) -> None:
+    """Whether they go through the network together or one after the other."""
+    facts = only(run(tmp_path, TWO_VIEWS))
+
+    assert (320, 32, [20]) == (facts["train_samples"], facts["batch_size"], facts["input_shape"])
+    assert 2 * 2 * 20 * 8 == facts["forward_flops_per_sample"]
+
+
+def test_steps_on_the_same_tensor_are_epochs(tmp_path: Path) -> None:
+    """Training on all data at once has no loader and no loop over batches."""
+    facts = only(run(tmp_path, FULL_BATCH))
+
+    assert (256, 256, 60, 60, 0) == tuple(
+        facts[name] for name in ("train_samples", "batch_size", "epochs", "steps", "validation_samples")
+    )
 
 
 def test_packed_sequences_cost_their_real_lengths(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def hook(spec: Dict[str, Any]) -> None:
     when_imported("tensorflow", lambda module: tensorflow_hooks.attach(module, gpus))
     when_imported("jax", jax_hooks.attach)
     when_imported("torch._compile", _never_compile)
-    when_imported("torch", lambda module: _torch(gpus))
+    when_imported("torch", lambda module: _torch(gpus, spec["script"]))
     for name, (part, function) in _ON_TORCH.items():
         when_imported(name, functools.partial(_on_torch, part, function))
 
@@ -47,10 +47,24 @@ def _never_compile(module: Any) -> None:
     module._disable_dynamo = leave_alone
 
 
-def _torch(gpus: int) -> None:
-    # Keras on PyTorch runs its own loops and needs its weights' values: keras_hooks describes those models.
-    if os.environ.get("KERAS_BACKEND") != "torch" and "keras" not in sys.modules:
+def _torch(gpus: int, script: str) -> None:
+    # Keras on PyTorch runs its own loops and needs its weights' values: keras_hooks describes those models. A script
+    # with a loop of its own around them trains as any of PyTorch.
+    on_torch = os.environ.get("KERAS_BACKEND") == "torch"
+    loops_itself = on_torch and _calls_backward(script)
+    if loops_itself:
+        os.environ["KERAS_TORCH_DEVICE"] = "meta"
+        when_imported("keras", functools.partial(_on_torch, "keras_in_torch_loop", "attach"))
+    if loops_itself or not (on_torch or "keras" in sys.modules):
         try:
             importlib.import_module("gsbatch_inside.probe.torch_hooks").attach(gpus)
         except Exception as exc:
             record.note("this release of PyTorch is not understood: %s: %s" % (type(exc).__name__, exc))
+
+
+def _calls_backward(script: str) -> bool:
+    try:
+        with open(script, "rb") as file:
+            return b".backward(" in file.read()
+    except OSError:
+        return False

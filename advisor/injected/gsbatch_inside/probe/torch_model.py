@@ -4,6 +4,7 @@ What follows a call matters to its cost (a backward pass through a detached tens
 from memory only where the same calls since the last backward pass have been seen before, with that pass.
 """
 
+import math
 import weakref
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 
@@ -41,6 +42,7 @@ class Sizes(NamedTuple):
 
 _BASES = [torch.nn.modules.conv._ConvNd, torch.nn.modules.batchnorm._BatchNorm]
 _modules: List[Any] = []  # weak references: some modules cannot be hashed while they are made
+_counted_by: List[Any] = []
 _outputs: Dict[Any, Any] = {}
 _flops: Dict[Any, int] = {}
 _known: Set[Any] = set()
@@ -57,11 +59,21 @@ def attach(operations: Any) -> None:
     """Make parameters weightless and watch the calls of modules."""
     _weightless_parameters()
     _weightless_layers()
-    original_init, original_call = Module.__init__, Module.__call__
+    original_init = Module.__init__
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original_init(self, *args, **kwargs)
         _modules.append(weakref.ref(self))
+
+    _counted_by[:] = [operations]
+    Module.__init__ = __init__
+    Module.zero_grad = lambda self, set_to_none=True: None
+    watch_calls(Module)
+
+
+def watch_calls(kind: Any) -> None:
+    """Watch the calls of a class of modules that has a ``__call__`` of its own."""
+    original_call = kind.__call__
 
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
         if _depth[0]:
@@ -70,11 +82,9 @@ def attach(operations: Any) -> None:
             return original_call(self, *args, **kwargs)
         if not _is_initialized(self):
             _initialize(original_call, self, args, kwargs)
-        return _outermost(operations, original_call, self, args, kwargs)
+        return _outermost(_counted_by[0], original_call, self, args, kwargs)
 
-    Module.__init__ = __init__
-    Module.__call__ = __call__
-    Module.zero_grad = lambda self, set_to_none=True: None
+    kind.__call__ = __call__
 
 
 def _is_initialized(module: Any) -> bool:
@@ -302,9 +312,21 @@ def root_of(module: Any) -> Any:
 
 def counts(modules: List[Any]) -> Dict[str, Any]:
     """Parameters of networks, all and trainable, each once."""
-    unique = {id(parameter): parameter for module in modules for parameter in module.parameters()}
-    trainable = sum(parameter.numel() for parameter in unique.values() if parameter.requires_grad)
-    return {"parameters": sum(parameter.numel() for parameter in unique.values()), "trainable_parameters": trainable}
+    unique = {id(weight): weight for module in modules for weight in _weights(module)}
+    sizes = [(math.prod(weight.shape), _is_trained(weight)) for weight in unique.values()]
+    return {
+        "parameters": sum(size for size, _ in sizes),
+        "trainable_parameters": sum(size for size, is_trained in sizes if is_trained),
+    }
+
+
+def _weights(module: Any) -> List[Any]:
+    """The parameters of a module; a Keras layer names its own, which PyTorch may know twice, with seeds among them."""
+    return list(module.weights if hasattr(module, "trainable_weights") else module.parameters())
+
+
+def _is_trained(weight: Any) -> bool:
+    return bool(weight.requires_grad if isinstance(weight, torch.Tensor) else weight.trainable)
 
 
 def name(modules: List[Any]) -> Optional[str]:

@@ -191,15 +191,14 @@ def _watch_optimizers() -> None:
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original_init(self, *args, **kwargs)
-        number = len(_optimizers)
-        _optimizers.append(self)
+        number = register(self)
 
         def step(this: Any, closure: Any = None, *_args: Any, **_kwargs: Any) -> Any:
             loss = None
             if callable(closure):
                 with torch.enable_grad():
                     loss = closure()
-            _step(this, number)
+            stepped(this, number)
             return loss
 
         self.step = types.MethodType(step, self)
@@ -208,7 +207,14 @@ def _watch_optimizers() -> None:
     kind.zero_grad = lambda self, set_to_none=True: None
 
 
-def _step(optimizer: Any, number: int) -> None:
+def register(optimizer: Any) -> int:
+    """The number of a new optimizer."""
+    _optimizers.append(optimizer)
+    return len(_optimizers) - 1
+
+
+def stepped(optimizer: Any, number: int) -> None:
+    """An optimizer was to take a step."""
     sizes = _sizes_of(optimizer)
     phase = _phases[-1] if _phases else None
     if phase is not None:
