@@ -15,8 +15,9 @@ from advisor.corpus.plausibility import (
     is_local,
     last_time_s,
 )
-from advisor.corpus.spool import SpoolFile, read_spool_file
+from advisor.corpus.spool import read_spool_file
 from advisor.errors import TelemetryError
+from advisor.submission.spool_file import SpoolFile, check_owner
 from advisor.submission.ticket import Ticket, ticket_from_json, ticket_name
 from advisor.telemetry.reading import Summary, parse_trace, summarise
 from advisor.telemetry.trace import Trace, TraceHeader
@@ -148,13 +149,3 @@ def believed_ticket(spool: Path, *, cluster: str, job_id: str, owner_uid: int) -
     except TelemetryError as exc:
         raise TelemetryError(f"{path.name}: {exc}") from exc
     return JobTicket(ticket=ticket, file=file)
-
-
-def check_owner(file: SpoolFile, owner_uid: int) -> None:
-    """Refuse a file that is not the job's user's.
-
-    Raises:
-        TelemetryError: it belongs to another.
-    """
-    if file.owner_uid != owner_uid:
-        raise TelemetryError(f"it belongs to uid {file.owner_uid}, the job to uid {owner_uid}")

@@ -6,6 +6,7 @@ File name: ``cluster-jobid.ticket.json``. One ticket serves all tasks of an arra
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,12 @@ from advisor.errors import TelemetryError
 from advisor.inspection.workload import Workload
 from advisor.prediction.prediction import ModelIdentity, Prediction
 from advisor.submission.plain_data import from_plain, to_plain
+from advisor.submission.spool_file import check_owner, read_file
+from advisor.units import MIB
 
 TICKET_SCHEMA_VERSION = 1
 TICKET_SUFFIX = ".ticket.json"
+MAX_TICKET_BYTES = 4 * MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,17 +105,15 @@ def write_ticket(ticket: Ticket, spool_dir: Path) -> Path:
 
 
 def read_ticket(path: Path) -> Ticket:
-    """Read a ticket file.
+    """Read a ticket file of one's own: what another laid there may be of any size, or a trap.
 
     Raises:
-        TelemetryError: it cannot be read or is no ticket.
+        TelemetryError: it cannot be read, is no ticket, or is another's.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise TelemetryError(f"The ticket {path} cannot be read: {exc}") from exc
-    try:
-        return ticket_from_json(text)
+        file = read_file(path, MAX_TICKET_BYTES)
+        check_owner(file, os.getuid())
+        return ticket_from_json(file.text)
     except TelemetryError as exc:
         raise TelemetryError(f"{path}: {exc}") from exc
 

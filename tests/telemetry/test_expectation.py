@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +32,24 @@ def test_a_task_of_an_array_has_its_arrays_ticket(tmp_path: Path) -> None:
     task = replace(OWN, job_id="999", array_job_id=OWN.job_id, array_task="3")
 
     assert read_expectation(tmp_path, task) is not None
+
+
+@pytest.mark.parametrize("trap", ["fifo", "link", "giant", "another's"])
+def test_what_another_laid_in_the_spool_is_no_trap(tmp_path: Path, trap: str) -> None:
+    """Job ids can be foreseen: a ticket that is a FIFO, a device or endless neither stops nor fills the sampler."""
+    path = tmp_path / ticket_name(OWN.cluster, OWN.job_id)
+    if trap == "fifo":
+        os.mkfifo(path)
+    elif trap == "link":
+        path.symlink_to("/dev/zero")
+    elif trap == "giant":
+        with path.open("wb") as file:
+            file.truncate(1 << 40)
+    elif os.geteuid() == 0:
+        write_ticket(made_ticket(), tmp_path)
+        os.chown(path, 65534, 65534)
+
+    assert read_expectation(tmp_path, OWN) is None
 
 
 def test_without_a_ticket_of_its_own_nothing_is_expected(tmp_path: Path) -> None:
