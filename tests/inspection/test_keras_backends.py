@@ -128,6 +128,7 @@ def test_plain_jax_loop_is_counted(tmp_path: Path) -> None:
         facts[name] for name in ("framework", "epochs", "train_samples", "batch_size", "steps")
     )
     assert 20 * 64 + 64 == facts["parameters"]
+    assert first + second == facts["forward_flops_per_sample"]
     assert 3 * (first + second) - first == facts["training_flops_per_sample"]
 
 

@@ -27,6 +27,7 @@ class _Gradient:
         mine = [shape[1:] for shape in data if shape[0] == self.rows]
         self.shape = max(mine, key=math.prod) if mine else None
         self.is_in_loop = _loops[0] > 0
+        self.forward: Optional[float] = None
 
 
 _tracing: List[List[_Gradient]] = []
@@ -71,13 +72,29 @@ def _differentiating(jax: Any, original: Any) -> Any:
         @functools.wraps(made)
         def gradient(*inputs: Any, **named: Any) -> Any:
             if _tracing:
-                _tracing[-1].append(_Gradient(jax, argnums, inputs))
+                found = _Gradient(jax, argnums, inputs)
+                found.forward = _forward_flops(jax, fun, inputs, named)
+                _tracing[-1].append(found)
                 return made(*inputs, **named)
             return _called(jax, gradient, made, inputs, named)
 
         return gradient
 
     return differentiate
+
+
+def _forward_flops(jax: Any, function: Any, inputs: Any, named: Any) -> Optional[float]:
+    """What a function costs whose gradient is asked for; None where its shapes alone do not tell."""
+    shape_of = lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) if hasattr(leaf, "aval") else leaf
+    _tracing.append([])  # a gradient inside of it is no step of its own
+    try:
+        shapes, named_shapes = jax.tree_util.tree_map(shape_of, (inputs, named))
+        flops, unknown = jax_flops.count(jax.make_jaxpr(function)(*shapes, **named_shapes))
+    except Exception:  # such as an argument that is no array
+        return None
+    finally:
+        _tracing.pop()
+    return None if unknown else float(flops)
 
 
 def _jitting(jax: Any, original: Any) -> Any:
@@ -149,7 +166,13 @@ def _read(
     if unknown:
         record.note("not counted in the FLOPs: " + ", ".join(sorted(unknown)))
     facts = {"framework": "jax", "input_shape": list(main.shape) if main.shape else None, "precision": _dtype(main)}
-    step = training_steps.Step(facts, rows=main.rows, forward=None, training=None if unknown else flops)
+    forward = [one.forward for one in gradients]
+    step = training_steps.Step(
+        facts,
+        rows=main.rows,
+        forward=None if unknown or None in forward else sum(one for one in forward if one),
+        training=None if unknown else flops,
+    )
     for number, leaf in enumerate(leaf for one in gradients for leaf in one.weights):
         step.weights[number] = step.trained[number] = int(math.prod(leaf.shape))
     step.tell()
