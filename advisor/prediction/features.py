@@ -85,8 +85,9 @@ class Setting:
 
     ``batch_size`` is per GPU. ``input_elements`` is one sample. ``site`` names the machine kind whose host and driver
     the run shares with others (a partition, or a study's machine), "" where nothing is known of it. ``saved_bytes`` is
-    what one sample's forward pass keeps for its backward pass, 0 where that is not known. ``unknown`` names the facts
-    that were filled in.
+    what one sample's forward pass keeps for its backward pass, 0 where that is not known. ``allocator_memory`` says that
+    its GPU memory is what the framework's allocator counts, and not the driver. ``unknown`` names the facts that were
+    filled in.
     """
 
     framework: str
@@ -114,6 +115,7 @@ class Setting:
     study: str = ""
     synthetic_input: bool = False
     saved_bytes: float = 0.0
+    allocator_memory: bool = False
     unknown: tuple[str, ...] = ()
 
 
@@ -254,6 +256,7 @@ class Table:
     layers: Array
     activation_elements: Array
     saved_bytes: Array
+    allocator_memory: Array
     input_elements: Array
     train_samples: Array
     validation_samples: Array
@@ -309,6 +312,7 @@ def tabulate(settings: Sequence[Setting]) -> Table:
         layers=column([s.layers for s in settings]),
         activation_elements=column([s.activation_elements for s in settings]),
         saved_bytes=column([s.saved_bytes for s in settings]),
+        allocator_memory=column([float(s.allocator_memory) for s in settings]),
         input_elements=column([s.input_elements for s in settings]),
         train_samples=column([s.train_samples for s in settings]),
         validation_samples=column([s.validation_samples for s in settings]),

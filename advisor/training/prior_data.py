@@ -219,6 +219,7 @@ def _pepr(path: Path) -> Iterator[TrainingRun]:
         setting = _setting("pepr", "pytorch", net, sides[0], row["gpu"], float(row["batch_size"]),
                            site="RTX 3090")  # fmt: skip
         if setting is not None:
+            setting = replace(setting, allocator_memory=True)
             yield TrainingRun(setting=setting, gpu_memory_bytes=float(row["gpu_mem_max_alloc_gb"]) * 1e9)
 
 

@@ -24,6 +24,14 @@ def test_counted_bytes_come_before_outputs_of_layers() -> None:
     assert second == first
 
 
+def test_an_allocator_counts_no_context() -> None:
+    """What PyTorch counts itself is tensors alone; the driver shows the CUDA context and unused blocks as well."""
+    setting = setting_of(workload(**RESNET50, saved_bytes_per_sample=90_000_000), placement(gpu("a100")))
+    driver, allocator = _bytes(setting, replace(setting, allocator_memory=True))
+
+    assert np.isclose(np.exp(MEMORY_PRIOR_MEAN[0]), driver - allocator)
+
+
 def test_what_is_kept_grows_with_the_batch() -> None:
     """Twice the batch keeps twice as much, and weights and the framework's own stay."""
     setting = setting_of(workload(**RESNET50, saved_bytes_per_sample=90_000_000), placement(gpu("a100")))
