@@ -72,7 +72,8 @@ def read_mark(message: bytes) -> Mark | None:
 def _is_sound(mark: Mark) -> bool:
     counts = (mark.phase, mark.index, mark.process, mark.epochs, mark.steps, mark.samples, mark.pass_number)
     return (
-        mark.kind in {"epoch_begin", "epoch_end", "stopped"}
+        type(mark.kind) is str
+        and mark.kind in {"epoch_begin", "epoch_end", "stopped"}
         and all(count is None or (type(count) is int and 0 <= count <= _MOST) for count in counts)
         and None not in {mark.phase, mark.index, mark.process}
         and type(mark.validation) is bool

@@ -29,7 +29,8 @@ def test_a_mark_is_read_whole() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"kind": "sample"}, {"phase": -1}, {"phase": None}, {"index": 1.5}, {"index": True}, {"time_s": "now"},
+        {"kind": "sample"}, {"kind": ["epoch_end"]}, {"kind": {}}, {"phase": -1}, {"phase": None}, {"phase": [0]},
+        {"index": 1.5}, {"index": True}, {"index": 10**400}, {"time_s": "now"},
         {"time_s": float("nan")}, {"time_s": -1.0}, {"steps": 2**60}, {"validation": 1}, {"metrics": [1]},
         {"monotonic_s": "x"}, {"by": 7}, {"by": "x" * 300}, {"process": None},
     ],
