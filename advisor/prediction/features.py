@@ -85,9 +85,9 @@ class Setting:
 
     ``batch_size`` is per GPU. ``input_elements`` is one sample. ``site`` names the machine kind whose host and driver
     the run shares with others (a partition, or a study's machine), "" where nothing is known of it. ``saved_bytes`` is
-    what one sample's forward pass keeps for its backward pass, 0 where that is not known. ``allocator_memory`` says that
-    its GPU memory is what the framework's allocator counts, and not the driver. ``unknown`` names the facts that were
-    filled in.
+    what one sample's forward pass keeps for its backward pass, 0 where that is not known. ``allocator_memory`` says
+    that its GPU memory is what the framework's allocator counts, and not the driver. ``unknown`` names the facts that
+    were filled in.
     """
 
     framework: str

@@ -7,7 +7,7 @@ import numpy as np
 from advisor.prediction.features import Array, Table
 
 # bytes: what the driver shows beyond the tensors (a CUDA context of some 0.5e9, and blocks that the allocator keeps:
-# pepr's exceed its tensors by 0.7e9), a parameter (weights, gradients, optimizer), four bytes kept for the backward pass
+# pepr's exceed its tensors by 0.7e9), a parameter (weights, gradients, optimizer), four that the forward pass keeps
 MEMORY_NAMES = ("log_context_bytes", "log_bytes_per_parameter", "log_bytes_per_activation")
 MEMORY_PRIOR_MEAN = np.log(np.array([1.2e9, 16.0, 4.3]))
 MEMORY_PRIOR_STD = np.array([0.8, 0.3, 0.3])
