@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
 import pytest
 
 from advisor.corpus import store
-from advisor.submission.ticket import find_ticket
+from advisor.submission.ticket import TrainingFile, find_ticket
 from tests.cli.gsbatch_calls import FACTS, Gsbatch, facts_without, make_gsbatch
 from tests.fakes.fake_sbatch import install_fake_sbatch
 
@@ -118,6 +119,21 @@ def test_a_wrapped_command_is_submitted_as_the_script_it_stands_for(gsbatch: Gsb
     assert ["-n1", call.script] == call.words
     assert "wrap" == Path(call.script or "").name
     assert call.text.startswith("#!/bin/sh\n# This script was created by sbatch --wrap.\n")
+
+
+def test_a_ticket_names_the_python_file_that_a_batch_script_starts(gsbatch: Gsbatch) -> None:
+    """A batch script may stay as it is while its training changes: the next job is told by both."""
+    (gsbatch.folder / "job.sh").write_text("#!/bin/bash\npython train.py --lr 1\n", encoding="utf-8")
+    content = (gsbatch.folder / "train.py").read_bytes()
+
+    gsbatch(*FACTS, "job.sh")
+
+    ticket = find_ticket(gsbatch.spool, "demo", "42")
+    assert ticket is not None
+    assert ticket.script_path.endswith("/job.sh")
+    assert ticket.training == TrainingFile(
+        path=str(gsbatch.folder / "train.py"), sha256=hashlib.sha256(content).hexdigest(), arguments=("--lr", "1")
+    )
 
 
 def test_names_that_are_no_utf_8_are_advised_and_remembered(gsbatch: Gsbatch) -> None:
