@@ -125,7 +125,8 @@ def rejected(path: Path, *, as_json: bool) -> None:
 def export(path: Path, file: IO[str]) -> None:
     """Write all runs as CSV, one attempt a line, SI units; to standard output where no FILE is given."""
     with store.reading(path) as db:
-        export_csv(rows.runs(db), file)
+        found = list(rows.runs(db))
+    export_csv(found, file)  # outside: a reader that leaves early, or a full disk, is no fault of the corpus
 
 
 # Fields of Run that are values of their own; facts, predictions and model follow under names of their own.

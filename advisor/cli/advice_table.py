@@ -129,7 +129,7 @@ def _table(shown: Sequence[RankedPlacement], currency: str) -> Table:
     table.add_column("why", overflow="fold", ratio=1)
     for position, item in enumerate(shown, 1):
         extra = [_short(item.carbon_g, _grams)] if with_carbon else []
-        extra += [_short(item.cost, "{:.2f}".format)] if with_cost else []
+        extra += [_short(item.cost, _money)] if with_cost else []
         extra += [_start(item)] if with_start else []
         cells = [*_placement_cells(position, item), *_figures(item, whole_run=whole_run), *extra]
         table.add_row(
@@ -146,7 +146,7 @@ def _blocks(shown: Sequence[RankedPlacement], currency: str) -> Iterator[Rendera
         energy, *others = _figures(item, whole_run=whole_run)
         figures = [energy if whole_run else f"an epoch: {energy}", *others]
         figures += [f"{_short(item.carbon_g, _grams)} CO2e"] if item.carbon_g is not None else []
-        figures += [f"{_short(item.cost, '{:.2f}'.format)} {currency}"] if item.cost is not None else []
+        figures += [f"{_short(item.cost, _money)} {currency}"] if item.cost is not None else []
         start = [f"starts {_start(item)}"] if item.prediction.placement.expected_start else []
         heading = printable(f"{number}  {partition}, {gpu}: {memory} of RAM, CPUs {cpus}")
         yield Text(heading, style="bold" if position == 1 else "")
@@ -187,6 +187,10 @@ def _start(item: RankedPlacement) -> str:
     """Month, day and minute of the expected start, as Slurm's own commands show them."""
     start = item.prediction.placement.expected_start
     return "?" if start is None else start[5:16].replace("T", " ")
+
+
+def _money(cost: float) -> str:
+    return f"{cost:.2f}" if cost >= 0.01 or cost == 0.0 else f"{cost:.2g}"  # noqa: PLR2004 (a cent; below, 0.00 would be shown)
 
 
 def _grams(carbon_g: float) -> str:

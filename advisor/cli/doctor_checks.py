@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import platform
 import sqlite3
@@ -166,7 +167,10 @@ def _spool(settings: Settings) -> Iterator[Check]:
             next_step=f"chmod {SHARED_SPOOL_MODE:o} {folder}",
         )
         return
-    shared_but_closed = is_shared(settings, "spool_dir") and not mode & stat.S_IWOTH
+    is_own = (
+        folder.name == getpass.getuser()
+    )  # spool_dir = ".../$USER": a folder for each user, as gsadmin init makes it
+    shared_but_closed = is_shared(settings, "spool_dir") and not is_own and not mode & stat.S_IWOTH
     yield Check(
         name="spool",
         verdict=WARN if shared_but_closed else _writable(folder),

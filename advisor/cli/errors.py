@@ -79,7 +79,10 @@ def report_full_output(error: OSError, prog_name: str) -> int:
     """Report that stdout takes no more (a full disk); the exit status. Any other OSError is a bug and raised again."""
     if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
         raise error
-    forget_stdout()
+    try:
+        sys.stdout.flush()
+    except OSError:
+        forget_stdout()
     sys.stderr.write(f"{prog_name}: the output cannot be written: {error.strerror}\n")
     return 1
 

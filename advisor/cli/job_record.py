@@ -149,7 +149,7 @@ class JobSearch:
                     for run in rows.runs(db, job_id=self.job_id)
                 ]
         except CorpusError as exc:
-            self.remarks.append(str(exc))
+            self.remarks.append(f"{exc} {exc.hint}" if exc.hint else str(exc))
             return []
 
 

@@ -119,6 +119,11 @@ def test_rates_add_their_columns() -> None:
     assert "CO2e" not in unrated
 
 
+def test_a_small_cost_is_not_nothing() -> None:
+    """0.00 would say that it is free."""
+    assert " 0.0083 " in _printed(_recommendation(rates=Rates(price_per_kwh=0.03)))
+
+
 def test_nothing_to_advise_is_said_in_words() -> None:
     """An empty table would leave the reader guessing."""
     nothing = rank(WORKLOAD, (), REJECTIONS[:1], objective="energy", model=MODEL, rates=Rates())

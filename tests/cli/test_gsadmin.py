@@ -83,6 +83,7 @@ def test_init_for_a_folder_for_each_user(site: Site, monkeypatch: pytest.MonkeyP
         stat.S_IMODE((tmp_path / "shared").stat().st_mode),
         stat.S_IMODE((tmp_path / "shared" / "root").stat().st_mode),
     )
+    assert f"OK    spool: {tmp_path}/shared/root (mode 0700)\n" in run(site, "doctor").stdout
 
 
 def test_init_says_what_it_cannot_make(site: Site) -> None:
@@ -183,6 +184,13 @@ def test_corpus_lists_runs_and_rejected_files(ingested: Site) -> None:
     assert "" == run(ingested, "corpus", "runs", "--user", "bob").stdout
     assert "a line is not JSON" in rejected
     assert "\x1b" not in rejected
+
+
+def test_a_full_disk_behind_an_export_is_not_the_corpuss(ingested: Site) -> None:
+    """The message names what failed, or an admin looks for the fault in the wrong file."""
+    outcome = run(ingested, "corpus", "export", "/dev/full")
+
+    assert (1, "gsadmin: the output cannot be written: No space left on device\n") == (outcome.status, outcome.stderr)
 
 
 def test_corpus_exports_csv(ingested: Site, tmp_path: Path) -> None:
