@@ -96,9 +96,11 @@ def write_ticket(ticket: Ticket, spool_dir: Path) -> Path:
     path = spool_dir / ticket_name(ticket.cluster, ticket.job_id)
     try:
         spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=spool_dir, prefix=".ticket-", delete=False, encoding="utf-8") as file:
-            file.write(ticket_to_json(ticket))
-        Path(file.name).replace(path)
+        with tempfile.TemporaryDirectory(dir=spool_dir, prefix=".ticket-") as folder:
+            whole = Path(folder) / "ticket"
+            whole.touch(mode=0o600)
+            whole.write_text(ticket_to_json(ticket), encoding="utf-8")
+            whole.replace(path)
     except OSError as exc:
         raise TelemetryError(f"The ticket {path} cannot be written: {exc.strerror}.") from exc
     return path

@@ -70,6 +70,16 @@ def test_tickets_are_the_owners_alone(tmp_path: Path) -> None:
     assert [ticket_name("mini", "42")] == [found.name for found in path.parent.iterdir()]
 
 
+def test_a_ticket_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    """In a folder that all may write to, its name may be taken by what cannot be replaced."""
+    taken = tmp_path / ticket_name("mini", "42")
+    taken.mkdir()
+    with pytest.raises(TelemetryError, match="cannot be written"):
+        write_ticket(TICKET, tmp_path)
+
+    assert [taken] == list(tmp_path.iterdir())
+
+
 def test_a_job_without_a_ticket_has_none(tmp_path: Path) -> None:
     """Jobs submitted by plain sbatch are no error."""
     assert find_ticket(tmp_path, "mini", "43") is None
