@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from advisor.inspection.evidence import Facts, agree, merge
-from advisor.inspection.workload import Contender, Fact, Source
+from advisor.inspection.evidence import Facts, agree, completed, merge
+from advisor.inspection.workload import Contender, Fact, Source, Workload
 
 
 def test_strongest_source_wins_and_what_differs_is_kept() -> None:
@@ -45,3 +45,20 @@ def test_values_agree_as_far_as_their_sources_can_tell(
 ) -> None:
     """Counts are exact; FLOPs depend on what is left out; a table knows the network with its published head."""
     assert same is agree(one, other)
+
+
+def test_what_is_found_later_fills_gaps_and_outdoes_the_weaker() -> None:
+    """What a person stated stands, whatever the later finding says of itself."""
+    before = Workload(
+        epochs=Fact(70, Source.OPTION), batch_size=Fact(16, Source.SOURCE_CODE), optimizer=Fact("sgd", Source.PROBE)
+    )
+    found = Workload(
+        epochs=Fact(9, Source.OPTION), batch_size=Fact(32, Source.PROBE), parameters=Fact(27, Source.PROBE)
+    )
+
+    together = completed(before, found)
+
+    assert Fact(70, Source.OPTION) == together.epochs
+    assert Fact(32, Source.PROBE, (Contender(16, Source.SOURCE_CODE),)) == together.batch_size
+    assert ("sgd", 27) == (together.optimizer.value, together.parameters.value)
+    assert before == completed(before, None)
