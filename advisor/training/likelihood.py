@@ -21,6 +21,7 @@ Single = NDArray[np.float32]
 
 JITTER = 1e-8
 _TRIALS = 40
+_REACH = 6.0  # either way, in the logarithm
 _COUNT = len(process.COMPONENTS)
 
 
@@ -33,7 +34,9 @@ def tune(hyper: Array, start: Array, rows: process.Rows, residuals: Array, runs:
     def objective(trial: Array) -> tuple[float, Array]:
         return _negative_log_posterior(trial, start, bases, residuals, runs)
 
-    found = minimize(objective, hyper, jac=True, method="L-BFGS-B", options={"maxiter": _TRIALS})
+    # Within what single precision can hold; the noise, the last one, is measured from repeats and not tuned.
+    bounds = [*zip(start[:-1] - _REACH, start[:-1] + _REACH, strict=True), (hyper[-1], hyper[-1])]
+    found = minimize(objective, hyper, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": _TRIALS})
     return np.asarray(found.x, dtype=np.float64)
 
 
@@ -104,6 +107,5 @@ def _negative_log_posterior(
     for place, name in enumerate(process.SPACES, _COUNT):
         stretched = np.sum([part for spaces, part in parts.items() if name in spaces], axis=0)
         gradient[place] = 0.5 * np.sum(pull * stretched * bases.distance[name]) / length[name]
-    # The noise, the last one, is measured from repeats and not tuned: its slope stays zero.
     away = (hyper - start) / process.INITIAL_STD
     return float(value + 0.5 * away @ away), gradient + away / process.INITIAL_STD
