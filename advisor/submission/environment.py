@@ -27,3 +27,17 @@ def submission_environment(environment: Mapping[str, str]) -> dict[str, str]:
         for name, value in environment.items()
         if name not in _OWN and not (is_in_job and name.startswith(_JOB_PREFIXES) and name not in _INPUT)
     }
+
+
+def without_coerced_locale(environment: Mapping[str, str], started_with: bytes) -> dict[str, str]:
+    """The environment without the LC_CTYPE that Python gives itself where no locale is set (PEP 538).
+
+    A job would inherit it, and its programs would find another locale than under plain sbatch.
+
+    Args:
+        environment: this process's.
+        started_with: the environment that it was started with, as /proc/self/environ has it; empty where unknown.
+    """
+    if not started_with or any(entry.startswith(b"LC_CTYPE=") for entry in started_with.split(b"\0")):
+        return dict(environment)
+    return {name: value for name, value in environment.items() if name != "LC_CTYPE"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from advisor.submission.environment import submission_environment
+from advisor.submission.environment import submission_environment, without_coerced_locale
 
 
 def test_outside_a_job_nothing_of_the_users_is_touched() -> None:
@@ -33,3 +33,12 @@ def test_inside_a_job_its_variables_stay_behind() -> None:
     }
 
     assert kept == submission_environment({**kept, **poison})
+
+
+def test_a_locale_that_python_gave_itself_is_not_the_users() -> None:
+    """Without a locale Python sets LC_CTYPE (PEP 538); what the user set stays, and so does what cannot be told."""
+    found = {"LC_CTYPE": "C.UTF-8", "A": "1"}
+
+    assert {"A": "1"} == without_coerced_locale(found, b"A=1\0")
+    assert found == without_coerced_locale(found, b"A=1\0LC_CTYPE=C.UTF-8\0")
+    assert found == without_coerced_locale(found, b"")
