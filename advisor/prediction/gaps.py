@@ -59,8 +59,8 @@ def half_precision_variance(table: Table, known_gpus: NDArray[np.str_]) -> Array
     """Variance of log time for half precision on a consumer board that was never measured.
 
     Data sheets cap its rate with float32 sums at two to four times float32's. Published rates of the RTX 3090 and 4090
-    come far nearer to that cap than those of data-centre boards to theirs, by up to 1.7 times; only one such board is in
-    the prior's data, and runs otherwise.
+    come far nearer to that cap than those of data-centre boards to theirs, by up to 1.7 times; the one such board that
+    the prior's data holds does not.
     """
     capped = (table.element_bytes == _HALF_BYTES) & (table.peak < _CAPPED_BELOW * table.fp32)
     unmeasured = ~np.isin([setting.gpu.name for setting in table.settings], known_gpus)
