@@ -21,7 +21,8 @@ from advisor.units import GIB
 class Bounds:
     """What one dry run may use; ``messages_bytes`` is what it may say of itself.
 
-    After its first fit a script may go on to a second one: ``after_fit_s`` is how long it may take to get there.
+    After its first fit a script may go on to a second one: ``after_fit_s`` is the CPU time that it may take to get
+    there, in thrice that time at most.
     """
 
     wall_s: float = 60.0
