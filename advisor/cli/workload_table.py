@@ -30,7 +30,7 @@ def print_workload(workload: Workload, *, file: TextIO) -> None:
     """Print all facts as a table, then what a person should know of how they were found."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for heading in ("fact", "value", "from", "others said", "to know it better"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading in {"fact", "from"})
     for name, fact in workload.facts():
         others = "; ".join(f"{_shown(item.value)} ({NAMES[item.source]})" for item in fact.others)
         cells = [name, _shown(fact.value), NAMES[fact.source], others, _advice(name, fact)]
