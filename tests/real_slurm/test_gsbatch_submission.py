@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from advisor.submission.ticket import Ticket, find_ticket
+from advisor.submission.ticket import Ticket, ticket_from_json, ticket_name
 from tests.cli.gsbatch_calls import FACTS
 from tests.real_slurm.cluster import Cluster
 
@@ -50,8 +50,9 @@ class User:
         return done.stdout.split()[-1]
 
     def ticket(self, job_id: str) -> Ticket | None:
-        """What was kept of a submission."""
-        return find_ticket(self.spool, "mini", job_id)
+        """What was kept of a submission, read as root reads it: a ticket of another user is no job's to believe."""
+        path = self.spool / ticket_name("mini", job_id)
+        return ticket_from_json(path.read_text(encoding="utf-8")) if path.exists() else None
 
     @property
     def spool(self) -> Path:
@@ -120,6 +121,34 @@ def test_parsable_is_the_id_alone(alice: User) -> None:
 
     assert done.stdout.strip().isdigit()
     assert alice.ticket(done.stdout.strip()) is not None
+
+
+def test_quiet_tells_nothing_and_keeps_the_ticket(alice: User) -> None:
+    """With -Q sbatch tells no job id; a ticket is there all the same."""
+    before = set(alice.spool.glob("*.ticket.json"))
+
+    done = alice("-Q", *FACTS, "train.py")
+
+    assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
+    assert 1 == len(set(alice.spool.glob("*.ticket.json")) - before)
+
+
+def test_a_dotted_path_is_the_callers_under_chdir(alice: User) -> None:
+    """With -D other, ./x is the x beside the caller, not other/x: the very text that the real sbatch takes."""
+    for name in ("train.py", "bin/train.py"):
+        script = f"#!/bin/sh\necho {name}\n"
+        alice.cluster.run_as("alice", ["mkdir", "-p", str((alice.folder / name).parent)])
+        alice.cluster.run_as("alice", ["tee", str(alice.folder / name)], stdin=script)
+    words = ("--parsable", "-H", "-D", "bin", "./train.py")
+    by_sbatch = alice.cluster.run_as("alice", ["sbatch", *words], cwd=alice.folder).stdout.strip()
+    by_gsbatch = alice("--no-probe", "--no-record", *words).stdout.strip()
+
+    texts = [
+        alice.cluster.run(["scontrol", "write", "batch_script", job_id, "-"]).stdout
+        for job_id in (by_sbatch, by_gsbatch)
+    ]
+    alice.cluster.run(["scancel", by_sbatch, by_gsbatch])
+    assert texts[0] == texts[1]
 
 
 def test_test_only_submits_and_writes_nothing(alice: User) -> None:
