@@ -28,7 +28,8 @@ class KnownModel:
     """One line of the table.
 
     ``size`` is the image's side or the text's length that ``forward_flops`` are for; ``attention_flops`` times the
-    length squared is the part of them that grows so; ``width`` is what the head reads.
+    length squared is the part of them that grows so; ``width`` is what the head reads. ``activation_elements`` are
+    those of all ``layers``' outputs for one sample of that size.
     """
 
     family: str
@@ -38,6 +39,8 @@ class KnownModel:
     size: int
     attention_flops: float
     width: int
+    layers: int
+    activation_elements: int
 
     def flops_at(self, size: int) -> float:
         """Forward FLOPs for another side or length."""
@@ -45,6 +48,10 @@ class KnownModel:
             for_each_token = (self.forward_flops - self.attention_flops * self.size**2) / self.size
             return for_each_token * size + self.attention_flops * size**2
         return self.forward_flops * (size / self.size) ** 2
+
+    def activations_at(self, size: int) -> float:
+        """Activations of one sample for another side or length."""
+        return self.activation_elements * (size / self.size) ** (1 if self.attention_flops else 2)
 
 
 @functools.cache
@@ -78,6 +85,8 @@ def _model(row: Mapping[str, str]) -> KnownModel:
         size=int(row["size"]),
         attention_flops=float(row["attention_flops"] or 0),
         width=int(row["width"] or 0),
+        layers=int(row["layers"]),
+        activation_elements=int(row["activation_elements"]),
     )
 
 

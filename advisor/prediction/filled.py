@@ -116,8 +116,10 @@ def filled_facts(workload: Workload) -> Filled:
     whole = workload.parameters.value or (published.parameters if published else None)
     parameters = known("parameters", whole, _TYPICAL_PARAMETERS)
     flops: float | None = workload.forward_flops_per_sample.value
-    if not flops and published:
-        flops = published.flops_at(int(tokens if kind == "sequence" else side))
+    kept: float | None = workload.activation_elements.value
+    if published:
+        size = int(tokens if kind == "sequence" else side)
+        flops, kept = flops or published.flops_at(size), kept or published.activations_at(size)
     guess = {
         "sequence": 2.0 * parameters * tokens,
         "image": _IMAGE_FLOPS * parameters * side**1.5,
@@ -126,9 +128,10 @@ def filled_facts(workload: Workload) -> Filled:
         "recommender": min(2.0 * parameters, _RECOMMENDER_FLOPS),
     }[kind]
     forward = known("forward_flops_per_sample", flops, guess)
-    layers = known("layers", workload.layers.value, _layers(kind, parameters))
+    counted = workload.layers.value or (published.layers if published else None)
+    layers = known("layers", counted, _layers(kind, parameters))
     activations = known(
-        "activation_elements", workload.activation_elements.value,
+        "activation_elements", kept,
         # A sequence model keeps some dozen vectors of its width for each layer and token.
         _SEQUENCE_ACTIVATIONS * math.sqrt(parameters * layers) * tokens if kind == "sequence"
         else _IMAGE_ACTIVATIONS * math.sqrt(forward) * side if kind == "image"

@@ -7,15 +7,17 @@ applications and Hugging Face's models are built from their published configurat
 the dry run's own walk of the graph and by PyTorch's counter: one multiply-accumulate is two FLOPs, matrix and
 convolution work only. torchvision's are from its documentation (docs.pytorch.org/vision/stable/models.html, columns
 "Params" and "GFLOPS", which count a multiply-accumulate once: doubled here); torchvision 0.28.0's own metadata of its
-weights say the same of every one.
+weights say the same of every one. Layers and activations are of one sample at that size: calls of layers that hold no
+others, and the elements of their outputs, as inspection counts them; torchvision's need torchvision beside PyTorch.
 """
 
-# ruff: noqa: INP001 (a script, not a package)
+# ruff: noqa: INP001, SLF001 (a script, not a package; Keras keeps the calls of layers to itself)
 
 from __future__ import annotations
 
 import csv
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,12 +29,16 @@ import tensorflow as tf
 sys.path.insert(0, str(Path(__file__).parents[2] / "advisor" / "injected"))
 from gsbatch_inside.probe.graph_flops import cost_of
 
-COLUMNS = ("family", "name", "parameters", "forward_flops", "size", "attention_flops", "width", "source")
+COLUMNS = (
+    "family", "name", "parameters", "forward_flops", "size", "attention_flops", "width", "layers",
+    "activation_elements", "source",
+)  # fmt: skip
 
 KERAS = """\
 ResNet50 224, MobileNetV2 224, EfficientNetB0 224, VGG16 224, InceptionV3 299, Xception 299, DenseNet121 224,
-MobileNet 224, ResNet50V2 224, ResNet101 224, VGG19 224, MobileNetV3Small 224, MobileNetV3Large 224, ResNet152 224,
-EfficientNetB3 300, DenseNet201 224, EfficientNetV2B0 224, ConvNeXtTiny 224, NASNetMobile 224, InceptionResNetV2 299
+MobileNet 224, ResNet50V2 224, ResNet101 224, ResNet101V2 224, VGG19 224, MobileNetV3Small 224, MobileNetV3Large 224,
+ResNet152 224, EfficientNetB3 300, DenseNet201 224, EfficientNetV2B0 224, ConvNeXtTiny 224, NASNetMobile 224,
+InceptionResNetV2 299
 """
 # name, parameters, GFLOPS as documented, input side, features that its classifier reads
 TORCHVISION = """\
@@ -85,8 +91,35 @@ HUGGINGFACE = [
      {"hidden_size": 5120, "intermediate_size": 13824, "num_hidden_layers": 40, "num_attention_heads": 40}, 1024),
 ]  # fmt: skip
 
-TORCH_SCRIPT = """\
-import json, sys, torch, transformers
+COUNT_LAYERS = """\
+import json, sys, torch
+def count(model):
+    outputs = []
+    def note(_module, _inputs, output):
+        outputs.append(elements(output))
+    for leaf in model.modules():
+        if not list(leaf.children()) and not isinstance(leaf, (torch.nn.Identity, torch.nn.Flatten)):
+            leaf.register_forward_hook(note)
+    return outputs
+def elements(output):
+    return output.numel() if isinstance(output, torch.Tensor) else sum(map(elements, output))
+"""
+TORCHVISION_SCRIPT = (
+    COUNT_LAYERS
+    + """
+import torchvision
+for name, size in json.load(sys.stdin):
+    with torch.device("meta"):
+        model = torchvision.models.get_model(name, weights=None).eval()
+        outputs = count(model)
+        model(torch.empty(1, 3, size, size))
+    print(json.dumps([len(outputs), sum(outputs)]), flush=True)
+"""
+)
+TORCH_SCRIPT = (
+    COUNT_LAYERS
+    + """
+import transformers
 from torch.utils.flop_counter import FlopCounterMode
 for name, kind, changes, size in json.load(sys.stdin):
     model_class = getattr(transformers, kind)
@@ -98,42 +131,50 @@ for name, kind, changes, size in json.load(sys.stdin):
         given = {"pixel_values": torch.zeros(1, 3, size, size)} if images else {"input_ids": tokens}
         if "T5" in kind:
             given["decoder_input_ids"] = given["input_ids"]
-        counter = FlopCounterMode(display=False)
+        counter, outputs = FlopCounterMode(display=False), count(model)
         with counter:
             model(**given)
     layers = getattr(config, "num_hidden_layers", 0)
     width = config.hidden_sizes[-1] if "ResNet" in kind else config.hidden_size
     attention = 0 if images else 4 * layers * width * (3 if "T5" in kind else 1)
-    print(json.dumps([name, model.num_parameters(), counter.get_total_flops(), size, attention, width]), flush=True)
+    flops = counter.get_total_flops()
+    figures = [name, model.num_parameters(), flops, size, attention, width, len(outputs), sum(outputs)]
+    print(json.dumps(figures), flush=True)
 """
+)
 
 
-def keras_figures(name: str, side: int) -> tuple[int, int]:
-    """Parameters and forward FLOPs of one of Keras's applications."""
+def keras_figures(name: str, side: int) -> tuple[int, int, int, int]:
+    """Parameters, forward FLOPs, layers and activations of one of Keras's applications."""
     keras.backend.clear_session()
-    model = getattr(keras.applications, name)(weights=None)
+    model = getattr(keras.applications, name)(weights=None, input_shape=(side, side, 3))
     image = tf.TensorSpec((1, side, side, 3), tf.float32)
     concrete = tf.function(lambda x: model(x, training=False)).get_concrete_function(image)
-    return model.count_params(), round(cost_of(concrete, set()).forward)
+    calls = [call for level in model._nodes_by_depth.values() for call in level if not call.is_input]
+    outputs = [math.prod(output.shape[1:]) for call in calls for output in call.output_tensors]
+    return model.count_params(), round(cost_of(concrete, set()).forward), len(outputs), sum(outputs)
+
+
+def torch_answers(frameworks_python: str, script: str, questions: object) -> list[list[object]]:
+    """What the interpreter with PyTorch answers, a line of JSON for each question."""
+    asked = json.dumps(questions)
+    done = subprocess.run([frameworks_python, "-c", script], input=asked, capture_output=True, text=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def rows(frameworks_python: str) -> Iterator[tuple[object, ...]]:
     """All lines of the table."""
-    for entry in TORCHVISION.replace("\n", " ").split(","):
-        name, parameters, gigaflops, side, width = entry.split()
-        yield ("torchvision", name, parameters, round(float(gigaflops) * 2e9), side, 0, width, "documentation")
-    done = subprocess.run(
-        [frameworks_python, "-c", TORCH_SCRIPT],
-        input=json.dumps(HUGGINGFACE),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for line in done.stdout.splitlines():
-        yield ("huggingface", *json.loads(line), "counted")
+    documented = [entry.split() for entry in TORCHVISION.replace("\n", " ").split(",")]
+    counted = torch_answers(frameworks_python, TORCHVISION_SCRIPT, [(entry[0], int(entry[3])) for entry in documented])
+    for (name, parameters, gigaflops, side, width), layers in zip(documented, counted, strict=True):
+        flops = round(float(gigaflops) * 2e9)
+        yield ("torchvision", name, parameters, flops, side, 0, width, *layers, "documentation")
+    for answer in torch_answers(frameworks_python, TORCH_SCRIPT, HUGGINGFACE):
+        yield ("huggingface", *answer, "counted")
     for entry in KERAS.replace("\n", " ").split(","):
         name, side = entry.split()
-        yield ("keras", name, *keras_figures(name, int(side)), side, 0, "", "counted")
+        parameters, flops, *layers = keras_figures(name, int(side))
+        yield ("keras", name, parameters, flops, side, 0, "", *layers, "counted")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def test_a_well_known_name_says_the_flops(name: str, shape: tuple[int, ...], flo
     found = filled_facts(workload(model_name=name, input_shape=shape))
 
     assert flops == pytest.approx(found.forward_flops, rel=0.02)
-    assert not {"parameters", "forward_flops_per_sample"} & set(found.unknown)
+    assert {"batch_size", "train_samples"} == set(found.unknown)
 
 
 def test_guesses_of_image_networks_are_right_on_average() -> None:
