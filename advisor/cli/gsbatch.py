@@ -12,14 +12,14 @@ from collections.abc import Mapping, Sequence
 from advisor.cli.command_line import HELP, CommandLine, Mode, facts, parse_command_line, setting_texts
 from advisor.cli.errors import INTERRUPTED, forget_stdout, leave, prepare_streams, report_error, report_full_output
 from advisor.errors import AdvisorError
-from advisor.submission.environment import without_coerced_locale
+from advisor.submission.environment import inherited_environment
 
 PROG_NAME = "gsbatch"
 
 
 def main() -> None:
     """Entry point."""
-    environment = _inherited()  # what the job inherits: nothing of the line below
+    environment = inherited_environment()  # what the job inherits: nothing of the line below
     # One prediction is too small to share out: on a busy login node a second thread makes it ten times slower.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     prepare_streams()
@@ -34,15 +34,6 @@ def main() -> None:
         sys.exit(0)
     except OSError as exc:
         sys.exit(report_full_output(exc, PROG_NAME))
-
-
-def _inherited() -> dict[str, str]:
-    try:
-        with open("/proc/self/environ", "rb") as file:  # noqa: PTH123 (pathlib takes a third as long to load as --help)
-            started_with = file.read()
-    except OSError:
-        started_with = b""
-    return without_coerced_locale(os.environ, started_with)
 
 
 def gsbatch(words: Sequence[str], environment: Mapping[str, str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 # sbatch reads these as its own input, or its libraries need them to reach the controller.
@@ -27,6 +28,16 @@ def submission_environment(environment: Mapping[str, str]) -> dict[str, str]:
         for name, value in environment.items()
         if name not in _OWN and not (is_in_job and name.startswith(_JOB_PREFIXES) and name not in _INPUT)
     }
+
+
+def inherited_environment() -> dict[str, str]:
+    """The environment that this process was started with, whatever Python made of its locale."""
+    try:
+        with open("/proc/self/environ", "rb") as file:  # noqa: PTH123 (pathlib takes a third as long to load as --help)
+            started_with = file.read()
+    except OSError:
+        started_with = b""
+    return without_coerced_locale(os.environ, started_with)
 
 
 def without_coerced_locale(environment: Mapping[str, str], started_with: bytes) -> dict[str, str]:

@@ -20,6 +20,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
+from advisor.submission.environment import inherited_environment
 from advisor.telemetry.signals import WITNESSED, exit_status_of
 
 INJECTED_FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "injected")
@@ -153,7 +154,7 @@ def _start(options: argparse.Namespace, marks_path: str | None, unblocked: set[i
         return os.posix_spawnp(
             command[0],
             list(command),
-            _environment(os.environ, marks_path, options),
+            _environment(inherited_environment(), marks_path, options),
             setsigmask=unblocked,
             setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
         )

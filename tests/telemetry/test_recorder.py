@@ -83,6 +83,16 @@ def test_output_and_input_are_the_trainings_own(start: Start) -> None:
     assert ("out\n", "err\n") == done.communicate(timeout=60)
 
 
+def test_python_gives_the_training_no_locale(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a job has no locale the training has none either: our Python sets one for itself (PEP 538)."""
+    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+
+    out, _err = start("sh", "-c", "echo ${LC_CTYPE-none}").communicate(timeout=60)
+
+    assert "none\n" == out
+
+
 def test_missing_command_ends_as_in_the_shell(start: Start) -> None:
     """127 for what does not exist, and a line that names it."""
     done = start("no-such-program")
