@@ -3,6 +3,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash docs/set_up.sh
+# Keras 2. It would ask for tensorflow, where the tests have tensorflow-cpu.
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps tf_keras==2.21.0 ||
+    echo "run: the tests of Keras 2 will be skipped." >&2
 
 slurm=0
 bash tests/real_slurm/install_slurm.sh || slurm=$?
