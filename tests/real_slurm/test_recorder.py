@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from advisor.telemetry.reading import summarise
+from advisor.telemetry.trace import Trace
 from tests.real_slurm.cluster import Cluster
 from tests.real_slurm.user import User, make_user, wait_until_running
 
@@ -206,6 +207,15 @@ def test_attempts_of_a_requeued_job_are_summed(alice: User, requeued: str) -> No
     assert "In all, 2 attempts or tasks: " in alice.run(str(alice.site / "gseff"), requeued)
 
 
+def _settled(alice: User, job_id: str) -> list[Trace]:
+    """The traces of a job when nothing is added to them any more: on other nodes a step's end outlasts the job's."""
+    before, traces = None, alice.traces(job_id)
+    while before != traces:
+        time.sleep(2.0)
+        before, traces = traces, alice.traces(job_id)
+    return traces
+
+
 def test_steps_on_two_nodes_are_one_run(alice: User) -> None:
     """One recorder a node whatever the tasks on it, each step's own trace elsewhere, and the corpus adds them up."""
     last = "$(scontrol show hostnames $SLURM_JOB_NODELIST | tail -1)"
@@ -217,9 +227,9 @@ def test_steps_on_two_nodes_are_one_run(alice: User) -> None:
     where = ("-p", "rtx", "-N2", "--ntasks-per-node=2", "--gres=gpu:nvidia_geforce_rtx_3090:1", "--mem=1000")
     job_id = alice.gsbatch("two.job", where=where)
     assert "COMPLETED" == alice.cluster.wait_for_job(job_id)
+    traces = _settled(alice, job_id)
     alice.run(str(alice.site / "gsadmin"), "ingest")
     (run,) = json.loads(alice.run(str(alice.site / "gseff"), job_id, "--json"))
-    traces = alice.traces(job_id)
     energies = [summarise(trace).gpu_energy_j for trace in traces]
 
     places = [(trace.header.node, trace.header.step) for trace in traces]
