@@ -17,6 +17,8 @@ def explain(prediction: Prediction, best: Prediction, first_choice: Prediction, 
     parts = [f"least {_OBJECTIVE_WORDS[objective]}"] if prediction is best else [_beside(prediction, best)]
     if unsure:
         parts.append("too uncertain to rank")
+    if may_not_fit(prediction):
+        parts.append("may not fit in the GPU's memory")
     utilisation = prediction.gpu_utilisation
     if utilisation is not None:
         parts.append(f"GPU {utilisation.value:.0%} used")
@@ -32,11 +34,17 @@ def explain(prediction: Prediction, best: Prediction, first_choice: Prediction, 
 
 
 def gpu_memory_rejection(prediction: Prediction) -> str | None:
-    """``needs 24 GiB of GPU memory, has 8 GiB``; None where it fits or nothing is known."""
+    """``needs 24 GiB of GPU memory, has 8 GiB``; None where it fits, may fit, or nothing is known."""
     need, has = prediction.gpu_memory_bytes, prediction.placement.gpu.memory_bytes
-    if need is None or has is None or need.value <= has:
+    if need is None or has is None or need.low <= has:
         return None
     return f"needs {_about(need)} of GPU memory, has {human_memory(has)}"
+
+
+def may_not_fit(prediction: Prediction) -> bool:
+    """Whether the GPU's memory is probably too small, but not surely."""
+    need, has = prediction.gpu_memory_bytes, prediction.placement.gpu.memory_bytes
+    return need is not None and has is not None and need.low <= has < need.value
 
 
 def memory_rejection(prediction: Prediction) -> str | None:

@@ -9,7 +9,13 @@ from advisor.errors import ConfigurationError
 from advisor.inspection.workload import Workload
 from advisor.placement.placement import Placement, Rejection
 from advisor.prediction.prediction import Estimate, ModelIdentity, Prediction
-from advisor.recommendation.explanation import explain, gpu_memory_rejection, memory_rejection, time_rejection
+from advisor.recommendation.explanation import (
+    explain,
+    gpu_memory_rejection,
+    may_not_fit,
+    memory_rejection,
+    time_rejection,
+)
 from advisor.recommendation.recommendation import RankedPlacement, Recommendation
 from advisor.units import JOULES_PER_KWH, SECONDS_PER_HOUR
 
@@ -62,7 +68,8 @@ def rank(
     """Rank placements by the objective, best first; the variants of one placement that differ in RAM stay together.
 
     A placement is rejected where its run cannot end within the limit (the user's ``time_limit_s``, else the
-    partition's), where the GPU's memory is too small, and where its RAM is. Of the RAM variants left, the smallest
+    partition's), where the GPU's memory is surely too small, and where its RAM is; where the GPU's memory is only
+    probably too small it comes after all others. Of the RAM variants left, the smallest
     with a margin comes first: RAM beyond the need saves neither energy nor time.
 
     Raises:
@@ -83,7 +90,7 @@ def rank(
             placement = variants[0].placement
             refused.append(Rejection(partition=placement.partition, gpu_model=placement.gpu.name, reason=reason))
     refused += rejections  # after those of this workload, which tell more than those of the cluster
-    groups.sort(key=lambda group: score(group[0]))
+    groups.sort(key=lambda group: (may_not_fit(group[0]), score(group[0])))
     ordered = [(prediction, group[0]) for group in groups for prediction in group]
     firsts = [group[0] for group in groups]
     unsure = {first.placement: _too_uncertain(first, firsts, objective) for first in firsts}

@@ -110,6 +110,17 @@ def test_a_gpu_whose_memory_is_too_small_is_rejected_with_both_figures() -> None
     assert "needs about 24 GiB of GPU memory, has 8 GiB" == found.rejections[0].reason
 
 
+def test_a_gpu_whose_memory_is_probably_too_small_comes_last_and_says_so() -> None:
+    """What may fit is not refused, but nobody is sent there first."""
+    tight = replace(FRUGAL, gpu_memory_bytes=Estimate(9.0 * GIB, 6.0 * GIB, 14.0 * GIB))
+
+    found = _rank(tight, BALANCED)
+
+    assert ["ampere", "rtx"] == _partitions(found)
+    assert "may not fit in the GPU's memory" in found.ranked[1].reason
+    assert () == found.rejections
+
+
 def test_the_smallest_ram_with_a_margin_comes_first_and_the_rest_stays_beside_it() -> None:
     """8 GiB (6.4 to 10) need 12 GiB with the margin: 16 is chosen, 32 buys nothing, 9 is tight, 4 is rejected."""
     variants = [prediction(placement(memory_bytes=size * GIB)) for size in (64, 4, 32, 16, 9)]
