@@ -112,13 +112,14 @@ def filled_facts(workload: Workload) -> Filled:
     shape = workload.input_shape.value
     input_elements = known("input_shape", math.prod(shape) if shape else None, _TYPICAL_INPUT_ELEMENTS)
     tokens = float(shape[0]) if shape else _TYPICAL_TOKENS
-    side = math.sqrt(input_elements / 3.0)
+    # Channels first or last, grey or coloured: an image is as large as its two longest sides.
+    side = math.sqrt(math.prod(sorted(shape)[-2:]) if shape and len(shape) > 2 else input_elements / 3.0)  # noqa: PLR2004
     whole = workload.parameters.value or (published.parameters if published else None)
     parameters = known("parameters", whole, _TYPICAL_PARAMETERS)
     flops: float | None = workload.forward_flops_per_sample.value
     kept: float | None = workload.activation_elements.value
     if published:
-        size = int(tokens if kind == "sequence" else side)
+        size = round(tokens if kind == "sequence" else side)
         flops, kept = flops or published.flops_at(size), kept or published.activations_at(size)
     guess = {
         "sequence": 2.0 * parameters * tokens,

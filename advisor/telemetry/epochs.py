@@ -24,8 +24,8 @@ class Mark:
     counts its phases from 0. ``pass_number`` names a pass over data, of which only its end says whether it was an epoch
     and which. ``time_s`` is the wall clock's, which may be set at any time; ``monotonic_s`` is the machine's own.
     ``metrics`` are what the framework reported by then. ``answer`` is a descriptor on which the hook waits, for a
-    moment, to hear whether to stop. ``sender`` is the process that
-    sent it, by the kernel's word; None for another user's.
+    moment, to hear whether to stop. ``sender`` is the process that sent it, by the kernel's word; None for another
+    user's.
     """
 
     kind: str

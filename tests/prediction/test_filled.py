@@ -17,7 +17,12 @@ NETWORK_FACTS = Path(training.__file__).with_name("network_facts.csv")
 
 @pytest.mark.parametrize(
     ("name", "shape", "flops"),
-    [("resnet50", (224, 224, 3), 8.18e9), ("bert-base", (512,), 9.66e10), ("ResNet-50", (112, 112, 3), 8.18e9 / 4)],
+    [
+        ("resnet50", (224, 224, 3), 8.18e9),
+        ("bert-base", (512,), 9.66e10),
+        ("ResNet-50", (112, 112, 3), 8.18e9 / 4),
+        ("resnet50", (1, 224, 224), 8.18e9),
+    ],
 )
 def test_a_well_known_name_says_the_flops(name: str, shape: tuple[int, ...], flops: float) -> None:
     """A network of the table is not guessed at, and what the table says is not called unknown."""
