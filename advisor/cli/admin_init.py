@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import stat
 from pathlib import Path
 
 import click
 
+from advisor.cli.user import user_name
 from advisor.corpus import schema, store
 from advisor.errors import ConfigurationError
 from advisor.settings import Settings, load_settings
@@ -48,8 +48,8 @@ def initialise(settings: Settings) -> list[str]:
     """
     lines = []
     spool_mode = SHARED_SPOOL_MODE if is_shared(settings, "spool_dir") else PRIVATE_MODE
-    if spool_mode == SHARED_SPOOL_MODE and settings.spool_dir.name == getpass.getuser():
-        # spool_dir = ".../$USER": the folder above is where every user makes one of their own.
+    if spool_mode == SHARED_SPOOL_MODE and is_for_each_user(settings.spool_dir):
+        # The folder above is where every user makes one of their own.
         lines.append(_folder(settings.spool_dir.parent, SHARED_SPOOL_MODE, "spool"))
         spool_mode = PRIVATE_MODE
     models_mode = PUBLIC_MODE if is_shared(settings, "models_dir") else PRIVATE_MODE
@@ -59,6 +59,11 @@ def initialise(settings: Settings) -> list[str]:
         _folder(settings.models_dir, models_mode, "models"),
         _corpus(settings.corpus),
     ]
+
+
+def is_for_each_user(folder: Path) -> bool:
+    """Whether a folder was set as ``.../$USER``."""
+    return folder.name == user_name()
 
 
 def is_shared(settings: Settings, name: str) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from advisor import slurm
-from advisor.cli.inspecting import find_workload
+from advisor.cli.inspecting import inspect_job
 from advisor.cli.job import Job
 from advisor.errors import InspectionError
 from advisor.inspection.workload import Source, Workload
@@ -25,6 +25,7 @@ from advisor.recommendation.recommendation import RankedPlacement, Recommendatio
 from advisor.registry import Registry
 from advisor.rendering.picks import Pick, choose_picks
 from advisor.settings import Settings, data_path
+from advisor.submission.ticket import TrainingFile
 
 # Any one of these says that the script trains something; without one, nothing is picked for it.
 _SIGNS_OF_TRAINING = ("framework", "model_name", "parameters", "forward_flops_per_sample", "training_flops_per_sample")
@@ -32,11 +33,12 @@ _SIGNS_OF_TRAINING = ("framework", "model_name", "parameters", "forward_flops_pe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
-    """The recommendation, what of it goes into the header, and the cluster it speaks of."""
+    """The recommendation, what of it goes into the header, the cluster it speaks of, and the file that trains."""
 
     recommendation: Recommendation
     picks: tuple[Pick, ...]
     inventory: Inventory
+    training: TrainingFile | None
 
     def show(self, job: Job, *, all_placements: bool) -> None:
         """Print it for a person, on stderr, unless sbatch's --quiet was given."""
@@ -91,7 +93,8 @@ def advise(job: Job) -> Advice:
         AdvisorError: a step could not be done.
     """
     settings = job.settings
-    workload = find_workload(job)
+    inspected = inspect_job(job)
+    workload = inspected.workload
     if not is_training(workload):
         why = "".join(f" ({note})" for note in workload.notes)
         raise InspectionError(
@@ -112,7 +115,7 @@ def advise(job: Job) -> Advice:
     )
     best = recommendation.recommended
     picks = () if best is None else picks_for(job, best, inventory)
-    return Advice(recommendation=recommendation, picks=picks, inventory=inventory)
+    return Advice(recommendation=recommendation, picks=picks, inventory=inventory, training=inspected.training)
 
 
 def read_cluster(job: Job) -> Inventory:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import platform
 import sqlite3
@@ -17,7 +16,7 @@ import pynvml
 
 from advisor import slurm
 from advisor.cli.admin_corpus import problems_of
-from advisor.cli.admin_init import SHARED_SPOOL_MODE, is_shared
+from advisor.cli.admin_init import SHARED_SPOOL_MODE, is_for_each_user, is_shared
 from advisor.cli.advice import site_registry
 from advisor.corpus import schema, store
 from advisor.errors import AdvisorError, SlurmError
@@ -167,10 +166,8 @@ def _spool(settings: Settings) -> Iterator[Check]:
             next_step=f"chmod {SHARED_SPOOL_MODE:o} {folder}",
         )
         return
-    is_own = (
-        folder.name == getpass.getuser()
-    )  # spool_dir = ".../$USER": a folder for each user, as gsadmin init makes it
-    shared_but_closed = is_shared(settings, "spool_dir") and not is_own and not mode & stat.S_IWOTH
+    is_everyones = is_shared(settings, "spool_dir") and not is_for_each_user(folder)
+    shared_but_closed = is_everyones and not mode & stat.S_IWOTH
     yield Check(
         name="spool",
         verdict=WARN if shared_but_closed else _writable(folder),

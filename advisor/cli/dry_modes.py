@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from advisor.cli.advice import Advice, advise
 from advisor.cli.advice_json import advice_object, workload_object
 from advisor.cli.command_line import CommandLine, Mode
-from advisor.cli.inspecting import find_workload
+from advisor.cli.inspecting import inspect_job
 from advisor.cli.job import Job, load_script, read_job
 from advisor.cli.messages import say
 from advisor.cli.start_times import with_expected_starts
@@ -52,7 +52,7 @@ def run_dry_mode(line: CommandLine, environment: Mapping[str, str]) -> int:
 
 def _explain(job: Job) -> int:
     """Print what is known of the training, for a person or, with ``--json``, for a program."""
-    workload = find_workload(job)
+    workload = inspect_job(job).workload
     if any(option.name == "json" for option in job.line.own):
         sys.stdout.write(json.dumps({"workload": workload_object(workload), "notes": list(workload.notes)}) + "\n")
         return 0

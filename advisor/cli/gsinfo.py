@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import click
 
 from advisor import slurm
 from advisor.cli.errors import handle_errors
+from advisor.cli.user import user_name
 from advisor.inventory.backend import BACKENDS
 from advisor.inventory.model import GpuModel, Gres, Inventory, Node, Partition
 from advisor.inventory.read import DEFAULT_MAX_AGE_S, default_cache_dir, read_inventory
@@ -59,7 +59,7 @@ def command(inventory: str | None, backend: str | None, *, fresh: bool, show_all
     cluster = read_inventory(
         described=settings.inventory,
         backend=settings.backend,
-        user=getpass.getuser(),
+        user=user_name(),
         catalogue=catalogue_with(settings.gpu_catalogue),
         cache_dir=default_cache_dir(os.environ),
         max_age_s=0.0 if fresh else DEFAULT_MAX_AGE_S,

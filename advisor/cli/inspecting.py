@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from advisor.cli.job import Job, spelled
@@ -25,15 +26,24 @@ _SET_BY_SLURM = {
 }  # fmt: skip
 
 
-def find_workload(job: Job) -> Workload:
-    """The facts of the job's training; a Python script is dry-run where the settings allow it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspected:
+    """What is known of a job's training, and the Python file that it was found in, None where there is none."""
+
+    workload: Workload
+    training: TrainingFile | None
+
+
+def inspect_job(job: Job) -> Inspected:
+    """Find the facts of the job's training; a Python script is dry-run where the settings allow it.
 
     Raises:
         UsageError: a stated fact has a mistake.
         ScriptError: there is no interpreter to run the script with.
     """
-    script = script_of(job)
-    return inspect(
+    script = _script_of(job)
+    training = _training_file(script)
+    workload = inspect(
         script,
         options=job.option_facts,
         directives=job.directive_facts,
@@ -47,12 +57,13 @@ def find_workload(job: Job) -> Workload:
             script_path=job.script_path,
             script_sha256=hashlib.sha256(job.script.text.encode()).hexdigest(),
             arguments=tuple(map(spelled, job.script.arguments)),
-            training=training_file(script),
+            training=training,
         ),
     )
+    return Inspected(workload=workload, training=training)
 
 
-def training_file(script: ScriptToInspect | str) -> TrainingFile | None:
+def _training_file(script: ScriptToInspect | str) -> TrainingFile | None:
     """What is kept of the Python file that trains, so that the next job of it knows it again."""
     if isinstance(script, str):
         return None
@@ -67,12 +78,8 @@ def training_file(script: ScriptToInspect | str) -> TrainingFile | None:
     )
 
 
-def script_of(job: Job) -> ScriptToInspect | str:
-    """The Python script itself, or the one that a batch script starts; in words why there is none to look at.
-
-    Raises:
-        ScriptError: there is no interpreter to run the script with.
-    """
+def _script_of(job: Job) -> ScriptToInspect | str:
+    """The Python script itself, or the one that a batch script starts; in words why there is none to look at."""
     folder = Path(job.asked.options.get("chdir") or os.curdir).absolute()
     if job.script.kind is ScriptKind.PYTHON and job.script.path is not None:
         words = python_words(job.script, environment=job.environment, chosen=job.settings.python)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from advisor.cli.command_line import (
     facts,
     setting_texts,
 )
+from advisor.cli.user import user_name
 from advisor.errors import UsageError
 from advisor.rendering.asked import Asked, read_asked
 from advisor.rendering.directives import own_directives
@@ -37,7 +37,7 @@ class Job:
     @property
     def user(self) -> str:
         """Whose job it is."""
-        return getpass.getuser()
+        return user_name()
 
     @property
     def script_path(self) -> str:

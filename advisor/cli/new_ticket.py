@@ -6,7 +6,6 @@ import hashlib
 from datetime import datetime, timezone
 
 from advisor.cli.advice import Advice
-from advisor.cli.inspecting import script_of, training_file
 from advisor.cli.job import Job, spelled
 from advisor.prediction.prediction import Prediction
 from advisor.submission.ticket import TICKET_SCHEMA_VERSION, Ticket
@@ -38,5 +37,5 @@ def new_ticket(
         model=advice.recommendation.model,
         objective=advice.recommendation.objective,
         followed=followed,
-        training=training_file(script_of(job)),
+        training=advice.training,
     )
