@@ -15,8 +15,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
 from advisor import errors, settings  # noqa: E402 (the checkout is what is documented)
-from advisor.cli.command_line import HELP  # noqa: E402
 from advisor.cli.gsadmin import gsadmin  # noqa: E402
+from advisor.cli.gsbatch_help import HELP  # noqa: E402
 from advisor.cli.gseff import gseff  # noqa: E402
 from advisor.cli.gsinfo import command as gsinfo  # noqa: E402
 

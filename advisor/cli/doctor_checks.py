@@ -15,15 +15,15 @@ import psutil
 import pynvml
 
 from advisor import slurm
-from advisor.cli.admin_corpus import problems_of
-from advisor.cli.admin_init import SHARED_SPOOL_MODE, is_for_each_user, is_shared
-from advisor.cli.advice import site_registry
+from advisor.cli.admin.corpus import problems_of
+from advisor.cli.admin.init import SHARED_SPOOL_MODE, is_for_each_user, is_shared
 from advisor.corpus import schema, store
 from advisor.errors import AdvisorError, SlurmError
 from advisor.inspection.confine import landlock_version
 from advisor.inventory.read import backend_in_use
 from advisor.prediction.model import load_model
 from advisor.settings import Settings
+from advisor.workflows.advise import site_registry
 
 OK, WARN, FAIL = "OK", "WARN", "FAIL"
 

@@ -9,19 +9,21 @@ import json
 import sys
 import uuid
 from collections.abc import Mapping
+from functools import partial
 
-from advisor.cli.advice import Advice, advise
-from advisor.cli.advice_json import advice_object, workload_object
-from advisor.cli.command_line import CommandLine, Mode
-from advisor.cli.inspecting import inspect_job
-from advisor.cli.job import Job, load_script, read_job
 from advisor.cli.messages import say
-from advisor.cli.start_times import with_expected_starts
-from advisor.cli.submitting import render_job
-from advisor.cli.time_limit import OutOfTime, time_limit
+from advisor.cli.screens.advice import show_advice
+from advisor.cli.screens.advice_json import advice_object, workload_object
 from advisor.errors import AdvisorError, InspectionError, ScriptError
 from advisor.inspection.workload import Workload
-from advisor.rendering.script import ScriptKind, python_words
+from advisor.request.command_line import CommandLine, Mode
+from advisor.request.job import Job, load_script, read_job
+from advisor.request.script import ScriptKind, python_words
+from advisor.workflows.advise import Advice, advise
+from advisor.workflows.expected_starts import with_expected_starts
+from advisor.workflows.inspect_job import inspect_job
+from advisor.workflows.time_limit import OutOfTime, time_limit
+from advisor.workflows.write_script import render_job
 
 
 def run_dry_mode(line: CommandLine, environment: Mapping[str, str]) -> int:
@@ -43,7 +45,7 @@ def run_dry_mode(line: CommandLine, environment: Mapping[str, str]) -> int:
         return 0
     if line.mode is Mode.ADVISE:
         advice = with_expected_starts(job, _advice(job))
-        advice.show(job, all_placements=True)
+        show_advice(advice, job, all_placements=True)
         return 0
     if script.kind is ScriptKind.UNTOUCHED:
         raise ScriptError(f"{script.name} is submitted as it is: {script.note}.")
@@ -52,11 +54,11 @@ def run_dry_mode(line: CommandLine, environment: Mapping[str, str]) -> int:
 
 def _explain(job: Job) -> int:
     """Print what is known of the training, for a person or, with ``--json``, for a program."""
-    workload = inspect_job(job).workload
+    workload = inspect_job(job, tell=partial(say, job.line)).workload
     if any(option.name == "json" for option in job.line.own):
         sys.stdout.write(json.dumps({"workload": workload_object(workload), "notes": list(workload.notes)}) + "\n")
         return 0
-    from advisor.cli.workload_table import print_workload  # noqa: PLC0415 (rich is slow to load and not always needed)
+    from advisor.cli.screens.workload_table import print_workload  # noqa: PLC0415 (rich is slow to load and not always needed)
 
     print_workload(workload, file=sys.stdout)
     return 0
@@ -67,7 +69,7 @@ def _with_script(job: Job) -> int:
     advice = None
     try:
         advice = _advice(job)
-        advice.show(job, all_placements=False)
+        show_advice(advice, job, all_placements=False)
     except AdvisorError as exc:
         say(job.line, f"no advice: {exc}" + (f" {exc.hint}" if exc.hint else ""))
     python: tuple[str, ...] = ()
@@ -88,7 +90,7 @@ def _advice(job: Job) -> Advice:
     limit_s = job.settings.advice_timeout_s
     try:
         with time_limit(limit_s):
-            return advise(job)
+            return advise(job, tell=partial(say, job.line))
     except OutOfTime:
         raise InspectionError(
             f"Advice took longer than {limit_s:g} s.",

@@ -12,18 +12,18 @@ from advisor.cli.errors import handle_errors
 # Name of the command: its module and the line that `gsadmin --help` shows, so that help loads none of them.
 COMMANDS = {
     "init": (
-        "advisor.cli.admin_init",
+        "advisor.cli.admin.init",
         "Make the spool folder, the corpus and the models folder, where they are not yet.",
     ),
-    "ingest": ("advisor.cli.admin_ingest", "Read new traces and Slurm's accounting into the corpus."),
-    "retrain": ("advisor.cli.admin_retrain", "Fit a new model from the prior and the corpus."),
+    "ingest": ("advisor.cli.admin.ingest", "Read new traces and Slurm's accounting into the corpus."),
+    "retrain": ("advisor.cli.admin.retrain", "Fit a new model from the prior and the corpus."),
     "calibrate": (
-        "advisor.cli.admin_calibrate",
+        "advisor.cli.admin.calibrate",
         "Show how far off predictions were, per GPU and partition; with --apply, correct them.",
     ),
-    "models": ("advisor.cli.admin_models", "List, show, promote and roll back models."),
-    "corpus": ("advisor.cli.admin_corpus", "Look into the corpus: runs, rejected files, export, check."),
-    "doctor": ("advisor.cli.admin_doctor", "Check settings, Slurm, sensors, folders, corpus and model."),
+    "models": ("advisor.cli.admin.models", "List, show, promote and roll back models."),
+    "corpus": ("advisor.cli.admin.corpus", "Look into the corpus: runs, rejected files, export, check."),
+    "doctor": ("advisor.cli.admin.doctor", "Check settings, Slurm, sensors, folders, corpus and model."),
 }
 
 # \b keeps click from filling the lines.

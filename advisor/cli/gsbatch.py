@@ -9,9 +9,10 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from advisor.cli.command_line import HELP, CommandLine, Mode, facts, parse_command_line, setting_texts
 from advisor.cli.errors import INTERRUPTED, forget_stdout, leave, prepare_streams, report_error, report_full_output
+from advisor.cli.gsbatch_help import HELP
 from advisor.errors import AdvisorError
+from advisor.request.command_line import CommandLine, Mode, facts, parse_command_line, setting_texts
 from advisor.submission.environment import inherited_environment
 
 PROG_NAME = "gsbatch"

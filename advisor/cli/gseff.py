@@ -12,12 +12,12 @@ import click
 
 import advisor
 from advisor.cli.errors import handle_errors
-from advisor.cli.job_record import JobRecord, JobSearch, last_job_id
-from advisor.cli.report import printable, report_object, report_text, sum_text
+from advisor.cli.screens.report import printable, report_object, report_text, sum_text
 from advisor.corpus.run import Run
 from advisor.errors import UsageError
 from advisor.recommendation.ranking import Rates
 from advisor.settings import Settings, load_settings
+from advisor.workflows.find_job import JobRecord, JobSearch, last_job_id
 
 # \b keeps click from filling the lines.
 EXAMPLES = """\b
@@ -109,7 +109,7 @@ def _text(record: JobRecord, settings: Settings) -> str:
 def _run(record: JobRecord, settings: Settings) -> Run:
     if record.run.found_in_job is None:
         return record.run
-    from advisor.cli.correction import predicted_anew  # noqa: PLC0415 (the model is slow to load and seldom needed)
+    from advisor.workflows.correction import predicted_anew  # noqa: PLC0415 (the model is slow to load and seldom needed)
 
     return predicted_anew(record.run, settings)
 

@@ -12,13 +12,8 @@ from functools import partial
 from pathlib import Path
 
 import advisor.slurm
-from advisor.cli.advice import Advice, site_rates
-from advisor.cli.correction import predicted_anew
-from advisor.cli.job import Job
-from advisor.cli.job_record import JobSearch
 from advisor.cli.messages import say
-from advisor.cli.new_ticket import new_ticket
-from advisor.cli.report import report_text
+from advisor.cli.screens.report import report_text
 from advisor.corpus import store
 from advisor.corpus.accounting import accounted_jobs
 from advisor.corpus.ingest import ingest
@@ -27,10 +22,15 @@ from advisor.corpus.spool import read_first_line, trace_entries
 from advisor.errors import AdvisorError, ScriptError
 from advisor.inventory.site_gpus import catalogue_with
 from advisor.prediction.prediction import Prediction
-from advisor.rendering.script import ScriptKind
+from advisor.request.job import Job
+from advisor.request.script import ScriptKind
 from advisor.submission.environment import submission_environment
 from advisor.submission.ticket import write_ticket
 from advisor.telemetry.reading import parse_trace
+from advisor.workflows.advise import Advice, site_rates
+from advisor.workflows.correction import predicted_anew
+from advisor.workflows.find_job import JobSearch
+from advisor.workflows.new_ticket import new_ticket
 
 LOCAL_CLUSTER = "local"
 

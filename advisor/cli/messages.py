@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 
-from advisor.cli.command_line import CommandLine
+from advisor.request.command_line import CommandLine
 
 
 def say(line: CommandLine, text: str) -> None:

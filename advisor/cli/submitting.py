@@ -12,24 +12,24 @@ from functools import partial
 from typing import TextIO
 
 import advisor.slurm
-from advisor.cli.advice import Advice, advise
-from advisor.cli.command_line import CommandLine
-from advisor.cli.job import Job, load_script, read_job
 from advisor.cli.messages import say
-from advisor.cli.new_ticket import new_ticket
-from advisor.cli.time_limit import OutOfTime, time_limit
+from advisor.cli.screens.advice import show_advice
 from advisor.errors import AdvisorError, SlurmError, SlurmNotFound
-from advisor.inspection.workload import Source, Workload
+from advisor.inspection.workload import Workload
 from advisor.rendering.picks import Pick
-from advisor.rendering.recorder_command import recorder_command
-from advisor.rendering.render import plain_python_script, render
-from advisor.rendering.sbatch_options import Option, words_without_quiet
-from advisor.rendering.script import Script, ScriptKind, python_words
-from advisor.settings import NEVER
+from advisor.rendering.render import plain_python_script
+from advisor.request.command_line import CommandLine
+from advisor.request.job import Job, load_script, read_job
+from advisor.request.sbatch_options import words_without_quiet
+from advisor.request.script import Script, ScriptKind, python_words
 from advisor.submission.environment import submission_environment
 from advisor.submission.quiet import quiet_outputs
 from advisor.submission.submit import BatchScript, Outputs, Submission, run_sbatch, submit
 from advisor.submission.ticket import write_ticket
+from advisor.workflows.advise import Advice, advise
+from advisor.workflows.new_ticket import new_ticket
+from advisor.workflows.time_limit import OutOfTime, time_limit
+from advisor.workflows.write_script import render_job
 
 _NO_SLURM_HINT = "Without Slurm: --advise, --print-script or --local, with --inventory FILE."
 # sbatch options with which it submits nothing that is ours to shape.
@@ -104,8 +104,8 @@ def _prepare(line: CommandLine, script: Script, environment: Mapping[str, str]) 
     try:
         job = read_job(line, script, environment)
         with time_limit(job.settings.advice_timeout_s):
-            advice = advise(job)
-        advice.show(job, all_placements=False)
+            advice = advise(job, tell=partial(say, line))
+        show_advice(advice, job, all_placements=False)
     except AdvisorError as exc:
         say(line, f"no advice: {exc}" + (f" {exc.hint}" if exc.hint else ""))
     except OutOfTime:
@@ -133,48 +133,6 @@ def _rendered(
     except Exception as exc:  # noqa: BLE001 (as above)
         say(line, f"submitted without record: internal error, {type(exc).__name__}: {exc}")
     return plain_python_script(script, python) if python else None
-
-
-def render_job(
-    job: Job, picks: tuple[Pick, ...], workload: Workload, *, ticket_id: str, python: tuple[str, ...]
-) -> str:
-    """The batch script of a job, with its recorder unless the user or the site does without.
-
-    What was not dry-run before it was submitted is dry-run beside the training, where dry runs are wanted.
-
-    Raises:
-        RenderingError: see ``render``.
-    """
-    settings = job.settings
-    recorder = None
-    if settings.record:
-        recorder = recorder_command(
-            settings.spool_dir,
-            ticket_id=ticket_id,
-            energy_budget_j=settings.energy_budget,
-            budget_on=settings.budget_on,
-            budget_signal=settings.budget_signal,
-            min_gain=settings.min_gain,
-            gpu_readings=settings.gpu_readings,
-            probe=_probe_in_job(settings.probe, workload),
-        )
-    return render(job.script, picks, template_dir=settings.template_dir, recorder=recorder, python=python)
-
-
-def _probe_in_job(probe: str, workload: Workload) -> str | None:
-    is_known = any(fact.source is Source.PROBE for _name, fact in workload.facts())
-    if probe in {"off", NEVER} or is_known:
-        return None
-    return "on" if probe == "on" else "auto"
-
-
-def user_options(line: CommandLine) -> tuple[str, ...]:
-    """The user's own sbatch options as they were written; the command of ``--wrap`` is in the script by then."""
-    return tuple(word for option in _sbatch_options(line) for word in option.words)
-
-
-def _sbatch_options(line: CommandLine) -> tuple[Option, ...]:
-    return tuple(option for option in line.options if option.name != "wrap")
 
 
 def _outputs() -> Outputs:
@@ -205,7 +163,9 @@ def _submit_text(
     is_quiet = _is_quiet(line)
     outputs = quiet_outputs(_outputs()) if is_quiet else _outputs()
     batch = BatchScript(
-        options=words_without_quiet(_sbatch_options(line)) if is_quiet else user_options(line),
+        options=words_without_quiet(line.sbatch_options)
+        if is_quiet
+        else tuple(word for option in line.sbatch_options for word in option.words),
         text=text,
         name=None if on_stdin else script.name,
         arguments=script.arguments if script.kind is not ScriptKind.PYTHON else (),

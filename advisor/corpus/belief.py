@@ -17,7 +17,7 @@ from advisor.corpus.plausibility import (
 )
 from advisor.corpus.spool import read_spool_file
 from advisor.errors import TelemetryError
-from advisor.submission.spool_file import SpoolFile, check_owner
+from advisor.storage.untrusted_file import SpoolFile, check_owner
 from advisor.submission.ticket import Ticket, ticket_from_json, ticket_name
 from advisor.telemetry.reading import Summary, parse_trace, summarise
 from advisor.telemetry.trace import Trace, TraceHeader

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from advisor.corpus.accounting import AccountedJob
 from advisor.errors import TelemetryError
-from advisor.submission.plain_data import to_plain
+from advisor.storage.plain_data import to_plain
 from advisor.submission.ticket import Ticket
 from advisor.telemetry.reading import Summary
 from advisor.telemetry.trace import SCHEMA_VERSION, Epoch, GpuSample, Sample, Trace, TraceHeader

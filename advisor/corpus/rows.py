@@ -12,8 +12,8 @@ from advisor.corpus.run import Run, RunEpoch
 from advisor.errors import TelemetryError
 from advisor.inspection.evidence import completed
 from advisor.inspection.workload import Workload
-from advisor.submission.plain_data import from_plain, to_plain
-from advisor.submission.spool_file import SpoolFile
+from advisor.storage.plain_data import from_plain, to_plain
+from advisor.storage.untrusted_file import SpoolFile
 from advisor.submission.ticket import Ticket, ticket_from_json
 
 if TYPE_CHECKING:  # loading sqlite-utils loads pandas, 0.4 s that a gseff without corpus need not pay

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from advisor.errors import TelemetryError
-from advisor.submission.spool_file import SpoolFile, read_file
+from advisor.storage.untrusted_file import SpoolFile, read_file
 from advisor.submission.ticket import MAX_TICKET_BYTES, TICKET_SUFFIX
 from advisor.telemetry.trace import TRACE_SUFFIX
 from advisor.units import MIB

@@ -9,9 +9,9 @@ from math import inf
 from advisor.errors import InventoryError
 from advisor.inspection.workload import Workload
 from advisor.inventory.model import GpuModel, Gres, Inventory, Node, Partition
-from advisor.placement.nodes import is_listed, meets
 from advisor.placement.placement import Candidates, Placement, Rejection
-from advisor.placement.request import Request
+from advisor.request.node_selection import is_listed, meets
+from advisor.request.placement_request import Request
 from advisor.units import GIB, human_duration, human_memory
 
 MEMORY_STEPS_BYTES = tuple(step * GIB for step in (8, 16, 32, 64, 128))

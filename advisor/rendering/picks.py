@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from advisor.errors import RenderingError
 from advisor.recommendation.recommendation import RankedPlacement
-from advisor.rendering.asked import Asked
+from advisor.request.asked import Asked
 from advisor.units import slurm_memory, slurm_time
 
 # A limit that is picked is this many times the prediction's upper end: it only ever lengthens a partition's default.

@@ -15,7 +15,7 @@ import jinja2
 from advisor.errors import RenderingError
 from advisor.rendering.picks import Pick
 from advisor.rendering.recorder_command import RecorderCommand
-from advisor.rendering.script import Script, ScriptKind
+from advisor.request.script import Script, ScriptKind
 
 
 class Verbatim(str):

@@ -14,8 +14,8 @@ from pathlib import Path
 from advisor.errors import TelemetryError
 from advisor.inspection.workload import Workload
 from advisor.prediction.prediction import ModelIdentity, Prediction
-from advisor.submission.plain_data import from_plain, to_plain
-from advisor.submission.spool_file import check_owner, read_file
+from advisor.storage.plain_data import from_plain, to_plain
+from advisor.storage.untrusted_file import check_owner, read_file
 from advisor.units import MIB
 
 TICKET_SCHEMA_VERSION = 1

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from advisor.errors import TelemetryError
 from advisor.inspection.workload import Workload
-from advisor.submission.plain_data import from_plain
+from advisor.storage.plain_data import from_plain
 
 _MOST_BYTES = 1024**2
 _PIECE_BYTES = 65536

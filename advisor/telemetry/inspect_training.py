@@ -25,7 +25,7 @@ from advisor.inspection.batch_script import script_of_batch
 from advisor.inspection.bounds import Bounds
 from advisor.inspection.inspect import ScriptToInspect, inspect
 from advisor.inspection.workload import Fact, Source
-from advisor.submission.plain_data import to_plain
+from advisor.storage.plain_data import to_plain
 from advisor.units import GIB, MIB
 
 _INJECTED_FOLDER = str(Path(__file__).parents[1] / "injected")

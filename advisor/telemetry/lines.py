@@ -13,7 +13,7 @@ from dataclasses import astuple, fields, replace
 from typing import Any
 
 from advisor.errors import TelemetryError
-from advisor.submission.plain_data import from_plain, to_plain
+from advisor.storage.plain_data import from_plain, to_plain
 from advisor.telemetry.trace import (
     Epoch,
     GpuSample,

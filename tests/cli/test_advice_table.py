@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from advisor.cli.advice_table import print_advice
+from advisor.cli.screens.advice_table import print_advice
 from advisor.inspection.workload import Fact, Source, Workload
 from advisor.placement.placement import Rejection
 from advisor.recommendation.ranking import Rates, rank

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import pytest
 
-from advisor.cli.admin_calibrate import fits_of
+from advisor.cli.admin.calibrate import fits_of
 from advisor.cli.gsadmin import COMMANDS, gsadmin
 from advisor.cli.gsadmin import main as gsadmin_main
 from advisor.corpus import store

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from advisor.cli.command_line import HELP, OWN_FLAGS, OWN_WITH_CHOICE, OWN_WITH_VALUE
+from advisor.cli.gsbatch_help import HELP
+from advisor.request.command_line import OWN_FLAGS, OWN_WITH_CHOICE, OWN_WITH_VALUE
 from tests.cli.gsbatch_calls import FACTS, Gsbatch, make_gsbatch
 from tests.fakes.fake_sbatch import install_fake_sbatch
 

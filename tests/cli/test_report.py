@@ -7,14 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from advisor.cli.course import Course
-from advisor.cli.report import comparisons, printable, report_object, report_text, shown_job_id
+from advisor.cli.screens.report import printable, report_object, report_text, shown_job_id
+from advisor.corpus.comparison import comparisons
 from advisor.corpus.run import Run, RunEpoch
 from advisor.inspection.workload import Fact, Source, Workload
 from advisor.prediction.prediction import ModelIdentity
 from advisor.recommendation.ranking import Rates
 from advisor.telemetry.trace import Projection, Stop
 from advisor.units import GIB
+from advisor.workflows.course import Course
 from tests.corpus.measured import PREDICTION
 
 RUN = Run(

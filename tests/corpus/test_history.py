@@ -9,7 +9,7 @@ from pathlib import Path
 
 from advisor.corpus.history import facts_of_earlier_jobs
 from advisor.inspection.workload import Fact, Source, Workload
-from advisor.submission.plain_data import to_plain
+from advisor.storage.plain_data import to_plain
 from advisor.submission.ticket import Ticket, TrainingFile, ticket_to_json
 from tests.submission.test_ticket import TICKET
 

@@ -15,7 +15,7 @@ from advisor.inventory.commands import read_with_commands
 from advisor.inventory.model import Inventory, Partition
 from advisor.placement.candidates import candidate_placements
 from advisor.placement.placement import Candidates
-from advisor.placement.request import Request
+from advisor.request.placement_request import Request
 from advisor.units import GIB, MIB
 from tests.inventory.recorded import RecordedSlurm
 

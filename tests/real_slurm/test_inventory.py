@@ -11,7 +11,7 @@ from advisor.inventory.model import Inventory
 from advisor.inventory.read import read_inventory
 from advisor.placement.candidates import candidate_placements
 from advisor.placement.placement import Candidates, Placement
-from advisor.placement.request import Request
+from advisor.request.placement_request import Request
 from advisor.units import slurm_memory
 from tests.real_slurm import config
 from tests.real_slurm.cluster import Cluster

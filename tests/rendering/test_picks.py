@@ -6,9 +6,9 @@ from advisor.inspection.workload import Workload
 from advisor.prediction.prediction import Prediction
 from advisor.recommendation.ranking import Rates, rank
 from advisor.recommendation.recommendation import RankedPlacement
-from advisor.rendering.asked import read_asked
 from advisor.rendering.picks import choose_picks
-from advisor.rendering.sbatch_options import split_options
+from advisor.request.asked import read_asked
+from advisor.request.sbatch_options import split_options
 from tests.recommendation.examples import MODEL, placement, prediction
 
 

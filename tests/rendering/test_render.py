@@ -12,7 +12,7 @@ from advisor.errors import RenderingError
 from advisor.rendering.picks import Pick
 from advisor.rendering.recorder_command import RecorderCommand, recorder_command
 from advisor.rendering.render import plain_python_script, render
-from advisor.rendering.script import Script, script_from_text, wrapped_script
+from advisor.request.script import Script, script_from_text, wrapped_script
 from advisor.settings import data_path
 from tests.golden import golden
 

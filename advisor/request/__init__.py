@@ -1,0 +1,1 @@
+"""What the user asked for: command line, directives and script read into frozen values."""

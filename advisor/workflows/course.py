@@ -1,0 +1,29 @@
+"""How a run went, epoch by epoch, as its trace shows it: projections, and why it was stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from advisor.corpus.run import RunEpoch
+from advisor.telemetry.trace import Projection, Stop, Trace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """``projections`` are those of the last epoch that had any, the best last; none once the job has ended.
+
+    ``stop`` is the last word on stopping the training, None where there was none.
+    """
+
+    epochs: tuple[RunEpoch, ...] = ()
+    projections: tuple[Projection, ...] = ()
+    stop: Stop | None = None
+
+
+def course_of(trace: Trace, epochs: Sequence[RunEpoch], *, finished: bool) -> Course:
+    """The course of an attempt, by its first node's trace."""
+    newest = trace.projections[-1].time_s if trace.projections else None
+    latest = tuple(projection for projection in trace.projections if projection.time_s == newest)
+    stop = trace.stops[-1] if trace.stops else None
+    return Course(epochs=tuple(epochs), projections=() if finished else latest, stop=stop)

@@ -1,0 +1,186 @@
+"""What is known of one job, wherever it lies: spool folder, accounting, corpus."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from advisor.corpus import rows
+from advisor.corpus.accounting import AccountedJob, submitted_job
+from advisor.corpus.ask_accounting import ask_accounting
+from advisor.corpus.attempt import build_attempt, unmeasured_run
+from advisor.corpus.belief import JobTicket, NodeTrace, believed_ticket, believed_trace, place_of, rank_of
+from advisor.corpus.plausibility import LOCAL_PREFIX, is_local
+from advisor.corpus.run import Run
+from advisor.corpus.spool import read_first_line, trace_entries
+from advisor.errors import CorpusError, SlurmError, TelemetryError
+from advisor.settings import Settings
+from advisor.submission.ticket import TICKET_SUFFIX
+from advisor.telemetry.reading import parse_trace
+from advisor.workflows.course import Course, course_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRecord:
+    """One attempt as far as it is known; of its course the corpus keeps the epochs alone."""
+
+    run: Run
+    course: Course = field(default_factory=Course)
+
+
+@dataclass(slots=True, kw_only=True)
+class JobSearch:
+    """A search for one job: what to look for, where, for whom; ``remarks`` collects what could not be looked at.
+
+    ``job_id`` is as people write it: ``N``, ``N_task`` or ``local-...``; an array's id stands for all its tasks.
+    ``uid`` is the reader's, ``now_s`` the time in seconds since the epoch.
+    """
+
+    job_id: str
+    settings: Settings
+    uid: int
+    now_s: float
+    user: str | None = None
+    remarks: list[str] = field(default_factory=list)
+    _accounting_answers: bool = True
+
+    def records(self) -> list[JobRecord]:
+        """All attempts of the job, or of all tasks of the array, oldest first.
+
+        The spool folder is newer than the corpus, so what it holds counts; a job that has neither trace nor corpus
+        row is shown from its ticket and accounting.
+
+        Raises:
+            CorpusError: nothing is known of the job.
+        """
+        accounted = self._accounted()
+        found = {_identity(record.run): record for record in self._from_spool(accounted)}
+        for record in self._from_corpus():
+            found.setdefault(_identity(record.run), record)
+        measured = {key[:2] for key in found}
+        for job in accounted:
+            if (job.cluster, job.job_id) not in measured:
+                run = unmeasured_run(job, self._ticket_of(job))
+                found[_identity(run)] = JobRecord(run=run)
+        if not found:
+            found = {_identity(record.run): record for record in self._just_submitted()}
+        records = [record for record in found.values() if self.user is None or record.run.user == self.user]
+        if not records:
+            whose = f" of user {self.user}" if self.user else ""
+            raise CorpusError(
+                f"Nothing is known of job {self.job_id}{whose}: no trace in {self.settings.spool_dir},"
+                f" no run in {self.settings.corpus}, no word from accounting.",
+                hint="See your jobs with: sacct -X. Was it submitted on this cluster?",
+            )
+        return sorted(records, key=_age)
+
+    def _accounted(self) -> Sequence[AccountedJob]:
+        if self.job_id.startswith(LOCAL_PREFIX):
+            return ()
+        try:
+            return ask_accounting([self.job_id], backend=self.settings.backend, timeout_s=self.settings.slurm_timeout_s)
+        except SlurmError as exc:
+            self._accounting_answers = False
+            self.remarks.append(f"accounting could not be asked, so the corpus alone speaks: {exc}")
+            return ()
+
+    def _from_spool(self, accounted: Sequence[AccountedJob]) -> Iterator[JobRecord]:
+        attempts: dict[tuple[str, str, int], dict[str, NodeTrace]] = {}
+        for node in self._traces(accounted):
+            header = node.trace.header
+            attempts.setdefault((header.cluster, header.job_id, header.restart), {})[place_of(header)] = node
+        for nodes in attempts.values():
+            first = min(nodes.values(), key=lambda node: rank_of(node.trace.header))
+            header = first.trace.header
+            job_id = header.array_job_id or header.job_id
+            ticket = self._ticket(first.file.path.parent, header.cluster, job_id, first.file.owner_uid)
+            attempt = build_attempt(list(nodes.values()), ticket, now_s=self.now_s)
+            yield JobRecord(run=attempt.run, course=course_of(first.trace, attempt.epochs, finished=attempt.finished))
+
+    def _traces(self, accounted: Sequence[AccountedJob]) -> Iterator[NodeTrace]:
+        if not self.settings.spool_dir.is_dir():
+            return
+        raw_ids = {self.job_id, *(job.job_id for job in accounted)}
+        named_ids = raw_ids | {job.shown_id for job in accounted}
+        for entry in trace_entries(self.settings.spool_dir):
+            if not any(f"-{known}-" in entry.path.name for known in named_ids):
+                continue
+            try:
+                header = parse_trace(read_first_line(entry.path)).header
+                # Nobody vouches for a job's trace while accounting is silent; that it is has been said.
+                if header.job_id in raw_ids and (self._accounting_answers or is_local(header)):
+                    yield believed_trace(entry.path, accounted, uid=self.uid, now_s=self.now_s)
+            except TelemetryError as exc:
+                self.remarks.append(f"{entry.path.name} is not believed: {exc}")
+
+    def _just_submitted(self) -> Iterator[JobRecord]:
+        """The caller's own ticket alone: slurmdbd hears of a job some seconds after sbatch has answered."""
+        if not self.settings.spool_dir.is_dir() or not self.job_id.isdecimal():
+            return
+        for path in sorted(self.settings.spool_dir.glob(f"*-{self.job_id}{TICKET_SUFFIX}")):
+            cluster = path.name.removesuffix(f"-{self.job_id}{TICKET_SUFFIX}")
+            ticket = self._ticket(self.settings.spool_dir, cluster, self.job_id, self.uid)
+            if ticket is not None:
+                job = submitted_job(cluster, self.job_id, user=ticket.ticket.user, uid=self.uid)
+                yield JobRecord(run=unmeasured_run(job, ticket))
+
+    def _ticket_of(self, job: AccountedJob) -> JobTicket | None:
+        job_id = job.shown_id.partition("_")[0].partition("+")[0]
+        return None if job.uid is None else self._ticket(self.settings.spool_dir, job.cluster, job_id, job.uid)
+
+    def _ticket(self, spool: Path, cluster: str, job_id: str, owner_uid: int) -> JobTicket | None:
+        try:
+            return believed_ticket(spool, cluster=cluster, job_id=job_id, owner_uid=owner_uid)
+        except TelemetryError as exc:
+            self.remarks.append(f"the ticket is not believed: {exc}")
+            return None
+
+    def _from_corpus(self) -> list[JobRecord]:
+        if not self.settings.corpus.exists():
+            return []
+        from advisor.corpus import store  # noqa: PLC0415 (loads sqlite-utils; most users have no corpus to read)
+
+        try:
+            with store.reading(self.settings.corpus) as db:
+                return [
+                    JobRecord(run=run, course=Course(epochs=rows.epochs_of(db, run)))
+                    for run in rows.runs(db, job_id=self.job_id)
+                ]
+        except CorpusError as exc:
+            self.remarks.append(f"{exc} {exc.hint}" if exc.hint else str(exc))
+            return []
+
+
+def _identity(run: Run) -> tuple[str, str, int]:
+    return run.cluster, run.job_id, run.restart
+
+
+def _age(record: JobRecord) -> tuple[str, int, str, int]:
+    run = record.run
+    task = run.array_task or ""
+    return run.cluster, int(task) if task.isdecimal() else 0, run.job_id, run.restart
+
+
+def last_job_id(settings: Settings, uid: int) -> str:
+    """The id of the job that a user submitted last, by the newest ticket or trace in the spool folder.
+
+    Raises:
+        CorpusError: the user has none there.
+        TelemetryError: the folder cannot be read.
+    """
+    newest: tuple[int, str] | None = None
+    try:
+        with os.scandir(settings.spool_dir) as entries:
+            for entry in entries:
+                status = entry.stat(follow_symlinks=False)
+                name = entry.name.removesuffix(TICKET_SUFFIX)
+                if name != entry.name and status.st_uid == uid and (newest is None or status.st_mtime_ns > newest[0]):
+                    newest = (status.st_mtime_ns, name)
+    except OSError as exc:
+        raise TelemetryError(f"The spool folder {settings.spool_dir} cannot be read: {exc.strerror}.") from exc
+    if newest is None:
+        raise CorpusError(f"You have no ticket in {settings.spool_dir}.", hint="Submit a job with: gsbatch train.py")
+    _cluster, local, local_id = newest[1].partition(f"-{LOCAL_PREFIX}")
+    return LOCAL_PREFIX + local_id if local else newest[1].rpartition("-")[2]

@@ -1,0 +1,115 @@
+"""The facts of a job's training, asked of everything that may know: the user, the script, earlier jobs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from advisor.corpus.history import facts_of_earlier_jobs
+from advisor.inspection.batch_script import script_of_batch
+from advisor.inspection.inspect import ScriptToInspect, inspect
+from advisor.inspection.workload import Workload
+from advisor.inventory.read import default_cache_dir
+from advisor.request.job import Job, spelled
+from advisor.request.script import ScriptKind, python_words
+from advisor.submission.ticket import TrainingFile
+
+# Variables that Slurm sets in the job to what was asked for, by the long name of the option that asks (sbatch(1)).
+_SET_BY_SLURM = {
+    "SLURM_NTASKS": "ntasks", "SLURM_NPROCS": "ntasks", "SLURM_NTASKS_PER_NODE": "ntasks-per-node",
+    "SLURM_CPUS_PER_TASK": "cpus-per-task", "SLURM_NNODES": "nodes", "SLURM_JOB_NUM_NODES": "nodes",
+    "SLURM_GPUS_PER_NODE": "gpus-per-node", "SLURM_GPUS": "gpus", "SLURM_JOB_NAME": "job-name",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspected:
+    """What is known of a job's training, and the Python file that it was found in, None where there is none."""
+
+    workload: Workload
+    training: TrainingFile | None
+
+
+def inspect_job(job: Job, *, tell: Callable[[str], None]) -> Inspected:
+    """Find the facts of the job's training; a Python script is dry-run where the settings allow it.
+
+    Raises:
+        UsageError: a stated fact has a mistake.
+        ScriptError: there is no interpreter to run the script with.
+    """
+    script = _script_of(job)
+    training = _training_file(script)
+    workload = inspect(
+        script,
+        options=job.option_facts,
+        directives=job.directive_facts,
+        probe=job.settings.probe,
+        environment=job.environment,
+        tell=tell,
+        cache_dir=None if job.is_test else default_cache_dir(job.environment),
+        history=facts_of_earlier_jobs(
+            job.settings.corpus,
+            user=job.user,
+            script_path=job.script_path,
+            script_sha256=hashlib.sha256(job.script.text.encode()).hexdigest(),
+            arguments=tuple(map(spelled, job.script.arguments)),
+            training=training,
+        ),
+    )
+    return Inspected(workload=workload, training=training)
+
+
+def _training_file(script: ScriptToInspect | str) -> TrainingFile | None:
+    """What is kept of the Python file that trains, so that the next job of it knows it again."""
+    if isinstance(script, str):
+        return None
+    try:
+        content = script.path.read_bytes()
+    except OSError:
+        return None
+    return TrainingFile(
+        path=spelled(str(script.path)),
+        sha256=hashlib.sha256(content).hexdigest(),
+        arguments=tuple(map(spelled, script.arguments)),
+    )
+
+
+def _script_of(job: Job) -> ScriptToInspect | str:
+    """The Python script itself, or the one that a batch script starts; in words why there is none to look at."""
+    folder = Path(job.asked.options.get("chdir") or os.curdir).absolute()
+    if job.script.kind is ScriptKind.PYTHON and job.script.path is not None:
+        words = python_words(job.script, environment=job.environment, chosen=job.settings.python)
+        return ScriptToInspect(path=job.script.path, arguments=job.script.arguments, interpreter=words, folder=folder)
+    if job.script.kind is not ScriptKind.SHELL:
+        return f"{job.script.name} is no Python script and no shell script: state facts with --set"
+    return script_of_batch(
+        job.script.header.body,
+        arguments=job.script.arguments,
+        environment=job.environment,
+        slurm=_slurm_variables(job.asked.options),
+        folder=folder,
+    )
+
+
+def _slurm_variables(options: Mapping[str, str | None]) -> dict[str, str]:
+    """What Slurm will set in the job, as far as the user's words say it."""
+    found = {name: value for name, option in _SET_BY_SLURM.items() if (value := options.get(option)) is not None}
+    found.setdefault("SLURM_NNODES", "1")
+    found.setdefault("SLURM_JOB_NUM_NODES", found["SLURM_NNODES"])
+    if "SLURM_NTASKS" not in found and found.get("SLURM_NTASKS_PER_NODE", "").isdecimal():
+        nodes = found["SLURM_NNODES"]
+        if nodes.isdecimal():
+            found["SLURM_NTASKS"] = str(int(found["SLURM_NTASKS_PER_NODE"]) * int(nodes))
+    gpus = _gpus_on_node(options)
+    return found if gpus is None else {**found, "SLURM_GPUS_ON_NODE": gpus}
+
+
+def _gpus_on_node(options: Mapping[str, str | None]) -> str | None:
+    stated = options.get("gpus-per-node") or next(
+        (part.partition(":")[2] for part in (options.get("gres") or "").split(",") if part.startswith("gpu:")), None
+    )
+    count = (stated or "").rpartition(":")[2]
+    return count if count.isdecimal() else None

@@ -1,0 +1,41 @@
+"""What is remembered of a submission, made of what its steps know."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timezone
+
+from advisor.prediction.prediction import Prediction
+from advisor.request.job import Job, spelled
+from advisor.submission.ticket import TICKET_SCHEMA_VERSION, Ticket
+from advisor.workflows.advise import Advice
+
+
+def new_ticket(
+    job: Job,
+    advice: Advice,
+    *,
+    ticket_id: str,
+    cluster: str,
+    job_id: str,
+    prediction: Prediction | None,
+    followed: bool,
+) -> Ticket:
+    """The ticket of a job that was submitted a moment ago."""
+    return Ticket(
+        schema=TICKET_SCHEMA_VERSION,
+        ticket_id=ticket_id,
+        cluster=cluster,
+        job_id=job_id,
+        submitted_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        user=job.user,
+        script_path=job.script_path,
+        script_sha256=hashlib.sha256(job.script.text.encode()).hexdigest(),
+        arguments=tuple(map(spelled, job.script.arguments)),
+        workload=advice.recommendation.workload,
+        prediction=prediction,
+        model=advice.recommendation.model,
+        objective=advice.recommendation.objective,
+        followed=followed,
+        training=advice.training,
+    )
