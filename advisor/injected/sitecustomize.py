@@ -10,15 +10,15 @@ def _start_hook():
     path = os.environ.get("GSBATCH_MARKS")
     if not path:
         return
-    from gsbatch_inside import epoch_marks
+    from gsbatch_inside.epochs import sender
 
     node, step = os.environ.get("SLURMD_NODENAME", ""), os.environ.get("SLURM_STEP_ID", "batch")
     # Descendants of the recorder, or of a task that has named itself, find their own place here.
     if os.environ.get("GSBATCH_PLACE", node + "/" + step) != node + "/" + step:
-        from gsbatch_inside import tasks
+        from gsbatch_inside.epochs import tasks
 
         path = tasks.marks_of_this_task(path, node, step)
-    epoch_marks.start(path)
+    sender.start(path)
 
 
 def _run_the_sites_own():

@@ -3,7 +3,7 @@
 LIMITS are ``MEMORY_BYTES,CPU_S,FILE_BYTES,PARENT``. The program gives way to everybody else, is the first to go where
 memory runs out, ends with the process PARENT, and by Landlock (Linux 5.13 and newer) writes nowhere but in SCRATCH;
 from Landlock's fourth version on it opens no TCP connection, from its sixth it signals nobody outside. What more is
-taken from a Python script: gsbatch_inside/probe/seccomp.py. System calls and constants: linux/landlock.h; the numbers
+taken from a Python script: gsbatch_inside/sandbox/seccomp.py. System calls and constants: linux/landlock.h; the numbers
 are the same on every architecture.
 
 Exit status 96: this kernel cannot keep the program from writing, and ``GSBATCH_UNCONFINED`` is not set.

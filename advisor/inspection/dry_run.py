@@ -18,7 +18,7 @@ from advisor.inspection.reads import Reads
 from advisor.inspection.scratch import scratch_folder
 from advisor.inspection.workload import Fact, Workload
 
-PROBE = Path(__file__).parents[1] / "injected" / "gsbatch_inside" / "probe"
+PROBE = Path(__file__).parents[1] / "injected" / "gsbatch_inside" / "dry_run"
 _MOST_ITEMS = 64
 _MOST_LETTERS = 500
 _MOST_OF_ANYTHING = 1e30

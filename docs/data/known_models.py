@@ -27,7 +27,7 @@ import keras
 import tensorflow as tf
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "advisor" / "injected"))
-from gsbatch_inside.probe.graph_flops import cost_of
+from gsbatch_inside.frameworks.tensorflow.graph_flops import cost_of
 
 COLUMNS = (
     "family", "name", "parameters", "forward_flops", "size", "attention_flops", "width", "layers",

@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "advisor" / "injected"))
-from gsbatch_inside.probe.torch_saved import SavedTensors, as_on_a_gpu
+from gsbatch_inside.frameworks.torch.saved import SavedTensors, as_on_a_gpu
 
 FACTS = ROOT / "advisor" / "training" / "network_facts.csv"
 BATCH = 32

@@ -22,7 +22,7 @@ from typing import Any
 from advisor.inspection.dry_run import dry_run
 from tests.capabilities import frameworks_python
 
-PROBE = Path(__file__).parents[2] / "advisor" / "injected"
+INJECTED = Path(__file__).parents[2] / "advisor" / "injected"
 APPLICATIONS = ("MobileNetV2", "NASNetMobile", "ResNet50", "Xception", "InceptionV3", "VGG16", "EfficientNetB0",
                 "DenseNet121")  # fmt: skip
 TEXT = "torch.zeros((2, 128), dtype=torch.long)"
@@ -149,7 +149,8 @@ def profiled(model: Any) -> float:
 
 def counted(keras: Any, model: Any) -> dict[str, float]:
     """Our own count, as in a fit."""
-    from gsbatch_inside.probe import keras_data, keras_model  # noqa: PLC0415
+    from gsbatch_inside.frameworks.keras import data as keras_data  # noqa: PLC0415
+    from gsbatch_inside.frameworks.keras import model as keras_model  # noqa: PLC0415
 
     shape = model.inputs[0].shape[1:] if getattr(model, "inputs", None) else (784,)
     data = keras_data.Data(specs=keras_data.Spec(tuple(shape), "float32"))
@@ -165,10 +166,10 @@ def row(name: str, kind: str, ours: float, theirs: float, against: str) -> str:
 def keras_rows(wanted: Callable[[str], bool]) -> Iterator[str]:
     """All networks of Keras."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.path.insert(0, str(PROBE))
+    sys.path.insert(0, str(INJECTED))
     import keras  # noqa: PLC0415
     import tensorflow as tf  # noqa: PLC0415
-    from gsbatch_inside.probe import tensorflow_loops  # noqa: PLC0415
+    from gsbatch_inside.frameworks.tensorflow import loops as tensorflow_loops  # noqa: PLC0415
 
     for name, model, hand in [*by_hand(keras)]:
         if wanted(name):

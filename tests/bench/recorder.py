@@ -221,7 +221,7 @@ def _interval_of_median(values: list[float]) -> tuple[float, float]:
 HOOK_CALLS = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
-from gsbatch_inside.passes import Passes
+from gsbatch_inside.epochs.passes import Passes
 class Batch: shape = (32, 3, 224, 224)
 class Silent:
     framework_trains, framework_epoch_open, framework_epoch = 0, False, None

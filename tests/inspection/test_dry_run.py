@@ -245,7 +245,7 @@ def _is_under_way(process: psutil.Process) -> bool:
         words = process.cmdline()
     except psutil.Error:
         return False
-    return "advisor.inspection.confine" not in words and any(word.endswith("gsbatch_inside/probe") for word in words)
+    return "advisor.inspection.confine" not in words and any(word.endswith("gsbatch_inside/dry_run") for word in words)
 
 
 def _wait_until(holds: Callable[[], bool]) -> None:

@@ -108,7 +108,7 @@ def test_tasks_of_a_node_share_its_sampler(run: Run, tmp_path: Path) -> None:
 def test_epochs_of_a_first_process_elsewhere_are_in_that_nodes_trace(run: Run, tmp_path: Path) -> None:
     """Its marks go to the sampler of the node that it runs on."""
     marking = (
-        "from gsbatch_inside.epoch_marks import MarkSender; import os, time; "
+        "from gsbatch_inside.epochs.sender import MarkSender; import os, time; "
         "sender = MarkSender(os.environ['GSBATCH_MARKS']); "
         "sender.send('epoch_begin', 0, 0); time.sleep(0.2); sender.send('epoch_end', 0, 0)"
     )

@@ -1,0 +1,106 @@
+"""Run the user's script with its arguments until it ends, or its time is up, with training stubbed out.
+
+What is found goes to the standard output that this process was started with; the script's own goes nowhere.
+
+The specification: ``script``, ``arguments``, ``module`` (for ``python -m``), ``scratch``, ``wall_s``,
+``after_fit_s``, ``gpus``, ``unconfined`` (run also where the kernel cannot keep the script in bounds).
+"""
+
+import json
+import os
+import runpy
+import sys
+import threading
+import time
+import traceback
+from typing import Any, Dict
+
+from ..sandbox import files, network, processes, reads, seccomp
+from . import adapters, arguments, loop_source, report, source, tally
+
+_deadline = [0.0]
+_sleep = time.sleep
+# A pause of the script's own waits for nobody here, and its training is looked for until a deadline.
+_LONGEST_PAUSE_S = 0.01
+# On a busy machine CPU time takes longer: how much longer is waited for it.
+_WAITING = 3.0
+
+
+def main(specification: str) -> None:
+    """Run the script and end this process, whatever the script thinks of that."""
+    spec: Dict[str, Any] = json.loads(specification)
+    report.start(os.dup(1))
+    report.write({"started": "%d.%d.%d" % sys.version_info[:3]})
+    if not seccomp.forbid() and not spec.get("unconfined"):
+        _end("unconfined")
+    _deadline[0] = time.monotonic() + spec["wall_s"]
+    _watch_the_clock(spec["after_fit_s"])
+    _silence()
+    if spec["scratch"]:
+        files.mirror_writes(spec["scratch"])
+        reads.watch(spec["scratch"])
+    processes.start_nothing()
+    network.answer_nobody()
+    arguments.watch()
+    time.sleep = _pause
+    adapters.hook(spec)
+    source.watch_local_modules(os.path.dirname(os.path.realpath(spec["script"])))
+    _end(_run(spec))
+
+
+def _run(spec: Dict[str, Any]) -> str:
+    script = spec["script"]
+    sys.argv = [script] + list(spec["arguments"])
+    try:
+        if spec.get("module"):
+            sys.path[0] = os.getcwd()
+            runpy.run_module(spec["module"], run_name="__main__", alter_sys=True)
+        else:
+            sys.path[0] = os.path.dirname(os.path.realpath(script))
+            source.run_script(script)
+    except SystemExit as exc:
+        return "exit " + str(exc.code if exc.code is not None else 0)[:200]
+    except BaseException as exc:  # the script's own mistakes are facts about it, not failures of ours
+        place = traceback.extract_tb(exc.__traceback__)
+        if any(loop_source.is_in_loop(frame.filename, frame.lineno or 0) for frame in place):
+            tally.forget_the_end("the script failed in its training loop, in this dry run at least")
+        lines = [frame.lineno for frame in place if frame.filename == script]
+        where = "line %s: " % lines[-1] if lines else ""
+        return "error %s%s: %s" % (where, type(exc).__name__, str(exc).strip().split("\n")[0][:160])
+    return "end"
+
+
+def _pause(seconds: Any) -> None:
+    # Other threads may be meant to wait for ever.
+    is_main = threading.current_thread() is threading.main_thread()
+    _sleep(min(seconds, _LONGEST_PAUSE_S) if is_main else seconds)
+
+
+def _silence() -> None:
+    # What the script prints is nobody's to read here, and a script that prints a gigabyte must not wait for a reader.
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    os.close(null)
+
+
+def _watch_the_clock(after_fit_s: float) -> None:
+    def watch() -> None:
+        cpu_s_then = None
+        while time.monotonic() < _deadline[0]:
+            _sleep(0.05)
+            if cpu_s_then is None and report.phases():
+                cpu_s_then = time.process_time()
+                _deadline[0] = min(_deadline[0], time.monotonic() + _WAITING * after_fit_s)
+            if cpu_s_then is not None and time.process_time() - cpu_s_then > after_fit_s:
+                break
+        _end("time")
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _end(how: str) -> None:
+    report.finish()
+    report.write({"reads": reads.summary()})
+    report.write({"ended": how})
+    os._exit(0)

@@ -1,0 +1,1 @@
+"""Marks the epochs of a recorded training, and stops it where the user set a budget."""

@@ -1,0 +1,1 @@
+"""What is known of each framework: its dry run and its epochs side by side."""

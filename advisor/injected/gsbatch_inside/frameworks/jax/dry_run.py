@@ -1,0 +1,184 @@
+"""Training loops in plain JAX: the gradient of a loss tells the step, a jitted step is read and then only counted.
+
+``jax.grad`` and ``jax.value_and_grad`` are where every trainer of JAX comes by. What is jitted around them is traced
+once; its later calls answer with zeros. Only calls from the script's own code are looked at, not those of libraries.
+"""
+
+import functools
+import math
+import sys
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from ...dry_run import report, tally, training_steps
+from . import flops as jax_flops
+
+
+class _Gradient:
+    """What a loss was differentiated for: the weights, and the data that it was given besides."""
+
+    def __init__(self, jax: Any, argnums: Any, args: Tuple[Any, ...]) -> None:
+        places = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        leaves = jax.tree_util.tree_leaves
+        self.weights = [leaf for place in places for leaf in leaves(args[place])]
+        rest = [leaf for place, one in enumerate(args) if place not in places for leaf in leaves(one)]
+        data = [tuple(leaf.shape) for leaf in rest if getattr(leaf, "shape", ())]
+        rows = [shape[0] for shape in data]
+        # Batches share their first axis; a key for random numbers or a running mean does not.
+        self.rows = max(set(rows), key=rows.count) if rows else 0
+        mine = [shape[1:] for shape in data if shape[0] == self.rows]
+        self.shape = max(mine, key=math.prod) if mine else None
+        self.is_in_loop = _loops[0] > 0
+        self.forward: Optional[float] = None
+
+
+_tracing: List[List[_Gradient]] = []
+_loops = [0]  # of JAX's own, that are being traced
+_known: Dict[Any, Optional[Tuple[Any, "training_steps.Step"]]] = {}
+
+
+def attach(jax: Any) -> None:
+    """Hook the transformations that a script calls."""
+    jax.value_and_grad = _differentiating(jax, jax.value_and_grad)
+    jax.grad = _differentiating(jax, jax.grad)
+    jax.jit = _jitting(jax, jax.jit)
+    for name in ("scan", "fori_loop", "while_loop", "map"):
+        setattr(jax.lax, name, _looping(getattr(jax.lax, name)))
+    training_steps.watch()
+
+
+def _looping(original: Any) -> Any:
+    @functools.wraps(original)
+    def loop(*args: Any, **kwargs: Any) -> Any:
+        _loops[0] += 1
+        try:
+            return original(*args, **kwargs)
+        finally:
+            _loops[0] -= 1
+
+    return loop
+
+
+def _is_library() -> bool:
+    path = sys._getframe(2).f_code.co_filename
+    return "site-packages" in path or "dist-packages" in path
+
+
+def _differentiating(jax: Any, original: Any) -> Any:
+    @functools.wraps(original)
+    def differentiate(fun: Any, argnums: Any = 0, *args: Any, **kwargs: Any) -> Any:
+        made = original(fun, argnums, *args, **kwargs)
+        if _is_library():
+            return made
+
+        @functools.wraps(made)
+        def gradient(*inputs: Any, **named: Any) -> Any:
+            if _tracing:
+                found = _Gradient(jax, argnums, inputs)
+                found.forward = _forward_flops(jax, fun, inputs, named)
+                _tracing[-1].append(found)
+                return made(*inputs, **named)
+            return _called(jax, gradient, made, inputs, named)
+
+        return gradient
+
+    return differentiate
+
+
+def _forward_flops(jax: Any, function: Any, inputs: Any, named: Any) -> Optional[float]:
+    """What a function costs whose gradient is asked for; None where its shapes alone do not tell."""
+    shape_of = lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) if hasattr(leaf, "aval") else leaf
+    _tracing.append([])  # a gradient inside of it is no step of its own
+    try:
+        shapes, named_shapes = jax.tree_util.tree_map(shape_of, (inputs, named))
+        flops, unknown = jax_flops.count(jax.make_jaxpr(function)(*shapes, **named_shapes))
+    except Exception:  # such as an argument that is no array
+        return None
+    finally:
+        _tracing.pop()
+    return None if unknown else float(flops)
+
+
+def _jitting(jax: Any, original: Any) -> Any:
+    @functools.wraps(original)
+    def jit(fun: Any = None, **options: Any) -> Any:
+        if fun is None:
+            return functools.partial(jit, **options)
+        made = original(fun, **options)
+        if _is_library() or options.get("static_argnums") or options.get("static_argnames"):
+            return made
+
+        @functools.wraps(fun)
+        def jitted(*inputs: Any, **named: Any) -> Any:
+            if _tracing:
+                return fun(*inputs, **named)
+            return _called(jax, jitted, made, inputs, named)
+
+        jitted.lower = made.lower  # type: ignore[attr-defined]
+        return jitted
+
+    return jit
+
+
+def _called(jax: Any, function: Any, made: Callable[..., Any], inputs: Any, named: Any) -> Any:
+    leaves = jax.tree_util.tree_leaves((inputs, named))
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+        return made(*inputs, **named)
+    key = (id(function), len(leaves))
+    if key not in _known:
+        try:
+            traced = made if function.__wrapped__ is made else function
+            _known[key] = _read(jax, traced, inputs, named, is_gradient=traced is made)
+        except Exception as exc:
+            report.note("a jitted function could not be read: %s: %s" % (type(exc).__name__, str(exc).strip()[:120]))
+            _known[key] = None
+    known = _known[key]
+    if known is None:
+        return made(*inputs, **named)
+    shapes, step = known
+    training_steps.taken(step, _rows(leaves, step), {id(step): 1})
+    return jax.tree_util.tree_map(lambda one: jax.numpy.zeros(one.shape, one.dtype), shapes)
+
+
+def _rows(leaves: List[Any], step: "training_steps.Step") -> float:
+    """Samples of this call: the last batch may be shorter."""
+    like = step.facts.get("input_shape")
+    rows = [leaf.shape[0] for leaf in leaves if getattr(leaf, "shape", ()) and list(leaf.shape[1:]) == list(like or [])]
+    return float(rows[-1]) if rows and rows[-1] <= step.rows else step.rows
+
+
+def _read(
+    jax: Any, function: Any, inputs: Any, named: Any, *, is_gradient: bool
+) -> Optional[Tuple[Any, "training_steps.Step"]]:
+    """Trace a call; None where it takes no gradient and may well be needed as it is."""
+    _tracing.append([])
+    try:
+        program, shapes = jax.make_jaxpr(function, return_shape=True)(*inputs, **named)
+    finally:
+        gradients = _tracing.pop()
+    if is_gradient:
+        gradients = [_Gradient(jax, 0, inputs)]
+    if not gradients:
+        return None
+    flops, unknown = jax_flops.count(program)
+    main = max(gradients, key=lambda one: one.rows)
+    if main.is_in_loop:
+        tally.forget_the_end("a loop inside of a jitted function takes several steps: how many is not known")
+        unknown.add("a loop over steps")
+    if unknown:
+        report.note("not counted in the FLOPs: " + ", ".join(sorted(unknown)))
+    facts = {"framework": "jax", "input_shape": list(main.shape) if main.shape else None, "precision": _dtype(main)}
+    forward = [one.forward for one in gradients]
+    step = training_steps.Step(
+        facts,
+        rows=main.rows,
+        forward=None if unknown or None in forward else sum(one for one in forward if one),
+        training=None if unknown else flops,
+    )
+    for number, leaf in enumerate(leaf for one in gradients for leaf in one.weights):
+        step.weights[number] = step.trained[number] = int(math.prod(leaf.shape))
+    step.tell()
+    return shapes, step
+
+
+def _dtype(gradient: _Gradient) -> Optional[str]:
+    return str(gradient.weights[0].dtype) if gradient.weights else None

@@ -1,0 +1,1 @@
+"""TensorFlow below Keras: graphs, tapes and data sets."""

@@ -1,0 +1,219 @@
+"""Let the script mix its real data with weightless (meta) tensors, and read numbers from them.
+
+Parameters have no values in a dry run, nor has what is computed from them: such tensors live on torch's meta device.
+Every torch function that the script calls comes by here: devices that are not in this machine are taken as the CPU,
+real tensors become meta where they meet one, and numbers read from a meta tensor are plausible: floats fall slowly, as
+losses do.
+"""
+
+from typing import Any, Callable, Dict, List
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from . import autocast as torch_autocast
+
+Tensor = torch.Tensor
+_moved: List[bool] = []
+_reads = [0]
+guesses = [0]  # sizes that depend on values, and were made up
+
+
+def plausible(tensor: Any) -> Any:
+    """A number in place of a value that is not there."""
+    if tensor.dtype is torch.bool:
+        return True
+    if not tensor.is_floating_point():
+        return 1
+    _reads[0] += 1
+    return 0.7 / (1 + 0.0001 * _reads[0])
+
+
+def is_device(value: Any) -> bool:
+    """Whether an argument names a device."""
+    return isinstance(value, torch.device) or (
+        isinstance(value, str) and value.split(":")[0] in ("cuda", "cpu", "mps", "xpu", "hip")
+    )
+
+
+def elsewhere(device: Any) -> bool:
+    """Whether a device is one of those that are pretended."""
+    if isinstance(device, int) and not isinstance(device, bool):
+        return True
+    return is_device(device) and torch.device(device).type not in ("cpu", "meta")
+
+
+def as_meta(value: Any) -> Any:
+    """The same structure with every real tensor as a meta one; a real mask that picks elements becomes their places."""
+    if isinstance(value, Tensor):
+        if value.is_meta or value.layout is not torch.strided:
+            return value
+        if value.requires_grad:
+            return value.to("meta")
+        return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
+    if type(value) in (list, tuple):
+        return type(value)(as_meta(item) for item in value)
+    if type(value) is dict:
+        return {key: as_meta(item) for key, item in value.items()}
+    return value
+
+
+def _kinds(values: Any, found: List[bool]) -> List[bool]:
+    """[a meta tensor is there, a real one is there]."""
+    for value in values:
+        if isinstance(value, Tensor):
+            found[0 if value.is_meta else 1] = True
+        elif type(value) in (list, tuple):
+            _kinds(value, found)
+        elif type(value) is dict:
+            _kinds(value.values(), found)
+    return found
+
+
+def _zeros_array(tensor: Any) -> Any:
+    import numpy
+
+    dtype = torch.float32 if tensor.dtype is torch.bfloat16 else tensor.dtype
+    return numpy.zeros(tuple(tensor.shape), str(dtype).replace("torch.", ""))
+
+
+def _nested(shape: Any) -> Any:
+    return [_nested(shape[1:]) for _ in range(shape[0])] if len(shape) else 0
+
+
+def _listed(tensor: Any) -> Any:
+    return plausible(tensor) if tensor.dim() == 0 else _nested(tuple(tensor.shape))
+
+
+_READS: Dict[Any, Callable[..., Any]] = {
+    Tensor.item: plausible,
+    Tensor.__float__: lambda tensor: float(plausible(tensor)),
+    Tensor.__int__: lambda tensor: int(plausible(tensor)),
+    Tensor.__index__: lambda tensor: int(plausible(tensor)),
+    Tensor.__bool__: lambda tensor: True,
+    Tensor.tolist: _listed,
+    Tensor.numpy: lambda tensor, *args, **kwargs: _zeros_array(tensor),
+    Tensor.__array__: lambda tensor, *args, **kwargs: _zeros_array(tensor),
+    Tensor.__format__: lambda tensor, spec: (
+        format(plausible(tensor), spec) if tensor.numel() == 1 else "tensor of %s" % (tuple(tensor.shape),)
+    ),
+    Tensor.__repr__: lambda tensor, *args, **kwargs: "tensor(shape=%s)" % (tuple(tensor.shape),),
+    Tensor.device.__get__: lambda tensor, *args: torch.device("cuda", 0) if _moved else torch.device("cpu"),
+    Tensor.is_cuda.__get__: lambda tensor, *args: bool(_moved),
+    Tensor.data_ptr: lambda tensor: id(tensor),
+    Tensor.is_pinned: lambda tensor, *args: False,
+}
+_FINITE = {torch.isfinite: True, torch.isnan: False, torch.isinf: False, Tensor.isfinite: True, Tensor.isnan: False,
+           Tensor.isinf: False}  # fmt: skip
+_ORDER = frozenset({
+    Tensor.__lt__, Tensor.__gt__, Tensor.__le__, Tensor.__ge__, torch.lt, torch.gt, torch.le, torch.ge, Tensor.lt,
+    Tensor.gt, Tensor.le, Tensor.ge,
+})  # fmt: skip
+_SELF = frozenset({Tensor.pin_memory, Tensor.share_memory_, Tensor.record_stream})
+_MOVES = frozenset({Tensor.cuda, Tensor.cpu})
+_EQUAL = frozenset({torch.equal, torch.allclose, Tensor.equal, Tensor.allclose})
+
+
+# What a script makes up in this size is not worth its memory: it gets no values either.
+_LARGE_ELEMENTS = 1 << 24
+_FACTORIES = frozenset({torch.randn, torch.rand, torch.randint, torch.zeros, torch.ones, torch.empty, torch.full})
+
+
+def _asked_elements(args: Any, kwargs: Any) -> int:
+    sizes = [value for value in [*args, kwargs.get("size")] if isinstance(value, (tuple, list))]
+    elements = 1
+    for size in sizes[0] if sizes else args:
+        if isinstance(size, int):
+            elements *= max(size, 1)
+    return elements
+
+
+# Their lengths or batch sizes are real where the data is not.
+_NEED_LENGTHS = frozenset({"_pack_padded_sequence", "_pad_packed_sequence"})
+
+
+class Functions(TorchFunctionMode):
+    """Sees each torch function that Python code calls."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs) if kwargs else {}
+        if func in _SELF:
+            return args[0]
+        if func in _MOVES:
+            if func is Tensor.cuda:
+                _moved[:] = [True]
+            return args[0]
+        if func is Tensor.to:
+            return _to(args, kwargs)
+        if elsewhere(kwargs.get("device")):
+            kwargs["device"] = "cpu"
+        if func in _FACTORIES and _asked_elements(args, kwargs) > _LARGE_ELEMENTS:
+            kwargs = {name: value for name, value in kwargs.items() if name != "generator"}
+            kwargs["device"] = "meta"
+        has_meta, has_real = _kinds(args, [False, False])
+        if kwargs:
+            has_meta, has_real = _kinds(kwargs.values(), [has_meta, has_real])
+        if not has_meta:
+            return func(*args, **kwargs)
+        return self._on_meta(func, args, kwargs, has_real)
+
+    def _on_meta(self, func: Any, args: Any, kwargs: Any, has_real: bool) -> Any:
+        read = _READS.get(func)
+        if read is not None and isinstance(args[0], Tensor) and args[0].is_meta:
+            return read(*args, **kwargs)
+        if func in _FINITE:
+            return torch.full((), _FINITE[func]).expand(args[0].shape)
+        if func in _EQUAL:
+            return True
+        if func in _ORDER and all(not isinstance(value, Tensor) or value.numel() == 1 for value in args[:2]):
+            args = [plausible(value) if isinstance(value, Tensor) and value.is_meta else value for value in args]
+            return func(*[torch.tensor(value) if isinstance(value, (int, float)) and place == 0 else value
+                          for place, value in enumerate(args)])  # fmt: skip
+        if func is Tensor.__getitem__ or func is Tensor.__setitem__:
+            args = (args[0], self._places(args[0], args[1])) + tuple(args[2:])
+        elif func in (torch.masked_select, Tensor.masked_select):
+            guesses[0] += 1
+            return as_meta(args[0]).reshape(-1)
+        elif func in (torch.unique, Tensor.unique):
+            guesses[0] += 1
+            return args[0].reshape(-1)
+        if has_real and getattr(func, "__name__", "") not in _NEED_LENGTHS:
+            args, kwargs = as_meta(tuple(args)), as_meta(kwargs)
+        args, kwargs = torch_autocast.cast(func, tuple(args), kwargs)
+        return func(*args, **kwargs)
+
+    def _places(self, tensor: Any, index: Any) -> Any:
+        """An index whose masks are the places that they pick: of a real mask those, of a meta one all."""
+        parts = index if isinstance(index, tuple) else (index,)
+        if not any(isinstance(part, Tensor) and part.dtype is torch.bool for part in parts):
+            return index
+        places: List[Any] = []
+        for part in parts:
+            if not isinstance(part, Tensor) or part.dtype is not torch.bool:
+                places.append(part)
+            elif part.is_meta:
+                guesses[0] += 1
+                places += [torch.empty(part.numel(), dtype=torch.long, device="meta") for _ in range(part.dim())]
+            else:
+                places += list(part.nonzero(as_tuple=True))
+        return tuple(places)
+
+
+def _to(args: Any, kwargs: Any) -> Any:
+    """``Tensor.to`` without its device: everything stays where it is."""
+    device, dtype = kwargs.pop("device", None), kwargs.pop("dtype", None)
+    other = kwargs.pop("other", None)
+    for value in args[1:]:
+        if isinstance(value, Tensor):
+            other = value
+        elif isinstance(value, torch.dtype):
+            dtype = value
+        elif device is None and (is_device(value) or type(value) is int):
+            device = value
+    if elsewhere(device):
+        _moved[:] = [True]
+    if is_device(device) and torch.device(device).type == "meta":
+        return args[0].to("meta")
+    if dtype is None and other is not None:
+        dtype = other.dtype
+    return args[0] if dtype is None or dtype is args[0].dtype else args[0].to(dtype)

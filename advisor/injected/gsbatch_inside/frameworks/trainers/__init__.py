@@ -1,0 +1,1 @@
+"""Trainers on PyTorch: Lightning, Transformers."""

@@ -1,0 +1,1 @@
+"""Keeps a dry run in bounds: files, network, processes; and notes what of the machine it looks at."""
