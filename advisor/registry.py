@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import tempfile
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from advisor.errors import ModelError
+from advisor.storage.whole_file import write_whole
 
 FORMAT = 1
 PROMOTED = "PROMOTED"
@@ -28,6 +28,8 @@ MANIFEST = "manifest.json"
 ARRAYS = "model.npz"
 CARD = "card.json"
 CARD_TEXT = "card.md"
+# Everybody predicts with the site's models.
+_PUBLIC_MODE = 0o644
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -127,7 +129,7 @@ class Registry:
         """Make a stored version the one that predicts; the one before stays and can be returned to."""
         self.open(version)
         history = [*self._history(), {"version": version, "promoted_at": _timestamp(now)}]
-        _write_atomically(self.root / self.name / PROMOTED, json.dumps(history, indent=1).encode())
+        self._write_history(history)
         return self.open(version)
 
     def roll_back(self) -> StoredModel:
@@ -139,7 +141,7 @@ class Registry:
         history = self._history()
         if not history:
             raise ModelError("No model was promoted here, so there is none to roll back.")
-        _write_atomically(self.root / self.name / PROMOTED, json.dumps(history[:-1], indent=1).encode())
+        self._write_history(history[:-1])
         return self.promoted()
 
     def _history(self) -> list[dict[str, str]]:
@@ -151,6 +153,16 @@ class Registry:
             return [{"version": str(item["version"]), "promoted_at": str(item["promoted_at"])} for item in history]
         except (OSError, ValueError, KeyError, TypeError) as problem:
             raise ModelError(f"{path} cannot be read: {problem}.", hint="Promote a version again.") from problem
+
+    def _write_history(self, history: list[dict[str, str]]) -> None:
+        path = self.root / self.name / PROMOTED
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, json.dumps(history, indent=1).encode(), mode=_PUBLIC_MODE, durable=True)
+        except OSError as problem:
+            raise ModelError(
+                f"{path} cannot be written: {problem.strerror}.", hint="Run gsadmin as the models' owner."
+            ) from problem
 
     def _stored(self, folder: Path) -> StoredModel:
         manifest = _manifest(folder)
@@ -200,7 +212,7 @@ def write_model(
         try:
             beside.chmod(0o755)
             for file, content in files.items():
-                _write_atomically(beside / file, content)
+                write_whole(beside / file, content, mode=_PUBLIC_MODE, durable=True)
             if replace and folder.exists():
                 shutil.rmtree(folder)
             beside.rename(folder)
@@ -240,16 +252,6 @@ def _verified(folder: Path, file: str, manifest: Mapping[str, Any]) -> bytes:
             hint="Roll back with gsadmin models, or retrain.",
         )
     return content
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
 
 
 def _timestamp(now: datetime | None) -> str:

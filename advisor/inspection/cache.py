@@ -1,19 +1,14 @@
 """What the last dry run of a script found, as long as nothing that it looked at has changed.
 
-One JSON file per script, arguments, folder and interpreter in the user's cache folder, readable by the user alone and
-written whole or not at all. It holds what the dry run found and the states of all that it looked at: the script, the
-modules it imports, files it read or looked for, variables it read, files that its arguments name, and the packages of
-its interpreter. A file that is old, broken, of another version or not the user's own is as good as none.
+One JSON file per script, arguments, folder and interpreter (storage/json_cache.py). It holds what the dry run found and
+the states of all that it looked at: the script, the modules it imports, files it read or looked for, variables it read,
+files that its arguments name, and the packages of its interpreter.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
-import os
-import stat
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -24,8 +19,9 @@ import advisor
 from advisor.inspection.bounds import Bounds
 from advisor.inspection.dry_run import PROBE, DryRun, dry_run
 from advisor.inspection.reads import digest, is_unchanged, state_of
+from advisor.storage.json_cache import JsonCache
 
-_VERSION = 1
+_VERSION = 2
 _MOST_ENTRIES = 200
 _MOST_BYTES = 1024**2
 # Compiled code reads files that are not seen (reads.py in the probe), so nothing is believed for ever.
@@ -89,74 +85,60 @@ def dry_run_once(
 
 def remembered(folder: Path, question: Question, *, now_s: float | None = None) -> DryRun | None:
     """What a dry run found that would find the same today; None where there is none."""
-    path = _file(folder, question)
+    entry = _cache(folder).load(_key(question), now_s=time.time() if now_s is None else now_s)
+    if entry is None:
+        return None
     try:
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            if status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-                return None
-            entry = json.loads(file.read(_MOST_BYTES))
-        age_s = (time.time() if now_s is None else now_s) - entry["written_at_s"]
-        if entry["version"] != _VERSION or not 0 <= age_s <= _MAX_AGE_S or not _is_current(entry, question):
+        if not _is_current(entry, question):
             return None
         found = entry["found"]
         return DryRun(
             phases=tuple(found["phases"]), notes=tuple(found["notes"]), ended=found["ended"], seconds=found["seconds"]
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):  # a file of ours that something else has changed
         return None
 
 
 def remember(folder: Path, question: Question, found: DryRun, *, now_s: float | None = None) -> None:
-    """Keep what a dry run found, if it came to its end and found a training; one cut short may find more next time.
-
-    A folder that cannot be written to costs the copy and nothing else.
-    """
+    """Keep what a dry run found, if it came to its end and found a training; one cut short may find more next time."""
     if not found.phases or not found.ended.startswith(("end", "exit", "error")):
         return
     paths = {**found.reads.paths, **_named(question)}
     entry = {
-        "version": _VERSION,
-        "written_at_s": time.time() if now_s is None else now_s,
         "states": {path: [kind, *state_of(path, kind)] for path, kind in paths.items()},
         "variables": _values(found.reads.variables, question.environment),
         "found": {name: value for name, value in _plain(found).items() if name != "reads"},
     }
-    data = json.dumps(entry).encode("utf-8", "surrogateescape")
-    if len(data) >= _MOST_BYTES:
-        return
-    path = _file(folder, question)
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".dry-run-")  # mode 0600
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            Path(temporary).replace(path)
-        except OSError:
-            Path(temporary).unlink(missing_ok=True)
-        _drop_oldest(path.parent)
+    _cache(folder).save(_key(question), entry, now_s=time.time() if now_s is None else now_s)
+
+
+def _cache(folder: Path) -> JsonCache:
+    return JsonCache(
+        folder=folder,
+        kind="dry-run",
+        version=_VERSION,
+        max_age_s=_MAX_AGE_S,
+        most_bytes=_MOST_BYTES,
+        most_entries=_MOST_ENTRIES,
+    )
 
 
 def _plain(found: DryRun) -> dict[str, Any]:
     return {item.name: getattr(found, item.name) for item in dataclasses.fields(found)}
 
 
-def _file(folder: Path, question: Question) -> Path:
+def _key(question: Question) -> list[object]:
     fixed = {name: value for name, value in question.environment.items() if name.startswith(_PREFIXES)}
-    key = json.dumps(
-        [
-            advisor.__version__,
-            _probe_state(),
-            str(question.script),
-            question.arguments,
-            question.module,
-            question.interpreter,
-            str(Path.cwd()),
-            sorted(fixed.items()),
-        ]
-    )
-    return folder / f"dry-run-{digest(key)[:32]}.json"
+    return [
+        advisor.__version__,
+        _probe_state(),
+        str(question.script),
+        question.arguments,
+        question.module,
+        question.interpreter,
+        str(Path.cwd()),
+        sorted(fixed.items()),
+    ]
 
 
 def _probe_state() -> str:
@@ -194,9 +176,3 @@ def _is_current(entry: Mapping[str, Any], question: Question) -> bool:
     return all(
         is_unchanged(path, kind, (glance, settling)) for path, (kind, glance, settling) in entry["states"].items()
     )
-
-
-def _drop_oldest(folder: Path) -> None:
-    files = [(file.stat().st_mtime, file) for file in folder.glob("dry-run-*.json")]
-    for _time, file in sorted(files, reverse=True)[_MOST_ENTRIES:]:
-        file.unlink(missing_ok=True)

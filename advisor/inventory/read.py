@@ -59,15 +59,15 @@ def read_inventory(
     if described is not None:
         return read_described(described, catalogue)
     who = Who(user=user, groups=groups_of(user), account=account, qos=qos)
-    copy = None
-    if cache_dir is not None:
-        copy = cache.cache_file(cache_dir, backend=backend, user=user, environment=os.environ)
-        kept = cache.load(copy, max_age_s=max_age_s, now_s=clock()) if max_age_s > 0 else None
-        if kept is not None:
-            return assemble(kept, catalogue, who)
-    records = _ask(backend, user, run)
-    if copy is not None:
-        cache.save(copy, records, now_s=clock())
+    question = cache.cluster_question(backend=backend, user=user, environment=os.environ)
+    copies = None if cache_dir is None else cache.inventory_cache(cache_dir, max_age_s=max_age_s)
+    records = None
+    if copies is not None and max_age_s > 0:
+        records = cache.load(copies, question, now_s=clock())
+    if records is None:
+        records = _ask(backend, user, run)
+        if copies is not None:
+            cache.save(copies, question, records, now_s=clock())
     return assemble(records, catalogue, who)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from advisor.inspection.workload import Workload
 from advisor.prediction.prediction import ModelIdentity, Prediction
 from advisor.storage.plain_data import from_plain, to_plain
 from advisor.storage.untrusted_file import check_owner, read_file
+from advisor.storage.whole_file import write_whole
 from advisor.units import MIB
 
 TICKET_SCHEMA_VERSION = 1
@@ -96,11 +96,7 @@ def write_ticket(ticket: Ticket, spool_dir: Path) -> Path:
     path = spool_dir / ticket_name(ticket.cluster, ticket.job_id)
     try:
         spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=spool_dir, prefix=".ticket-") as folder:
-            whole = Path(folder) / "ticket"
-            whole.touch(mode=0o600)
-            whole.write_text(ticket_to_json(ticket), encoding="utf-8")
-            whole.replace(path)
+        write_whole(path, ticket_to_json(ticket).encode())
     except OSError as exc:
         raise TelemetryError(f"The ticket {path} cannot be written: {exc.strerror}.") from exc
     return path

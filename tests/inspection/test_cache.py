@@ -132,7 +132,7 @@ def test_an_entry_that_cannot_be_trusted_is_none(project: Project, spoil: str) -
     if spoil == "broken":
         file.write_bytes(file.read_bytes()[:-9])
     elif spoil == "of another version":
-        file.write_text(file.read_text(encoding="utf-8").replace('"version": 1', '"version": 0'), encoding="utf-8")
+        file.write_text(file.read_text(encoding="utf-8").replace('"version": 2', '"version": 0'), encoding="utf-8")
     elif spoil == "writable":
         file.chmod(0o666)
     now_s = time.time() + (40 * 86400.0 if spoil == "old" else 0.0)

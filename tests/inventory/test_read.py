@@ -95,7 +95,7 @@ def test_a_copy_that_cannot_be_trusted_is_as_good_as_none(slurm: RecordedSlurm, 
     elif damage == "version":
         copy.write_text(json.dumps({**content, "version": 0}), encoding="utf-8")
     elif damage == "shape":
-        copy.write_text(json.dumps({**content, "records": {**content["records"], "nodes": [{"nam": 1}]}}), "utf-8")
+        copy.write_text(json.dumps({**content, "answer": {**content["answer"], "nodes": [{"nam": 1}]}}), "utf-8")
     else:
         copy.chmod(0o666)
     asked = len(slurm.asked)

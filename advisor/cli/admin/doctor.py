@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 
 import click
 
-from advisor.cli.doctor_checks import FAIL, Check, all_checks
+from advisor.cli.admin.doctor_checks import FAIL, Check, all_checks
 from advisor.settings import Settings, load_settings
 
 # \b keeps click from filling the lines.
