@@ -32,13 +32,18 @@ UNNAMED_GPU = "GPU of unnamed type"
 _FORM_WORDS = ("pcie", "sxm", "nvl")
 # Compute slices of a whole GPU, by model (NVIDIA MIG user guide, "Supported MIG profiles").
 _MIG_SLICES = {
-    "a30": 4, "rtxpro6000": 4, "rtxpro5000": 4,
+    "a30": 4, "rtxpro6000": 4, "rtxpro5000": 2, "rtxpro4500": 2,
     "a100": 7, "a800": 7, "h100": 7, "h800": 7, "h20": 7, "h200": 7, "gh200": 7,
     "b200": 7, "gb200": 7, "b300": 7, "gb300": 7,
 }  # fmt: skip
-# Of eight memory slices, how many a profile of N compute slices has by default (same guide). A30s have four of each.
-_MEMORY_EIGHTHS = {1: 1, 2: 2, 3: 4, 4: 4, 7: 8}
+# Of eight memory slices, how many a profile of N compute slices of seven has (same guide): the default first, then
+# the variant of one slice with twice the memory, such as 1g.10gb of 40 GB. GPUs of four or two slices have as many of
+# each.
+_MEMORY_EIGHTHS = {1: (1, 2), 2: (2,), 3: (4,), 4: (4,), 7: (8,)}
+_MOST_SLICES = 7
+# Profiles are named after usable memory, which is up to 2% less than the board's.
 _MIG_ROUNDING_GB = 0.5
+_MIG_ROUNDING_SHARE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +108,16 @@ class Catalogue:
         return [entry for entry in self.entries if model in model_keys(entry.model)]
 
     def _slice(self, written: str, name: GpuName, mig: MigProfile, features: tuple[str, ...]) -> GpuModel:
-        candidates = [e for e in self.entries if _natural_profile(e, mig) and name.model in {"", *model_keys(e.model)}]
+        candidates = [e for e in self.entries if _memory_parts(e, mig) and name.model in {"", *model_keys(e.model)}]
         if not name.model:  # the node's other GPUs and features tell what a bare profile is cut from
             named = {parse_gpu_name(word).model for word in features} - {""}
             candidates = [e for e in candidates if named & set(model_keys(e.model))] or candidates
             models = {entry.model for entry in candidates}
             name = GpuName(models.pop() if len(models) == 1 else "", name.traits)
         candidates = _narrow(candidates, name.traits)
+        candidates = _cut_as_the_nodes_other_slices(candidates, features)
+        if not memory_traits(name.traits | evidence_traits(features, name.model)):
+            candidates = [e for e in candidates if _memory_parts(e, mig) == 1] or candidates
         candidates = [e for e in candidates if "custom" not in e.traits] or candidates
         driver_named = [e for e in candidates if e.own_name == GpuName(name.model, name.traits)]
         whole = _decide(written, driver_named or candidates, name, features)
@@ -159,7 +167,7 @@ def entry_of(gpu: GpuModel, words: str = "") -> Entry:
 
 def slice_of(whole: GpuModel, mig: MigProfile) -> GpuModel:
     """The MIG slice of a GPU: rates, cores and TDP by its share of compute slices, bandwidth by its share of memory."""
-    slices = _MIG_SLICES.get(parse_gpu_name(whole.name).model, max(_MEMORY_EIGHTHS))
+    slices = _MIG_SLICES.get(parse_gpu_name(whole.name).model, _MOST_SLICES)
     share = mig.slices / slices
     memory_bytes = mig.memory_gb * GIB
     memory_share = min(1.0, memory_bytes / whole.memory_bytes) if whole.memory_bytes else share
@@ -175,6 +183,8 @@ def slice_of(whole: GpuModel, mig: MigProfile) -> GpuModel:
         peak_tf32_flops_per_s=_scaled(whole.peak_tf32_flops_per_s, share),
         peak_fp16_flops_per_s=_scaled(whole.peak_fp16_flops_per_s, share),
         peak_bf16_flops_per_s=_scaled(whole.peak_bf16_flops_per_s, share),
+        idle_w=_scaled(whole.idle_w, share),
+        context_idle_w=_scaled(whole.context_idle_w, share),
         slice_of=whole.name,
         slice_share=share,
     )
@@ -194,8 +204,16 @@ def _entry(row: dict[str, str]) -> Entry:
         peak_fp16_flops_per_s=_tera(row["fp16_tflops"]),
         peak_bf16_flops_per_s=_tera(row["bf16_tflops"]),
         launch_year=int(row["year"]),
+        idle_w=_optional(row["idle_w"]),
+        context_idle_w=_optional(row["context_idle_w"]),
+        full_load_share=_optional(row["full_load_share"]),
+        power_source=row["power_source"] or None,
     )
     return entry_of(gpu, row["words"])
+
+
+def _optional(text: str) -> float | None:
+    return float(text) if text else None
 
 
 def _tera(text: str) -> float | None:
@@ -230,8 +248,9 @@ def _decide(written: str, candidates: list[Entry], name: GpuName, features: tupl
     if len(candidates) == 1:
         return candidates[0].gpu
     ranked = sorted(candidates, key=_size)
-    others = ", ".join(sorted(entry.gpu.name for entry in ranked[1:]))
-    return replace(ranked[0].gpu, note=f"'{written}' may also be {others}: taken as the smaller")
+    others = tuple(sorted(entry.gpu.name for entry in ranked[1:]))
+    note = f"'{written}' may also be {', '.join(others)}: taken as the smaller"
+    return replace(ranked[0].gpu, note=note, alternatives=others)
 
 
 def _size(entry: Entry) -> tuple[float, float, float, str]:
@@ -240,11 +259,25 @@ def _size(entry: Entry) -> tuple[float, float, float, str]:
     return gpu.memory_bytes or 0, rate, gpu.memory_bandwidth_bytes_per_s or 0.0, gpu.name
 
 
-def _natural_profile(entry: Entry, mig: MigProfile) -> bool:
-    """Whether the profile is one of this GPU's own, such as 1g.10gb of 80 GB."""
+def _memory_parts(entry: Entry, mig: MigProfile) -> int:
+    """Which of the GPU's own profiles it is: 1 the default, 2 that with twice the memory (1g.10gb of 40 GB), 0 none."""
     slices = _MIG_SLICES.get(entry.model)
     if slices is None or entry.gpu.memory_bytes is None or mig.slices > slices:
-        return False
-    parts = _MEMORY_EIGHTHS.get(mig.slices)
-    share = mig.slices / slices if slices == _MIG_SLICES["a30"] else (parts or 0) / 8
-    return abs(entry.gpu.memory_bytes / GIB * share - mig.memory_gb) <= _MIG_ROUNDING_GB
+        return 0
+    memory_gb = entry.gpu.memory_bytes / GIB
+    eighths = _MEMORY_EIGHTHS.get(mig.slices, ()) if slices == _MOST_SLICES else (8 * mig.slices // slices,)
+    for variant, parts in enumerate(eighths, start=1):
+        named_gb = memory_gb * parts / 8
+        if abs(named_gb - mig.memory_gb) <= _MIG_ROUNDING_GB + _MIG_ROUNDING_SHARE * named_gb:
+            return variant
+    return 0
+
+
+def _cut_as_the_nodes_other_slices(candidates: list[Entry], features: tuple[str, ...]) -> list[Entry]:
+    """Keep the GPUs of which the node's other MIG slices are a profile too, such as 3g.20gb beside 1g.10gb."""
+    for feature in features:
+        other = parse_gpu_name(feature)
+        if other.mig is not None:
+            same = [e for e in candidates if other.model in {"", *model_keys(e.model)} and _memory_parts(e, other.mig)]
+            candidates = same or candidates
+    return candidates

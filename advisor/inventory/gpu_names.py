@@ -27,6 +27,12 @@ _SILENT = frozenset(
         "tensor",
         "core",
         "inc",
+        "intel",
+        "data",
+        "center",
+        "ac",  # the cooling of a B300: air
+        "lc",
+        "ls",  # a V100 with another cooling plate
     ]
 )
 _TRAIT = re.compile(
@@ -35,6 +41,8 @@ _TRAIT = re.compile(
 _GLUED_FRONT = re.compile(r"^(nvidia|geforce|tesla|quadro|amd|instinct)(?=[a-z]*\d)")
 _GLUED_BACK = re.compile(r"(?<=\d)(ada|pcie|sxm\d?|nvl)$")
 _CLASS = re.compile(r"^(rtx|gtx|gt)(?=.)")
+# Code names that sites use as a GRES type, and the models that they may stand for.
+_CODE_NAMES = {"pvc": ("max1100", "max1550"), "pontevecchio": ("max1100", "max1550"), "dgxspark": ("gb10",)}
 _MEMORY_TRAIT = re.compile(r"(\d+)gb")
 _FORM_TRAIT = re.compile(r"pcie|sxm\d?|nvl")
 
@@ -86,12 +94,17 @@ def model_keys(model: str) -> tuple[str, ...]:
         keys.append(_CLASS.sub("", model))
     if re.fullmatch(r"k\d+[cm]", model):
         keys.append(model[:-1])
+    if re.fullmatch(r"prow\d+", model):
+        keys.append(model.removeprefix("pro"))
+    if match := re.fullmatch(r"rtxpro(\d+)", model):
+        keys.append(f"rtx{match[1]}pro")
+    keys.extend(code_name for code_name, models in _CODE_NAMES.items() if model in models)
     return tuple(keys)
 
 
 def split_trailing_memory(model: str) -> tuple[str, str] | None:
     """Read ``a10080`` (from ``a100_80``) as a model and a memory trait; None where that is no reading of it."""
-    match = re.fullmatch(r"([a-z]+\d{2,3}[a-z]?)(12|16|24|32|40|48|64|80|94|96|141)", model)
+    match = re.fullmatch(r"([a-z]+\d{2,3}[a-z]?)(12|16|24|32|40|48|64|80|94|96|141|144|180|192)", model)
     return None if match is None else (match[1], f"{match[2]}gb")
 
 

