@@ -14,7 +14,8 @@
     │   └── ModelError          6    a stored model is missing, altered or of another version
     ├── RenderingError          7    a template is missing or asks for a value that it was not given
     ├── TelemetryError          8    a trace or ticket cannot be read
-    └── CorpusError             9    the corpus cannot be opened, is locked or is newer than this program
+    ├── CorpusError             9    the corpus cannot be opened, is locked or is newer than this program
+    └── StorageError           10    a private folder or file is missing, is somebody else's, or others may write to it
 
 The exit status stands on the class. ``gsbatch`` itself exits with sbatch's status once sbatch has been called.
 """
@@ -131,3 +132,14 @@ class CorpusError(AdvisorError):
     """The corpus cannot be opened, is held by another writer, or is newer than this program."""
 
     exit_status = 9
+
+
+class StorageError(AdvisorError):
+    """A private folder or file cannot be used; ``reason`` says why without its path."""
+
+    exit_status = 10
+
+    def __init__(self, path: str, reason: str, *, hint: str | None = None) -> None:
+        super().__init__(f"{path} cannot be used: {reason}.", hint=hint)
+        self.path = path
+        self.reason = reason
