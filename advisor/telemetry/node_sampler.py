@@ -11,15 +11,16 @@ import os
 import select
 import shutil
 import signal
+import sys
 import time
-from pathlib import Path
 
 import psutil
 
+from advisor.rendering.recorder_options import parse_recorder_arguments
 from advisor.telemetry.gpu_choice import environment_of_step
 from advisor.telemetry.host import HostSensor, step_task
 from advisor.telemetry.marks_socket import MarksSocket, TaskWord
-from advisor.telemetry.sampler import Sampler, add_shared_options, open_sampler
+from advisor.telemetry.sampler import Sampler, open_sampler
 from advisor.telemetry.signals import WITNESSED
 
 # The first task names itself as soon as it has started us.
@@ -74,18 +75,23 @@ class StepTasks:
 
 def main() -> None:
     """Sample until the step has ended on this node."""
-    options = _options()
+    parser = argparse.ArgumentParser(prog="gsbatch-node-sampler", description="Started by the hook, not by hand.")
+    parser.add_argument("--folder", required=True, help="of the socket; removed at the end")
+    parser.add_argument("--tasks", type=int, required=True)
+    parser.add_argument("--marks", type=int, required=True)
+    parser.add_argument("--fallback", required=True)
+    options, own = parse_recorder_arguments(parser, sys.argv[1:])
     os.chdir("/")  # a folder that we stand in could not be unmounted
     signals: list[int] = []
     for number in WITNESSED:
         signal.signal(number, lambda number, _frame: signals.append(number))
     host = HostSensor()
-    sampler = open_sampler(options, environment_of_step(os.environ), host, os.environ.get("SLURM_STEP_ID"))
+    sampler = open_sampler(options, own, environment_of_step(os.environ), host, os.environ.get("SLURM_STEP_ID"))
     # Slurm waits for everyone who holds a task's stderr; warnings have been given.
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 2)
-    waiting = _sample_until_the_end(sampler, StepTasks(options.tasks, host), options, signals)
-    shutil.rmtree(options.folder, ignore_errors=True)
+    waiting = _sample_until_the_end(sampler, StepTasks(own.tasks, host), own.marks, options.interval_s, signals)
+    shutil.rmtree(own.folder, ignore_errors=True)
     sampler.sample()
     sampler.close(_ENDING)
     for word in waiting:
@@ -93,12 +99,12 @@ def main() -> None:
 
 
 def _sample_until_the_end(
-    sampler: Sampler, tasks: StepTasks, options: argparse.Namespace, signals: list[int]
+    sampler: Sampler, tasks: StepTasks, marks_socket: int, interval_s: float, signals: list[int]
 ) -> list[TaskWord]:
     """Returns the last words, which wait until the trace is closed."""
-    marks = MarksSocket(options.marks)
+    marks = MarksSocket(marks_socket)
     begun_s = time.monotonic()
-    next_s = begun_s + options.interval
+    next_s = begun_s + interval_s
     has_tasks = False
     while has_tasks or time.monotonic() < begun_s + _FIRST_WORD_S:
         ready, _, _ = select.select([marks], [], [], max(next_s - time.monotonic(), 0.0))
@@ -112,7 +118,7 @@ def _sample_until_the_end(
             return words
         if time.monotonic() >= next_s or words:
             sampler.sample()
-            next_s = max(next_s + options.interval, time.monotonic())
+            next_s = max(next_s + interval_s, time.monotonic())
         if tasks.may_have_ended():
             sampler.end_for_now(_ENDING)
         elif signals or words:
@@ -120,14 +126,6 @@ def _sample_until_the_end(
         for word in words:
             word.heed()
     return []
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="gsbatch-node-sampler", description="Started by the hook, not by hand.")
-    parser.add_argument("--folder", type=Path, required=True, help="of the socket; removed at the end")
-    parser.add_argument("--tasks", type=int, required=True)
-    add_shared_options(parser)
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
+from advisor.rendering.recorder_options import RecorderOptions, parse_recorder_arguments
 from advisor.submission.environment import inherited_environment
 from advisor.telemetry.signals import WITNESSED, exit_status_of
 
@@ -29,7 +30,6 @@ _WITNESS_S = 0.1
 # How long a trace may take to be closed after the command has ended, on a slow shared file system.
 _CLOSING_S = 20.0
 _SI_KERNEL = 128
-_STOP_OPTIONS = ("energy_budget", "budget_on", "budget_signal", "min_gain")
 # Where TMPDIR is full, or its name too long; the second is memory.
 _TEMPORARY = ("/tmp", "/dev/shm")  # noqa: S108 (a folder 0700 is made there)
 _USAGE, _NOT_EXECUTABLE, _NOT_FOUND = 2, 126, 127
@@ -72,13 +72,13 @@ class _Parser(argparse.ArgumentParser):
 def main() -> None:
     """Run the command, recorded; exit with its status."""
     try:
-        options = _options(sys.argv[1:])
+        options, command = _options(sys.argv[1:])
     except ValueError as exc:
         _run_plainly(sys.argv[1:], str(exc))
     unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {*WITNESSED, signal.SIGCHLD})
     marks, marks_path = _marks_socket()
-    training = _start(options, marks_path, unblocked)
-    sampler, control, witness = _start_sampler(options, training, marks)
+    training = _start(command, options, marks_path, unblocked)
+    sampler, control, witness = _start_sampler(command, options, training, marks)
     if marks is not None:
         marks.close()
     wait_status = _wait(training, witness)
@@ -147,14 +147,15 @@ def _wait(training: int, witness: _Witness | None) -> int:
             continue
 
 
-def _start(options: argparse.Namespace, marks_path: str | None, unblocked: set[int | signal.Signals]) -> int:
+def _start(
+    command: Sequence[str], options: RecorderOptions, marks_path: str | None, unblocked: set[int | signal.Signals]
+) -> int:
     """Start the training as the shell would; Python's own changes to signals are undone."""
-    command = options.command
     try:
         return os.posix_spawnp(
             command[0],
             list(command),
-            _environment(inherited_environment(), marks_path, options),
+            _environment(inherited_environment(), marks_path, command, options),
             setsigmask=unblocked,
             setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
         )
@@ -165,7 +166,7 @@ def _start(options: argparse.Namespace, marks_path: str | None, unblocked: set[i
 
 
 def _start_sampler(
-    options: argparse.Namespace, training: int, marks: socket.socket | None
+    command: Sequence[str], options: RecorderOptions, training: int, marks: socket.socket | None
 ) -> tuple[int | None, int, _Witness | None]:
     """Start the sampler with the signals still blocked: it unblocks them when it can witness them."""
     try:
@@ -177,17 +178,14 @@ def _start_sampler(
         for descriptor in descriptors:
             os.set_inheritable(descriptor, True)
         # fmt: off
-        words = [
-            sys.executable, "-I", "-m", "advisor.telemetry.sampler",
+        channels = [
             "--control", str(control_read), "--witness", str(witness_write), "--marks", str(marks.fileno()),
             "--training-pid", str(training),
         ]
-        if options.probe is not None:
-            words += ["--probe", options.probe]
         # fmt: on
         sampler = os.posix_spawn(
             sys.executable,
-            [*words, *_shared_words(options)],
+            [sys.executable, "-I", "-m", "advisor.telemetry.sampler", *channels, *_sampler_arguments(command, options)],
             os.environ,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -202,16 +200,10 @@ def _start_sampler(
     return sampler, control_write, _Witness(witness_read)
 
 
-def _shared_words(options: argparse.Namespace) -> list[str]:
-    """What the sampler of any node is told."""
+def _sampler_arguments(command: Sequence[str], options: RecorderOptions) -> list[str]:
+    """What the sampler of any node is told; it leaves this folder at once."""
     folder = os.getcwd()
-    words = ["--spool", os.path.join(folder, options.spool), "--fallback", folder, "--interval", str(options.interval)]
-    if options.gpu_readings is not None:
-        words += ["--gpu-readings", os.path.join(folder, options.gpu_readings)]
-    for name in ("ticket", *_STOP_OPTIONS):
-        if getattr(options, name) is not None:
-            words += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
-    return [*words, "--", *options.command]
+    return ["--fallback", folder, *options.seen_from(folder).to_arguments(), "--", *command]
 
 
 def _close_trace(sampler: int, control: int, status: int, reason: str) -> None:
@@ -253,21 +245,23 @@ def _marks_socket() -> tuple[socket.socket | None, str | None]:
     return None, None
 
 
-def _environment(environment: Mapping[str, str], marks_path: str | None, options: argparse.Namespace) -> dict[str, str]:
+def _environment(
+    environment: Mapping[str, str], marks_path: str | None, command: Sequence[str], options: RecorderOptions
+) -> dict[str, str]:
     """The training's environment: its own, and what lets the hook start in Python, on this node and on others."""
     changed = dict(environment)
     if marks_path is not None:
         own = environment.get("PYTHONPATH")
         changed["PYTHONPATH"] = INJECTED_FOLDER + (os.pathsep + own if own else "")
         changed["GSBATCH_MARKS"] = marks_path
-        if options.energy_budget is not None or options.min_gain is not None:
+        if options.has_stop_rule:
             changed["GSBATCH_STOPS"] = "1"  # the hook asks at the end of epochs
         if "SLURMD_NODENAME" in environment:
             place = (environment["SLURMD_NODENAME"], environment.get("SLURM_STEP_ID", "batch"))
             changed["GSBATCH_PLACE"] = "/".join(place)
         if environment.get("SLURM_JOB_NUM_NODES", "1") != "1":
             program = [sys.executable, "-I", "-m", "advisor.telemetry.node_sampler"]
-            changed["GSBATCH_SAMPLER"] = json.dumps([*program, *_shared_words(options)])
+            changed["GSBATCH_SAMPLER"] = json.dumps([*program, *_sampler_arguments(command, options)])
     return changed
 
 
@@ -288,19 +282,10 @@ def _warn(message: str) -> None:
         return
 
 
-def _options(arguments: Sequence[str]) -> argparse.Namespace:
+def _options(arguments: Sequence[str]) -> tuple[RecorderOptions, list[str]]:
     parser = _Parser(prog="gsbatch-recorder", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--spool", required=True, help="folder for the trace")
-    parser.add_argument("--ticket", help="id of the submission's ticket, kept in the trace")
-    parser.add_argument("--interval", type=float, default=1.0, help="seconds between samples (default 1)")
-    parser.add_argument("--gpu-readings", help="recorded GPU readings to replay in place of NVML")
-    parser.add_argument("--energy-budget", type=float, help="J; the training stops after the epoch that passes it")
-    parser.add_argument("--budget-on", help="spent (default) or projected: which energy the budget is about")
-    parser.add_argument("--budget-signal", help="sent at an epoch's end to a training that no framework can stop")
-    parser.add_argument("--min-gain", help="GAIN[:METRIC[:EPOCHS]]; stop when epochs gain less of it per kJ")
-    parser.add_argument("--probe", help="auto or on: dry-run the training beside it, once it trains")
-    parser.add_argument("command", nargs="+", help="the training, after --")
-    return parser.parse_args(arguments)
+    options, found = parse_recorder_arguments(parser, arguments)
+    return options, found.command
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from advisor import __version__
 from advisor.errors import TelemetryError, UsageError
+from advisor.rendering.recorder_options import RecorderOptions, parse_recorder_arguments
 from advisor.telemetry.beside import DryRunBeside
 from advisor.telemetry.energy import EnergyMeter
 from advisor.telemetry.epochs import EpochLog, Mark
@@ -234,47 +235,68 @@ def warn(message: str) -> None:
 
 def main() -> None:
     """Sample until the recorder says how the training ended, or until both are gone."""
-    options = _options()
+    parser = argparse.ArgumentParser(prog="gsbatch-sampler", description="Started by the recorder, not by hand.")
+    for name in ("--control", "--witness", "--training-pid", "--marks"):
+        parser.add_argument(name, type=int, required=True)
+    parser.add_argument("--fallback", required=True)
+    options, own = parse_recorder_arguments(parser, sys.argv[1:])
     # A folder that we stand in could not be unmounted.
     os.chdir("/")
     flush_asked: list[int] = []
-    _witness_signals(options.witness, flush_asked)
-    host = HostSensor(options.training_pid)
-    sampler = open_sampler(options, os.environ, host)
+    _witness_signals(own.witness, flush_asked)
+    host = HostSensor(own.training_pid)
+    sampler = open_sampler(options, own, os.environ, host)
     beside = DryRunBeside(options.probe, sampler.take_workload)
-    ending = _sample_until_the_end(sampler, host, beside, options, flush_asked)
+    ending = _sample_until_the_end(sampler, host, beside, own, interval_s=options.interval_s, flush_asked=flush_asked)
     sampler.sample()
     sampler.close(ending)
     beside.end()
 
 
 def open_sampler(
-    options: argparse.Namespace, environment: Mapping[str, str], host: HostSensor, step: str | None = None
+    options: RecorderOptions,
+    own: argparse.Namespace,
+    environment: Mapping[str, str],
+    host: HostSensor,
+    step: str | None = None,
 ) -> Sampler:
-    """The sampler of this node with its first sample written; without readings that were asked for, the end."""
+    """The sampler of this node with its first sample written.
+
+    Where the options have a mistake, or readings that were asked for are missing, the process ends.
+
+    Args:
+        options: how the job is recorded.
+        own: ``command``, the training's, and ``fallback``, the folder for the trace where the spool takes none.
+        environment: the job's.
+        host: reads this node.
+        step: the Slurm step's id, None for the batch script.
+    """
     try:
-        gpus: GpuSensor = ReplayedGpus(options.gpu_readings) if options.gpu_readings else own_gpus(environment)
-    except TelemetryError as exc:
+        readings = options.gpu_readings
+        gpus: GpuSensor = own_gpus(environment) if readings is None else ReplayedGpus(Path(readings))
+        gain = None if options.min_gain is None else gain_rule_from_text(options.min_gain)
+    except (TelemetryError, UsageError) as exc:
         warn(f"the job is not recorded: {exc}")
         sys.exit(exc.exit_status)
     header = header_of(
         environment,
         ticket_id=options.ticket,
-        command=options.command,
-        interval_s=options.interval,
+        command=own.command,
+        interval_s=options.interval_s,
         gpus=gpus,
         host=host,
         step=step,
     )
+    spool = Path(options.spool)
     with contextlib.suppress(OSError):  # the trace file says what failed, and goes on elsewhere
-        options.spool.mkdir(mode=0o700, parents=True, exist_ok=True)
-    trace = TraceFile([options.spool, options.fallback], header, warn=warn)
+        spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+    trace = TraceFile([spool, Path(own.fallback)], header, warn=warn)
     sampler = Sampler(
         gpus,
         host,
         trace,
-        rules=_rules(options, header.nodes),
-        projector=lambda: _projector(options.spool, header),
+        rules=_rules(options, gain, header.nodes),
+        projector=lambda: _projector(spool, header),
         clock=SteadyClock(),
     )
     sampler.sample()
@@ -290,42 +312,48 @@ def _projector(spool_dir: Path, header: TraceHeader) -> Projector:
     return Projector(read_expectation(spool_dir, header))
 
 
-def _rules(options: argparse.Namespace, nodes: int) -> StopRules:
+def _rules(options: RecorderOptions, gain: GainRule | None, nodes: int) -> StopRules:
     """What the user asked for, for this node: the budget is the job's, and each node sees its own energy only."""
     return StopRules(
-        budget_j=None if options.energy_budget is None else options.energy_budget / nodes,
+        budget_j=None if options.energy_budget_j is None else options.energy_budget_j / nodes,
         budget_on=options.budget_on,
-        gain=options.min_gain,
+        gain=gain,
         signal=options.budget_signal,
     )
 
 
 def _sample_until_the_end(
-    sampler: Sampler, host: HostSensor, beside: DryRunBeside, options: argparse.Namespace, flush_asked: list[int]
+    sampler: Sampler,
+    host: HostSensor,
+    beside: DryRunBeside,
+    own: argparse.Namespace,
+    *,
+    interval_s: float,
+    flush_asked: list[int],
 ) -> Mapping[str, object] | None:
-    marks = MarksSocket(options.marks)
-    watched: list[int] = [options.control, marks.fileno()]
+    marks = MarksSocket(own.marks)
+    watched: list[int] = [own.control, marks.fileno()]
     told = b""
-    next_at = time.monotonic() + options.interval
+    next_at = time.monotonic() + interval_s
     while True:
         ready, _, _ = select.select([*watched, *beside.descriptors()], [], [], max(next_at - time.monotonic(), 0.0))
         beside.listen(ready)
         if marks.fileno() in ready:
             _take_marks(sampler, host, marks, beside)
-        if options.control in ready:
-            piece = os.read(options.control, 4096)
+        if own.control in ready:
+            piece = os.read(own.control, 4096)
             told += piece
             if not piece and told:
                 _take_marks(sampler, host, marks, beside)
                 return dict(json.loads(told))
             if not piece:
-                watched.remove(options.control)  # the recorder was killed; the training may go on
-        if options.control not in watched and not host.is_alive():
+                watched.remove(own.control)  # the recorder was killed; the training may go on
+        if own.control not in watched and not host.is_alive():
             marks.remove()
             return None
         if time.monotonic() >= next_at:
             sampler.sample()
-            next_at = max(next_at + options.interval, time.monotonic())
+            next_at = max(next_at + interval_s, time.monotonic())
         if flush_asked:  # after SIGTERM comes SIGKILL: from now on nothing waits to be written
             sampler.flush()
 
@@ -359,43 +387,6 @@ def _witness_signals(witness: int, flush_asked: list[int]) -> None:
 def _count(environment: Mapping[str, str], name: str, default: int) -> int:
     text = environment.get(name, "")
     return int(text) if text.isdecimal() else default
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="gsbatch-sampler", description="Started by the recorder, not by hand.")
-    parser.add_argument("--control", type=int, required=True)
-    parser.add_argument("--witness", type=int, required=True)
-    parser.add_argument("--training-pid", type=int, required=True)
-    parser.add_argument("--probe")
-    add_shared_options(parser)
-    return parser.parse_args()
-
-
-def add_shared_options(parser: argparse.ArgumentParser) -> None:
-    """What the sampler of any node is told."""
-    parser.add_argument("--marks", type=int, required=True)
-    parser.add_argument("--spool", type=_absolute, required=True)
-    parser.add_argument("--fallback", type=_absolute, required=True)
-    parser.add_argument("--ticket")
-    parser.add_argument("--interval", type=float, required=True)
-    parser.add_argument("--gpu-readings", type=_absolute)
-    parser.add_argument("--energy-budget", type=float)
-    parser.add_argument("--budget-on", default="spent")
-    parser.add_argument("--budget-signal")
-    parser.add_argument("--min-gain", type=_gain_rule)
-    parser.add_argument("command", nargs="+")
-
-
-def _gain_rule(text: str) -> GainRule:
-    try:
-        return gain_rule_from_text(text)
-    except UsageError as exc:
-        raise argparse.ArgumentTypeError(str(exc)) from exc
-
-
-def _absolute(text: str) -> Path:
-    """Before anybody leaves the folder that the job began in."""
-    return Path(text).absolute()
 
 
 if __name__ == "__main__":

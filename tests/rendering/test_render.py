@@ -11,13 +11,15 @@ import pytest
 from advisor.errors import RenderingError
 from advisor.rendering.picks import Pick
 from advisor.rendering.recorder_command import RecorderCommand, recorder_command
+from advisor.rendering.recorder_options import RecorderOptions
 from advisor.rendering.render import plain_python_script, render
 from advisor.request.script import Script, script_from_text, wrapped_script
 from advisor.settings import data_path
 from tests.golden import golden
 
 RECORDER = recorder_command(
-    Path("/shared/spool of gsbatch"), ticket_id="ticket-1", energy_budget_j=2e6, python="/opt/gsbatch/bin/python"
+    RecorderOptions(spool="/shared/spool of gsbatch", ticket="ticket-1", energy_budget_j=2e6),
+    python="/opt/gsbatch/bin/python",
 )
 PICKS = (Pick("partition", "ampere"), Pick("gres", "gpu:a100:1"), Pick("mem", "16G"), Pick("cpus-per-task", "8"))
 TEMPLATES = data_path("sbatch_templates")
@@ -137,7 +139,7 @@ def _fake_recorder(folder: Path, *, works: bool) -> RecorderCommand:
     program = folder / "recorder"
     program.write_text('#!/bin/sh\necho recorded\nshift\nexec "$@"\n', encoding="utf-8")
     program.chmod(0o700)
-    return RecorderCommand(words=(str(program), "--"), check=("true",) if works else ("/no/such/python", "-c", ""))
+    return RecorderCommand(arguments=(str(program), "--"), check=("true",) if works else ("/no/such/python", "-c", ""))
 
 
 @pytest.mark.parametrize("shell", ["/bin/bash -eu", "/bin/sh"])
