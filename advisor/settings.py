@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from advisor.account import user_name
 from advisor.errors import ConfigurationError, UsageError
 from advisor.units import GainRule, energy_j_from_text, gain_rule_from_text
 
@@ -32,6 +33,8 @@ SITE_FILE = Path("/etc/gsbatch/config.toml")
 NEVER = "never"
 # Beyond this no rate or time of a site is meant, and products of them would leave the numbers that JSON has.
 _MOST = 1e9
+_VARIABLE = re.compile(r"\$(?:(?P<name>\w+)|\{(?P<braced>[^}]*)\})", re.ASCII)
+_ACCOUNT_VARIABLES = frozenset({"USER", "LOGNAME"})
 # A dry run beside the training, in the job, and none before.
 IN_JOB = "job"
 
@@ -109,7 +112,17 @@ def _text(text: str) -> str:
 
 
 def _path(text: str) -> Path:
-    return Path(os.path.expandvars(_text(text))).expanduser().absolute()
+    return Path(_VARIABLE.sub(_variable, _text(text))).expanduser().absolute()
+
+
+def _variable(match: re.Match[str]) -> str:
+    """The value of ``$NAME`` or ``${NAME}``; a folder that bears the name itself would be made by no intention."""
+    name = match["name"] or match["braced"]
+    if name in _ACCOUNT_VARIABLES:  # unset under cron, and another's under some sudo
+        return user_name()
+    if not os.environ.get(name):
+        raise UsageError(f"names ${name}, which is not set.")
+    return os.environ[name]
 
 
 def _boolean(text: str) -> bool:

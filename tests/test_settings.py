@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,19 @@ def _user_file(tmp_path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True)
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def test_the_account_in_a_path_comes_from_the_uid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cron sets no $USER, and no folder of that name may be made; another variable that is not set is an error."""
+    monkeypatch.delenv("USER", raising=False)
+    monkeypatch.setenv("LOGNAME", "somebody")
+    account = pwd.getpwuid(os.getuid()).pw_name
+    for text in ("/spool/$USER", "/spool/${USER}", "/spool/$LOGNAME"):
+        assert Path("/spool") / account == load_settings(command_line={"spool_dir": text}).spool_dir
+    monkeypatch.delenv("SCRATCH", raising=False)
+
+    with pytest.raises(ConfigurationError, match=r"\$SCRATCH, which is not set"):
+        load_settings(command_line={"spool_dir": "$SCRATCH/spool"})
 
 
 def test_defaults_follow_xdg_and_say_so(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ from functools import partial
 import click
 
 from advisor import slurm
+from advisor.account import user_name
 from advisor.cli.errors import handle_errors
 from advisor.inventory.backend import BACKENDS
 from advisor.inventory.model import GpuModel, Gres, Inventory, Node, Partition
 from advisor.inventory.read import DEFAULT_MAX_AGE_S, default_cache_dir, read_inventory
 from advisor.inventory.site_gpus import catalogue_with
-from advisor.request.user import user_name
 from advisor.settings import load_settings
 from advisor.units import human_duration, human_memory
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from advisor.account import user_name
 from advisor.errors import UsageError
 from advisor.request.asked import Asked, read_asked
 from advisor.request.command_line import (
@@ -18,7 +19,6 @@ from advisor.request.command_line import (
 )
 from advisor.request.directives import own_directives
 from advisor.request.script import Script, find_script, read_script, stdin_script, wrapped_script
-from advisor.request.user import user_name
 from advisor.settings import Settings, load_settings
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import stat
 from collections.abc import Collection, Iterator
@@ -25,6 +26,7 @@ _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NOT_MINE = "Name another one in the settings; an admin makes a spool folder for a user with: gsadmin init --user NAME"
+_LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -107,6 +109,59 @@ class Folder:
             finally:
                 os.close(descriptor)
 
+    def subfolder(self, name: str) -> Folder:
+        """Open a folder right below this one, by the same rules; it is the caller's to close.
+
+        Raises:
+            FileNotFoundError: there is none of that name.
+            StorageError: it is a link or no folder, belongs to somebody else, or others may write to it.
+        """
+        with self._named(name, missing_is_error=False):
+            descriptor = os.open(_plain(name), _FOLDER, dir_fd=self.descriptor)
+        return _checked(os.path.join(self.path, name), descriptor, self._owners, may_be_shared=False)
+
+    def make_for(self, name: str, *, uid: int, gid: int) -> bool:
+        """Make a private folder for another user right below this one; False where the user has it already.
+
+        Raises:
+            StorageError: something else bears the name, others may write to the folder, or it cannot be made.
+        """
+        with self._named(name):
+            try:
+                os.mkdir(_plain(name), PRIVATE_FOLDER_MODE, dir_fd=self.descriptor)
+                is_new = True
+            except FileExistsError:
+                is_new = False
+            descriptor = os.open(name, _FOLDER, dir_fd=self.descriptor)
+            try:
+                status = os.fstat(descriptor)
+                if is_new and status.st_uid == os.geteuid():
+                    os.fchmod(descriptor, PRIVATE_FOLDER_MODE)
+                    os.fchown(descriptor, uid, gid)
+                    return True
+                doubt = _doubt(status, frozenset({uid}))
+            finally:
+                os.close(descriptor)
+        if doubt is not None:
+            raise StorageError(os.path.join(self.path, name), doubt.reason, hint="Look what it holds and remove it.")
+        return False
+
+    @contextlib.contextmanager
+    def locked(self, name: str) -> Iterator[None]:
+        """Hold the lock that a file of this name stands for; it goes with the process, however that ends.
+
+        Raises:
+            BlockingIOError: another process holds it.
+            StorageError: the file cannot be opened.
+        """
+        with self._named(name):
+            descriptor = os.open(_plain(name), _LOCK, PRIVATE_FILE_MODE, dir_fd=self.descriptor)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        finally:
+            os.close(descriptor)
+
     def names(self) -> list[str]:
         """All names in it, sorted.
 
@@ -145,11 +200,12 @@ def opened_folder(
     path: str | os.PathLike[str],
     *,
     make: bool = False,
+    mode: int = PRIVATE_FOLDER_MODE,
     owners: Collection[int] = (),
     may_be_shared: bool = False,
 ) -> Iterator[Folder]:
     """``open_folder`` for a with statement; the folder is closed at its end."""
-    folder = open_folder(path, make=make, owners=owners, may_be_shared=may_be_shared)
+    folder = open_folder(path, make=make, mode=mode, owners=owners, may_be_shared=may_be_shared)
     try:
         yield folder
     finally:
@@ -160,6 +216,7 @@ def open_folder(
     path: str | os.PathLike[str],
     *,
     make: bool = False,
+    mode: int = PRIVATE_FOLDER_MODE,
     owners: Collection[int] = (),
     may_be_shared: bool = False,
 ) -> Folder:
@@ -167,10 +224,11 @@ def open_folder(
 
     Args:
         path: the folder. Its last part must be no link; links above it are followed.
-        make: make it with mode 0700 where it is missing, and the missing folders above it too.
+        make: make it where it is missing, and the missing folders above it too.
+        mode: of folders that are made, whatever the umask.
         owners: whose folder it may be besides this user's own.
         may_be_shared: take also a folder in which all users may write, if it is sticky, as /tmp is, and belongs to
-            root or to one of the owners: nobody can then replace another's files.
+            one of ``trusted_owners``: nobody can then replace another's files.
 
     Raises:
         FileNotFoundError: it is not there and ``make`` is False.
@@ -180,17 +238,21 @@ def open_folder(
     trusted = frozenset({os.geteuid(), *owners})
     try:
         if make:
-            _make(place)
+            make_folder(place, mode=mode)
         descriptor = os.open(place, _FOLDER)
     except OSError as exc:
         if isinstance(exc, FileNotFoundError) and not make:
             raise
         raise _translated(place, exc) from exc
-    doubt = _folder_doubt(os.fstat(descriptor), trusted, may_be_shared=may_be_shared)
+    return _checked(place, descriptor, trusted, may_be_shared=may_be_shared)
+
+
+def _checked(place: str, descriptor: int, owners: frozenset[int], *, may_be_shared: bool) -> Folder:
+    doubt = _folder_doubt(os.fstat(descriptor), owners, may_be_shared=may_be_shared)
     if doubt is not None:
         os.close(descriptor)
         raise StorageError(place, doubt.reason, hint=doubt.remedy.format(place))
-    return Folder(place, descriptor, trusted)
+    return Folder(place, descriptor, owners)
 
 
 def trusted_owners() -> frozenset[int]:
@@ -198,16 +260,42 @@ def trusted_owners() -> frozenset[int]:
     return frozenset({os.geteuid(), _ROOT, os.stat(__file__).st_uid})
 
 
-def _make(place: str) -> None:
+def make_folder(
+    path: str | os.PathLike[str], *, mode: int = PRIVATE_FOLDER_MODE, mode_above: int | None = None
+) -> None:
+    """Make a folder where it is missing; one that is there stays as it is.
+
+    Args:
+        path: the folder.
+        mode: its permission bits, whatever the umask.
+        mode_above: those of missing folders above it; None means the same.
+
+    Raises:
+        OSError: it cannot be made.
+    """
     missing = []
+    place = os.path.abspath(path)
     while not os.path.lexists(place):
         missing.append(place)
         place = os.path.dirname(place)
+    if not missing and not os.path.isdir(place):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), place)
     for folder in reversed(missing):
         try:
             os.mkdir(folder, PRIVATE_FOLDER_MODE)
         except FileExistsError:  # somebody was faster: whose it is will be seen when it is opened
             continue
+        _set_mode(folder, mode if folder == missing[0] or mode_above is None else mode_above)
+
+
+def _set_mode(folder: str, mode: int) -> None:
+    descriptor = os.open(folder, _FOLDER)
+    try:
+        status = os.fstat(descriptor)
+        if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != mode:
+            os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)
 
 
 class _Doubt(NamedTuple):
@@ -219,7 +307,7 @@ class _Doubt(NamedTuple):
 
 def _folder_doubt(status: os.stat_result, owners: frozenset[int], *, may_be_shared: bool) -> _Doubt | None:
     mode = stat.S_IMODE(status.st_mode)
-    if may_be_shared and mode & stat.S_IWOTH and status.st_uid in owners | {_ROOT}:
+    if may_be_shared and mode & stat.S_IWOTH and status.st_uid in owners | trusted_owners():
         if mode & stat.S_ISVTX:
             return None
         return _Doubt(f"users may remove each other's files from it (mode {mode:04o})", "Its owner runs: chmod 1777 {}")

@@ -10,17 +10,17 @@ import contextlib
 import hashlib
 import json
 import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from advisor.storage.whole_file import write_whole
+from advisor.errors import StorageError
+from advisor.storage.folder import Folder, opened_folder
 
 _DIGITS = 32
 # Unlike NaN and huge exponents, deep nesting makes the reader raise; all three are caught below.
-_UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError)
+_UNREADABLE = (OSError, StorageError, ValueError, KeyError, TypeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,8 @@ class JsonCache:
             now_s: seconds since 1970.
         """
         try:
-            entry = json.loads(_read_private(self._file(question), self.most_bytes))
+            with opened_folder(self.folder) as folder:
+                entry = json.loads(folder.read(self._name(question), limit=self.most_bytes))
             age_s = now_s - entry["written_at_s"]
             answer = entry["answer"]
             if entry["version"] != self.version or not 0 <= age_s <= self.max_age_s:
@@ -66,31 +67,16 @@ class JsonCache:
         data = json.dumps(entry).encode("utf-8", "surrogateescape")
         if len(data) >= self.most_bytes:
             return
-        with contextlib.suppress(OSError):
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_whole(self._file(question), data)
-            self._drop_oldest()
+        with contextlib.suppress(OSError, StorageError), opened_folder(self.folder, make=True) as folder:
+            folder.write(self._name(question), data)
+            self._drop_oldest(folder)
 
-    def _file(self, question: object) -> Path:
+    def _name(self, question: object) -> str:
         text = json.dumps(question).encode("utf-8", "surrogateescape")
-        return self.folder / f"{self.kind}-{hashlib.sha256(text).hexdigest()[:_DIGITS]}.json"
+        return f"{self.kind}-{hashlib.sha256(text).hexdigest()[:_DIGITS]}.json"
 
-    def _drop_oldest(self) -> None:
-        files = [(file.stat().st_mtime, file) for file in self.folder.glob(f"{self.kind}-*.json")]
-        for _time, file in sorted(files, reverse=True)[self.most_entries :]:
-            file.unlink(missing_ok=True)
-
-
-def _read_private(path: Path, most_bytes: int) -> bytes:
-    """The content of a regular file that only this user can have written.
-
-    Raises:
-        OSError: it is missing, a link, or cannot be read.
-        ValueError: it is another's, another may write to it, or it is too large.
-    """
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        status = os.fstat(file.fileno())
-        is_private = status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-        if not is_private or not stat.S_ISREG(status.st_mode) or status.st_size >= most_bytes:
-            raise ValueError("the file cannot be believed")
-        return file.read(most_bytes)
+    def _drop_oldest(self, folder: Folder) -> None:
+        mine = [name for name in folder.names() if name.startswith(f"{self.kind}-") and name.endswith(".json")]
+        times = {name: os.stat(name, dir_fd=folder.descriptor, follow_symlinks=False).st_mtime for name in mine}
+        for name in sorted(mine, key=lambda name: times[name], reverse=True)[self.most_entries :]:
+            folder.remove(name)

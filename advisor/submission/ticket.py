@@ -10,12 +10,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from advisor.errors import TelemetryError
+from advisor.errors import StorageError, TelemetryError
 from advisor.inspection.workload import Workload
 from advisor.prediction.prediction import ModelIdentity, Prediction
+from advisor.storage.folder import opened_folder
 from advisor.storage.plain_data import from_plain, to_plain
 from advisor.storage.untrusted_file import check_owner, read_file
-from advisor.storage.whole_file import write_whole
 from advisor.units import MIB
 
 TICKET_SCHEMA_VERSION = 1
@@ -93,13 +93,13 @@ def write_ticket(ticket: Ticket, spool_dir: Path) -> Path:
     Raises:
         TelemetryError: it cannot be written.
     """
-    path = spool_dir / ticket_name(ticket.cluster, ticket.job_id)
+    name = ticket_name(ticket.cluster, ticket.job_id)
     try:
-        spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(path, ticket_to_json(ticket).encode())
-    except OSError as exc:
-        raise TelemetryError(f"The ticket {path} cannot be written: {exc.strerror}.") from exc
-    return path
+        with opened_folder(spool_dir, make=True, may_be_shared=True) as folder:
+            folder.write(name, ticket_to_json(ticket).encode())
+    except StorageError as exc:
+        raise TelemetryError(f"The ticket of job {ticket.job_id} cannot be written: {exc}", hint=exc.hint) from exc
+    return spool_dir / name
 
 
 def read_ticket(path: Path) -> Ticket:

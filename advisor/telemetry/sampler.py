@@ -288,9 +288,7 @@ def open_sampler(
         step=step,
     )
     spool = Path(options.spool)
-    with contextlib.suppress(OSError):  # the trace file says what failed, and goes on elsewhere
-        spool.mkdir(mode=0o700, parents=True, exist_ok=True)
-    trace = TraceFile([spool, Path(own.fallback)], header, warn=warn)
+    trace = TraceFile(spool, header, fallback=Path(own.fallback), warn=warn)
     sampler = Sampler(
         gpus,
         host,

@@ -7,9 +7,12 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from advisor.errors import StorageError
+from advisor.storage.folder import opened_folder
 from advisor.telemetry.lines import Record, line_of
 from advisor.telemetry.trace import TRACE_SUFFIX, TraceFooter, TraceHeader
 
@@ -30,21 +33,23 @@ class TraceFile:
     """Lines are kept until they are written whole; a folder that fails gives way to the next.
 
     Args:
-        folders: where the trace may lie, best first.
+        spool: the folder for the trace, made where it is missing; refused where others may lay traps in it.
         header: the first line, wherever it is written.
-        warn: told once, in one line, when the best folder could not be used.
+        fallback: a folder for the trace where the spool fails.
+        warn: told once, in one line, when the spool could not be used.
         clock: monotonic seconds.
     """
 
     def __init__(
         self,
-        folders: Sequence[Path],
+        spool: Path,
         header: TraceHeader,
         *,
+        fallback: Path | None = None,
         warn: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._folders = list(folders)
+        self._open_in = [partial(_create_in_spool, spool)] + ([partial(_create_in, fallback)] if fallback else [])
         self._header = header
         self._warn = warn
         self._warned = False
@@ -99,14 +104,13 @@ class TraceFile:
             self._descriptor = None
 
     def _open_next(self, why: str) -> None:
-        while self._folders:
-            folder = self._folders.pop(0)
-            path = folder / trace_name(self._header)
+        while self._open_in:
             try:
-                # A name that exists is somebody's: an older trace, or a trap in a folder that others can write to.
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-                descriptor = os.open(path, flags, stat.S_IRUSR | stat.S_IWUSR)
+                path, descriptor = self._open_in.pop(0)(trace_name(self._header))
                 self._size = _write_whole(descriptor, line_of(self._header).encode(), 0)
+            except StorageError as exc:
+                why = why or exc.reason
+                continue
             except OSError as exc:
                 why = why or exc.strerror or "error"
                 continue
@@ -125,6 +129,18 @@ class TraceFile:
         if not self._warned:
             self._warned = True
             self._warn(message)
+
+
+def _create_in_spool(spool: Path, name: str) -> tuple[Path, int]:
+    with opened_folder(spool, make=True, may_be_shared=True) as folder:
+        return spool / name, folder.create(name)
+
+
+def _create_in(folder: Path, name: str) -> tuple[Path, int]:
+    """A new file in a folder of any owner: a name that exists, a link too, is left alone."""
+    path = folder / name
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return path, os.open(path, flags, stat.S_IRUSR | stat.S_IWUSR)
 
 
 def _write_whole(descriptor: int, data: bytes, size: int) -> int:

@@ -301,7 +301,7 @@ def trace_size(spool: Path, _options: argparse.Namespace) -> None:
         clock = _MovedClock()
         gpus, host = ReplayedGpus(readings, clock), HostSensor(os.getpid())
         header = header_of({}, ticket_id=None, command=["train"], interval_s=1.0, gpus=gpus, host=host)
-        trace = TraceFile([folder], header, warn=print, clock=clock)
+        trace = TraceFile(folder, header, warn=print, clock=clock)
         for second in range(86400):
             used = HostSample(cpu_time_s=round(second * 3.97, 2), memory_bytes=8_000_000_000 + second % 1000 * 4096)
             trace.add(Sample(time_s=clock() + second % 7 / 1000, gpus=gpus.read(), host=used))

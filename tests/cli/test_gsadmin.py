@@ -24,6 +24,7 @@ from advisor.telemetry.trace import Trace
 from tests.cli.site import Outcome, Site, make_site
 from tests.cli.test_report import RUN
 from tests.corpus.measured import HEADER, JOB, USER, made_ticket, made_trace, spooled
+from tests.two_users import needs_root
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -84,6 +85,50 @@ def test_init_for_a_folder_for_each_user(site: Site, monkeypatch: pytest.MonkeyP
         stat.S_IMODE((tmp_path / "shared" / "root").stat().st_mode),
     )
     assert f"OK    spool: {tmp_path}/shared/root (mode 0700)\n" in run(site, "doctor").stdout
+
+
+@needs_root
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_init_makes_the_folders_of_users(
+    site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, umask: int
+) -> None:
+    """The folder above is not writable then, so that nobody can take a name; each user's is the user's alone."""
+    monkeypatch.setenv("GSBATCH_SPOOL_DIR", str(tmp_path / "shared" / "all" / "$USER"))
+    before = os.umask(umask)
+    try:
+        first = run(site, "init", "--user", "nobody", "--user", "daemon")
+    finally:
+        os.umask(before)
+    second = run(site, "init", "--user", "nobody")
+    folder = tmp_path / "shared" / "all"
+    made = [folder.parent, folder, folder / "nobody", folder / "daemon"]
+
+    assert (0, 0) == (first.status, second.status), first.stderr + second.stderr
+    assert [0o755, 0o755, 0o700, 0o700] == [path.stat().st_mode & 0o7777 for path in made]
+    assert ["root", "root", "nobody", "daemon"] == [path.owner() for path in made]
+    assert f"{folder}/nobody is there" in second.stdout
+
+
+@needs_root
+def test_init_says_which_user_folder_is_taken(site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A folder, or a link, that another user has put in a user's place stays, and the others are made."""
+    monkeypatch.setenv("GSBATCH_SPOOL_DIR", str(tmp_path / "all" / "$USER"))
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all" / "nobody").mkdir()
+    (tmp_path / "all" / "bin").symlink_to(tmp_path)
+    outcome = run(site, "init", "--user", "nobody", "--user", "bin", "--user", "daemon", "--user", "no-such-user")
+
+    assert 2 == outcome.status
+    for said in ("belongs to uid 0", "symbolic link", "there is no user no-such-user"):
+        assert said in outcome.stderr
+    assert ("root", "daemon") == ((tmp_path / "all" / "nobody").owner(), (tmp_path / "all" / "daemon").owner())
+
+
+def test_init_for_users_needs_a_spool_of_each_user(site: Site) -> None:
+    """In one folder for all there is nothing to make for a user."""
+    outcome = run(site, "init", "--user", "nobody")
+
+    assert (2, True) == (outcome.status, "$USER" in outcome.stderr)
 
 
 def test_init_says_what_it_cannot_make(site: Site) -> None:

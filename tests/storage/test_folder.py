@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -152,6 +154,34 @@ def test_a_shared_folder_must_be_sticky(tmp_path: Path) -> None:
     assert b"x" == (shared / "file").read_bytes()
     with pytest.raises(StorageError, match="other users may write"):
         open_folder(shared)
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(folder: Folder) -> None:
+    """What could not be written is removed, and the caller hears of it."""
+    folder.write("file", b"old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    try:
+        with pytest.raises(StorageError, match="File too large"):
+            folder.write("file", b"new content")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+
+    assert ([("file", b"old")]) == [(name, folder.read(name, limit=100)) for name in folder.names()]
+
+
+def test_a_lock_is_held_by_one(folder: Folder) -> None:
+    """The second is told at once; a link in the lock's place is not followed."""
+    with folder.locked("lock"), pytest.raises(BlockingIOError), folder.locked("lock"):
+        pass
+    with folder.locked("lock"):
+        pass
+    os.symlink("/nowhere", "link", dir_fd=folder.descriptor)
+
+    with pytest.raises(StorageError, match="symbolic link"), folder.locked("link"):
+        pass
 
 
 @needs_root

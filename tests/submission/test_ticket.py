@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,9 @@ from advisor.submission.ticket import (
     write_ticket,
 )
 from tests.recommendation.examples import MODEL, placement, prediction
+from tests.two_users import ATTACKER, VICTIM, as_user, commons, needs_root
+
+__all__ = ["commons"]
 
 TICKET = Ticket(
     schema=TICKET_SCHEMA_VERSION,
@@ -124,3 +130,55 @@ def test_a_spool_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(TelemetryError, match="cannot be written"):
         write_ticket(TICKET, tmp_path / "file" / "spool")
+
+
+SUBMIT = """
+import dataclasses, sys
+from pathlib import Path
+from advisor.errors import TelemetryError
+from advisor.submission.ticket import ticket_from_json, write_ticket
+try:
+    write_ticket(ticket_from_json(Path(sys.argv[2]).read_text()), Path(sys.argv[1]))
+except TelemetryError as exc:
+    sys.exit(f"{exc} | {exc.hint}")
+"""
+SQUAT = """
+import os, sys, threading, time
+spool, target = sys.argv[1:]
+os.mkdir(spool)
+os.chmod(spool, 0o777)
+until = time.monotonic() + 3.0
+print("ready", flush=True)
+while time.monotonic() < until:
+    for name in os.listdir(spool):
+        try:
+            os.rename(f"{spool}/{name}", f"{spool}/../gone-{time.monotonic_ns()}")
+            os.symlink(target, f"{spool}/{name}")
+        except OSError:
+            continue
+"""
+
+
+@needs_root
+@pytest.mark.parametrize("victim", [VICTIM, 0])
+def test_a_ticket_is_written_to_no_folder_of_another_user(commons: Path, victim: int) -> None:
+    """Whoever makes the folder first and swaps what is written in it has no file of the victim's overwritten."""
+    precious = commons / "precious"
+    precious.mkdir()
+    (precious / "ticket").write_text("kept", encoding="utf-8")
+    os.chown(precious, victim, victim)
+    os.chown(precious / "ticket", victim, victim)
+    text = commons / "ticket.json"
+    text.write_text(ticket_to_json(TICKET), encoding="utf-8")
+    attacker = subprocess.Popen(
+        [sys.executable, "-c", SQUAT, commons / "victim", precious], user=ATTACKER, group=ATTACKER,
+        extra_groups=[], stdout=subprocess.PIPE,
+    )  # fmt: skip
+    with attacker:
+        assert attacker.stdout is not None
+        attacker.stdout.readline()
+        done = [as_user(victim, SUBMIT, commons / "victim", text) for _ in range(3)]
+
+    assert [1, 1, 1] == [one.returncode for one in done]
+    assert f"belongs to uid {ATTACKER}" in done[0].stderr
+    assert [("ticket", "kept")] == [(path.name, path.read_text()) for path in precious.iterdir()]

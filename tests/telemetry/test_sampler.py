@@ -42,7 +42,7 @@ def sampler_of(folder: Path, clock: Clock) -> Sampler:
     """A sampler of two replayed GPUs, whose trace lies in this folder."""
     gpus, host = ReplayedGpus(READINGS, clock), HostSensor(os.getpid(), folder)
     header = header_of({}, ticket_id=None, command=["train"], interval_s=1.0, gpus=gpus, host=host)
-    trace = TraceFile([folder], header, warn=pytest.fail)
+    trace = TraceFile(folder, header, warn=pytest.fail)
     return Sampler(gpus, host, trace, rules=StopRules(), projector=Projector, clock=clock)
 
 

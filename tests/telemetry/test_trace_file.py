@@ -57,7 +57,7 @@ EPOCH = Epoch(phase=0, index=0, started_at=1001.0, ended_at=1003.0, steps=7, sam
 
 def written(folder: Path) -> str:
     """A trace as the sampler writes it, without its footer."""
-    trace = TraceFile([folder], header(), warn=pytest.fail)
+    trace = TraceFile(folder, header(), warn=pytest.fail)
     for sample in SAMPLES:
         trace.add(sample)
     trace.add(EPOCH, flush=True)
@@ -137,7 +137,7 @@ def test_existing_name_is_never_written_to(tmp_path: Path) -> None:
     spool.mkdir()
     (spool / trace_name(header())).symlink_to(victim)
     told: list[str] = []
-    trace = TraceFile([spool, tmp_path], header(), warn=told.append)
+    trace = TraceFile(spool, header(), fallback=tmp_path, warn=told.append)
     trace.close()
 
     assert "precious" == victim.read_text(encoding="utf-8")
@@ -151,7 +151,7 @@ def test_full_disk_leaves_whole_lines_and_goes_on_elsewhere(tmp_path: Path) -> N
     full.mkdir()
     other.mkdir()
     told: list[str] = []
-    trace = TraceFile([full, other], header(), warn=told.append)
+    trace = TraceFile(full, header(), fallback=other, warn=told.append)
     first = trace.path
     trace.add(SAMPLES[0], flush=True)
     # A limit on file size makes the kernel refuse the rest of a write, as a full disk does.
@@ -184,7 +184,7 @@ def test_an_end_that_was_none_is_taken_back(tmp_path: Path) -> None:
         samples=1,
         epochs=0,
     )
-    trace = TraceFile([tmp_path], header(), warn=print)
+    trace = TraceFile(tmp_path, header(), warn=print)
     assert trace.path is not None
     trace.add(SAMPLES[0])
     trace.end_for_now(footer)
