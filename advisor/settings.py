@@ -62,6 +62,7 @@ class Settings:
     budget_signal: str | None
     min_gain: GainRule | None
     python: Path | None
+    sbatch: Path | None
     gpu_readings: Path | None
     carbon_intensity_g_per_kwh: float | None
     price_per_kwh: float | None
@@ -224,6 +225,9 @@ SETTINGS: tuple[Setting, ...] = (
         _always(None),
     ),
     Setting("python", "file", "the interpreter that runs Python scripts in the job", _path, _always(None)),
+    Setting(
+        "sbatch", "file", "submits the jobs; else the first sbatch on PATH that is not gsbatch", _path, _always(None)
+    ),
     Setting(
         "gpu_readings", "file", "recorded readings in place of NVML, to try it without a GPU", _path, _always(None)
     ),

@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 from advisor.cli.errors import INTERRUPTED, forget_stdout, leave, prepare_streams, report_error, report_full_output
 from advisor.cli.gsbatch_help import HELP
 from advisor.errors import AdvisorError
 from advisor.request.command_line import CommandLine, Mode, facts, parse_command_line, setting_texts
 from advisor.submission.environment import inherited_environment
+from advisor.submission.real_sbatch import NAME, SbatchCall, call_of_wrapper, sbatch_call
 
 PROG_NAME = "gsbatch"
 
@@ -43,6 +45,9 @@ def gsbatch(words: Sequence[str], environment: Mapping[str, str]) -> int:
     Raises:
         AdvisorError: nothing was submitted, and why.
     """
+    wrapped = call_of_wrapper(environment)
+    if wrapped is not None:
+        _become(wrapped, words)
     line = parse_command_line(words, unknown_takes_value=_plugin_option_takes_value)
     if line.has("help"):
         sys.stdout.write(HELP)
@@ -54,13 +59,17 @@ def gsbatch(words: Sequence[str], environment: Mapping[str, str]) -> int:
         except Exception as exc:  # noqa: BLE001 (a broken installation of ours must not cost the user a job)
             sys.stderr.write(f"gsbatch: submitted without advice or record: {type(exc).__name__}: {exc}\n")
             sys.stderr.flush()
-            os.execvpe("sbatch", ["sbatch", *line.all_words], dict(environment))  # noqa: S606 (no shell is wanted)
+            _become(sbatch_call(environment), line.all_words)
         return submit_job(line, environment)
     from advisor.cli.dry_modes import run_dry_mode  # noqa: PLC0415 (as above)
 
     status = run_dry_mode(line, environment)
     sys.stdout.flush()
     return status
+
+
+def _become(call: SbatchCall, words: Sequence[str]) -> NoReturn:
+    os.execve(call.program, [NAME, *words], dict(call.environment))  # noqa: S606 (no shell is wanted)
 
 
 def _check_own_words(line: CommandLine) -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TextIO
 
-import advisor.slurm
 from advisor.cli.messages import say
 from advisor.cli.screens.advice import show_advice
 from advisor.errors import AdvisorError, SlurmError, SlurmNotFound
@@ -24,6 +23,7 @@ from advisor.request.sbatch_options import words_without_quiet
 from advisor.request.script import Script, ScriptKind, python_words
 from advisor.submission.environment import submission_environment
 from advisor.submission.quiet import quiet_outputs
+from advisor.submission.real_sbatch import sbatch_call
 from advisor.submission.submit import BatchScript, Outputs, Submission, run_sbatch, submit
 from advisor.submission.ticket import write_ticket
 from advisor.workflows.advise import Advice, advise
@@ -42,10 +42,11 @@ def submit_job(line: CommandLine, environment: Mapping[str, str]) -> int:
     Raises:
         SlurmNotFound: there is no sbatch to submit with.
     """
-    if not advisor.slurm.is_installed():
-        missing = SlurmNotFound("sbatch")
+    try:
+        sbatch_call(environment)
+    except SlurmNotFound as missing:
         missing.hint = _NO_SLURM_HINT
-        raise missing
+        raise
     if line.has(*_SBATCH_ALONE) or line.is_heterogeneous:
         if line.is_heterogeneous:
             say(line, "a heterogeneous job goes to sbatch as it is, without advice")

@@ -53,7 +53,7 @@ def read_header(text: str) -> Header:
         lines.append(line)
         rest = after
         if line.startswith(_MAGIC):
-            directives.append(line)
+            directives.append(line.rstrip("\r"))  # Python takes DOS line ends, sbatch does not
             words += split_words(line[len(next(magic for magic in _MAGIC if line.startswith(magic))) :])
         elif line.startswith(_OWN_MAGIC):
             own_words += split_words(line[len(_OWN_MAGIC) :])

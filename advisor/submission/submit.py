@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from advisor import slurm
 from advisor.errors import SlurmError
+from advisor.submission.real_sbatch import sbatch_call
 
 _HELP_TIMEOUT_S = 5.0
 _SUBMITTED = re.compile(
@@ -112,8 +114,14 @@ def run_sbatch(
         else:
             outputs.stderr(data)
 
+    call = sbatch_call(environment)
     returncode = slurm.converse(
-        ("sbatch", *words), environment=environment, stdin_text=stdin_text, on_stdout=on_stdout, on_stderr=on_stderr
+        ("sbatch", *words),
+        environment=call.environment,
+        stdin_text=stdin_text,
+        on_stdout=on_stdout,
+        on_stderr=on_stderr,
+        program=call.program,
     )
     if held and returncode == 0:
         outputs.stderr(bytes(held))
@@ -138,7 +146,11 @@ def plugin_option_takes_value(name: str) -> bool:
     when such an option stands before a word that could be its value. Without an answer it is taken as a flag.
     """
     try:
-        text = slurm.ask(("sbatch", "--help"), timeout_s=_HELP_TIMEOUT_S).stdout
+        call = sbatch_call(os.environ)
+        answer = slurm.ask(
+            ("sbatch", "--help"), timeout_s=_HELP_TIMEOUT_S, environment=call.environment, program=call.program
+        )
+        text = answer.stdout
     except SlurmError:
         return False
     return re.search(rf"--{re.escape(name)}=", text) is not None

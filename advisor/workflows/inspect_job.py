@@ -54,7 +54,7 @@ def inspect_job(job: Job, *, tell: Callable[[str], None]) -> Inspected:
             job.settings.corpus,
             user=job.user,
             script_path=job.script_path,
-            script_sha256=hashlib.sha256(job.script.text.encode()).hexdigest(),
+            script_sha256=job.script.sha256,
             arguments=tuple(map(spelled, job.script.arguments)),
             training=training,
         ),

@@ -18,11 +18,12 @@ from advisor import slurm
 from advisor.cli.admin.corpus import problems_of
 from advisor.cli.admin.init import SHARED_SPOOL_MODE, is_for_each_user, is_shared
 from advisor.corpus import schema, store
-from advisor.errors import AdvisorError, SlurmError
+from advisor.errors import AdvisorError, SlurmError, SlurmNotFound
 from advisor.inspection.confine import landlock_version
 from advisor.inventory.read import backend_in_use
 from advisor.prediction.model import load_model
 from advisor.settings import Settings
+from advisor.submission.real_sbatch import NAME, sbatch_call
 from advisor.workflows.advise import site_registry
 
 OK, WARN, FAIL = "OK", "WARN", "FAIL"
@@ -54,7 +55,9 @@ def _python(_settings: Settings) -> Iterator[Check]:
 
 
 def _slurm(settings: Settings) -> Iterator[Check]:
-    if not slurm.is_installed():
+    try:
+        sbatch = sbatch_call(os.environ)
+    except SlurmNotFound:
         described = settings.inventory is not None
         yield Check(
             name="slurm",
@@ -63,8 +66,13 @@ def _slurm(settings: Settings) -> Iterator[Check]:
             next_step=None if described else "Load Slurm's module, or describe a cluster with the setting inventory.",
         )
         return
-    version = slurm.run("sbatch", "--version").strip()
-    yield Check(name="slurm", verdict=OK, message=f"{version} on PATH")
+    told = slurm.ask(
+        (NAME, "--version"),
+        timeout_s=settings.slurm_timeout_s,
+        environment=sbatch.environment,
+        program=sbatch.program,
+    )
+    yield Check(name="slurm", verdict=OK, message=f"{told.stdout.strip()}, {sbatch.program}")
     answer = slurm.ask(["scontrol", "ping"], timeout_s=settings.slurm_timeout_s)
     up = answer.returncode == 0
     said = (answer.stdout or answer.stderr).strip().splitlines()
