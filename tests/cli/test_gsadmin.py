@@ -386,7 +386,7 @@ def test_doctor_of_a_site_that_is_set_up(ingested: Site) -> None:
     assert "FAIL" not in outcome.stdout
     assert 0 == outcome.status
     for line in (
-        f"OK    slurm: slurm 22.05.8, {site.programs}/sbatch",
+        f"OK    slurm: slurm 22.05.8, {ingested.programs}/sbatch",
         "OK    slurmctld: Slurmctld(primary) at n is UP",
         "OK    accounting: sacct answers",
         "OK    backend: commands: pyslurm is not installed",
