@@ -205,26 +205,6 @@ def _run_plainly(arguments: Sequence[str], why: str) -> NoReturn:
         os._exit(_NOT_FOUND if exc.errno == errno.ENOENT else _NOT_EXECUTABLE)
 
 
-def _wait(training: int, witness: _Witness | None) -> int:
-    """Hand on signals until the training has ended; its wait status."""
-    while True:
-        caught = signal.sigwaitinfo({*WITNESSED, signal.SIGCHLD})
-        if caught.si_signo == signal.SIGCHLD:
-            pid, wait_status = os.waitpid(training, os.WNOHANG)
-            if pid == training:
-                return wait_status
-            continue
-        # The terminal signals the whole process group, Slurm often every process of a step: then the training has it.
-        if caught.si_code == _SI_KERNEL:
-            continue
-        if witness is not None and witness.has_seen(caught.si_signo, time.monotonic()):
-            continue
-        try:
-            os.kill(training, caught.si_signo)
-        except ProcessLookupError:
-            continue
-
-
 def _start(
     command: Sequence[str], options: RecorderOptions, marks_path: str | None, unblocked: set[int | signal.Signals]
 ) -> int:
