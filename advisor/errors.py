@@ -37,6 +37,11 @@ class AdvisorError(Exception):
         super().__init__(message)
         self.hint = hint
 
+    @property
+    def with_hint(self) -> str:
+        """The message and, where there is one, the next step, in one line."""
+        return f"{self} {self.hint}" if self.hint else str(self)
+
 
 class UsageError(AdvisorError):
     """The command line, a ``#GSBATCH`` line or a setting cannot be understood."""

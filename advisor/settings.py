@@ -127,10 +127,10 @@ def _variable(match: re.Match[str]) -> str:
 
 
 def _boolean(text: str) -> bool:
-    words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-    if text.strip().lower() not in words:
+    values = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+    if text.strip().lower() not in values:
         raise UsageError(f"must be true or false, not '{text}'.")
-    return words[text.strip().lower()]
+    return values[text.strip().lower()]
 
 
 def _number(low: float, *, above: bool = False, high: float = _MOST) -> Callable[[str], float]:

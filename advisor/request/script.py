@@ -117,8 +117,10 @@ def script_from_text(
     )
 
 
-def python_words(script: Script, *, environment: Mapping[str, str], chosen: Path | None = None) -> tuple[str, ...]:
-    """The interpreter of a Python script as absolute words: the setting's, its ``#!`` line's, else python on PATH.
+def interpreter_command(
+    script: Script, *, environment: Mapping[str, str], chosen: Path | None = None
+) -> tuple[str, ...]:
+    """The command that interprets a Python script: the setting's, its ``#!`` line's, else python on PATH, absolute.
 
     The user's own environment is meant, never the one that advisor runs in; symbolic links stay, because they are how
     a virtual environment is known.
@@ -126,21 +128,21 @@ def python_words(script: Script, *, environment: Mapping[str, str], chosen: Path
     Raises:
         ScriptError: no interpreter is found.
     """
-    words = [str(chosen)] if chosen is not None else _shebang_words(script.header) or ["python"]
-    names = [words[0]] if chosen is not None or words[0] != "python" else ["python", "python3"]
+    command = [str(chosen)] if chosen is not None else _shebang_command(script.header) or ["python"]
+    names = [command[0]] if chosen is not None or command[0] != "python" else ["python", "python3"]
     for name in names:
         found = shutil.which(name, path=environment.get("PATH", os.defpath))
         if found is not None:
-            return (str(Path(found).absolute()), *words[1:])
+            return (str(Path(found).absolute()), *command[1:])
     raise ScriptError(
-        f"No Python interpreter '{words[0]}' is on PATH to run {script.name} with.",
+        f"No Python interpreter '{command[0]}' is on PATH to run {script.name} with.",
         hint="Activate the environment that the training needs, or set GSBATCH_PYTHON.",
     )
 
 
 def _kind(header: Header, path: Path | None, text: str) -> tuple[ScriptKind, str | None]:
-    words = _shebang_words(header)
-    interpreter = Path(words[0]).name if words else ""
+    command = _shebang_command(header)
+    interpreter = Path(command[0]).name if command else ""
     is_python = path is not None and (path.suffix == ".py" or interpreter.startswith("python"))
     is_python = is_python and interpreter not in _SHELLS
     reason = _untouched_reason(header, text, has_dos_lines="\r\n" in text and not is_python)
@@ -150,9 +152,9 @@ def _kind(header: Header, path: Path | None, text: str) -> tuple[ScriptKind, str
         return ScriptKind.SHELL, None
     if is_python:
         return ScriptKind.PYTHON, None
-    if interpreter in _HASH_COMMENTS or interpreter.startswith("python") or (words and header.directives):
+    if interpreter in _HASH_COMMENTS or interpreter.startswith("python") or (command and header.directives):
         return ScriptKind.HEADER_ONLY, f"a job run by {interpreter} is not recorded"
-    return ScriptKind.UNTOUCHED, "its interpreter is not known" if words else "it has no #! line"
+    return ScriptKind.UNTOUCHED, "its interpreter is not known" if command else "it has no #! line"
 
 
 def _untouched_reason(header: Header, text: str, *, has_dos_lines: bool) -> str | None:
@@ -165,14 +167,14 @@ def _untouched_reason(header: Header, text: str, *, has_dos_lines: bool) -> str 
     return "sbatch takes no DOS line ends (CRLF); dos2unix removes them" if has_dos_lines else None
 
 
-def _shebang_words(header: Header) -> list[str]:
+def _shebang_command(header: Header) -> list[str]:
     """The interpreter and its arguments; ``/usr/bin/env NAME`` is NAME."""
     if not header.lines or not header.lines[0].startswith("#!"):
         return []
-    words = header.lines[0][2:].split()
-    if words and Path(words[0]).name == "env":
-        words = [word for word in words[1:] if word != "-S"]
-    return words
+    command = header.lines[0][2:].split()
+    if command and Path(command[0]).name == "env":
+        command = [argument for argument in command[1:] if argument != "-S"]
+    return command
 
 
 def _decoded(data: bytes, what: str) -> str:

@@ -14,7 +14,7 @@ from advisor.inspection.inspect import ScriptToInspect, inspect
 from advisor.inspection.workload import Workload
 from advisor.inventory.read import default_cache_dir
 from advisor.request.job import Job, spelled
-from advisor.request.script import ScriptKind, python_words
+from advisor.request.script import ScriptKind, interpreter_command
 from advisor.submission.ticket import TrainingFile
 
 # Variables that Slurm sets in the job to what was asked for, by the long name of the option that asks (sbatch(1)).
@@ -78,11 +78,13 @@ def _training_file(script: ScriptToInspect | str) -> TrainingFile | None:
 
 
 def _script_of(job: Job) -> ScriptToInspect | str:
-    """The Python script itself, or the one that a batch script starts; in words why there is none to look at."""
+    """The Python script itself, or the one that a batch script starts; a text says why there is none to look at."""
     folder = Path(job.asked.options.get("chdir") or os.curdir).absolute()
     if job.script.kind is ScriptKind.PYTHON and job.script.path is not None:
-        words = python_words(job.script, environment=job.environment, chosen=job.settings.python)
-        return ScriptToInspect(path=job.script.path, arguments=job.script.arguments, interpreter=words, folder=folder)
+        interpreter = interpreter_command(job.script, environment=job.environment, chosen=job.settings.python)
+        return ScriptToInspect(
+            path=job.script.path, arguments=job.script.arguments, interpreter=interpreter, folder=folder
+        )
     if job.script.kind is not ScriptKind.SHELL:
         return f"{job.script.name} is no Python script and no shell script: state facts with --set"
     return script_of_batch(
@@ -95,7 +97,7 @@ def _script_of(job: Job) -> ScriptToInspect | str:
 
 
 def _slurm_variables(options: Mapping[str, str | None]) -> dict[str, str]:
-    """What Slurm will set in the job, as far as the user's words say it."""
+    """What Slurm will set in the job, as far as the user's options say it."""
     found = {name: value for name, option in _SET_BY_SLURM.items() if (value := options.get(option)) is not None}
     found.setdefault("SLURM_NNODES", "1")
     found.setdefault("SLURM_JOB_NUM_NODES", found["SLURM_NNODES"])

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from advisor.errors import ScriptError
-from advisor.request.script import ScriptKind, find_script, python_words, read_script, script_from_text, stdin_script
+from advisor.request.script import (
+    ScriptKind,
+    find_script,
+    interpreter_command,
+    read_script,
+    script_from_text,
+    stdin_script,
+)
 
 
 @pytest.mark.parametrize(
@@ -112,10 +119,10 @@ def test_the_interpreter_is_the_users(tmp_path: Path) -> None:
     absolute = script_from_text(f"#!{python3} -O\n", name="t.py", path=Path("/t.py"), arguments=())
     both = {"PATH": f"{tmp_path}/a:{tmp_path}/b"}
 
-    assert (str(python),) == python_words(plain, environment=both)
-    assert (str(python3),) == python_words(plain, environment={"PATH": f"{tmp_path}/b"})
-    assert (str(python3), "-u") == python_words(with_line, environment=both)
-    assert (str(python3), "-O") == python_words(absolute, environment={"PATH": "/none"})
-    assert (str(python3),) == python_words(plain, environment=both, chosen=python3)
+    assert (str(python),) == interpreter_command(plain, environment=both)
+    assert (str(python3),) == interpreter_command(plain, environment={"PATH": f"{tmp_path}/b"})
+    assert (str(python3), "-u") == interpreter_command(with_line, environment=both)
+    assert (str(python3), "-O") == interpreter_command(absolute, environment={"PATH": "/none"})
+    assert (str(python3),) == interpreter_command(plain, environment=both, chosen=python3)
     with pytest.raises(ScriptError, match="No Python interpreter"):
-        python_words(plain, environment={"PATH": "/none"})
+        interpreter_command(plain, environment={"PATH": "/none"})

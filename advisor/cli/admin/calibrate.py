@@ -19,7 +19,7 @@ from advisor.inventory.site_gpus import catalogue_with
 from advisor.settings import Settings, load_settings
 from advisor.training.corpus_runs import training_runs
 from advisor.training.recalibrate import CalibrationReport, recalibrate
-from advisor.workflows.advise import site_registry
+from advisor.workflows.site import site_registry
 
 # \b keeps click from filling the lines.
 EXAMPLES = """\b

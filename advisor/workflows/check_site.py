@@ -15,16 +15,16 @@ import psutil
 import pynvml
 
 from advisor import slurm
-from advisor.cli.admin.corpus import problems_of
-from advisor.cli.admin.init import SHARED_SPOOL_MODE, is_for_each_user, is_shared
 from advisor.corpus import schema, store
+from advisor.corpus.statistics import problems_of
 from advisor.errors import AdvisorError, SlurmError, SlurmNotFound
 from advisor.inspection.confine import landlock_version
 from advisor.inventory.read import backend_in_use
 from advisor.prediction.model import load_model
 from advisor.settings import Settings
 from advisor.submission.real_sbatch import NAME, sbatch_call
-from advisor.workflows.advise import site_registry
+from advisor.workflows.initialise import SHARED_SPOOL_MODE, is_for_each_user, is_shared
+from advisor.workflows.site import site_registry
 
 OK, WARN, FAIL = "OK", "WARN", "FAIL"
 
