@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from advisor.inspection.bounds import Bounds
+from advisor.inspection.confine import WAYS
 from advisor.inspection.confined_child import run_confined
 from advisor.inspection.reads import Reads
 from advisor.inspection.scratch import scratch_folder
@@ -50,6 +51,7 @@ def dry_run(
     module: str | None = None,
     unconfined: bool = False,
     bounds: Bounds = Bounds(),  # noqa: B008 (frozen)
+    ways: tuple[str, ...] = WAYS,
 ) -> DryRun:
     """Start the script, collect what it says, end it and all that it started; its own mistakes are part of the answer.
 
@@ -61,6 +63,7 @@ def dry_run(
         module: its name, where it is run as ``python -m``.
         unconfined: run also where the kernel cannot keep the script from writing.
         bounds: the most it may use.
+        ways: how it may be kept from writing, the first that works (confine.py).
     """
     begun = time.monotonic()
     with scratch_folder() as scratch:
@@ -78,9 +81,10 @@ def dry_run(
         file.write_text(json.dumps(specification), encoding="utf-8")
         heard = run_confined(
             [*interpreter, str(PROBE), str(file)],
-            environment=_environment(environment, str(scratch), unconfined=unconfined),
+            environment=_environment(environment, str(scratch)),
             scratch=scratch,
             bounds=bounds,
+            ways=ways,
         )
     phases, notes, ended = read_messages(heard.text)
     ended = heard.stopped or ended or heard.status
@@ -147,9 +151,9 @@ def _messages(text: str) -> Iterator[dict[str, Any]]:
             yield message
 
 
-def _environment(environment: Mapping[str, str], scratch: str, *, unconfined: bool) -> dict[str, str]:
+def _environment(environment: Mapping[str, str], scratch: str) -> dict[str, str]:
     """The user's environment, without GPUs, hubs, trackers, threads and Slurm."""
-    changed = {
+    return {
         **environment,
         "CUDA_VISIBLE_DEVICES": "-1",
         "HF_DATASETS_OFFLINE": "1",
@@ -167,5 +171,3 @@ def _environment(environment: Mapping[str, str], scratch: str, *, unconfined: bo
         "WANDB_MODE": "disabled",
         "XDG_CACHE_HOME": scratch,
     }
-    changed.pop("GSBATCH_UNCONFINED", None)
-    return changed | ({"GSBATCH_UNCONFINED": "1"} if unconfined else {})
