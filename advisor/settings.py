@@ -35,6 +35,8 @@ NEVER = "never"
 _MOST = 1e9
 _VARIABLE = re.compile(r"\$(?:(?P<name>\w+)|\{(?P<braced>[^}]*)\})", re.ASCII)
 _ACCOUNT_VARIABLES = frozenset({"USER", "LOGNAME"})
+# A dry run where the kernel can confine it, and none for root.
+AUTO = "auto"
 # A dry run beside the training, in the job, and none before.
 IN_JOB = "job"
 
@@ -196,8 +198,8 @@ SETTINGS: tuple[Setting, ...] = (
         "probe",
         "auto|on|fresh|job|off|never",
         "dry-run the script for its facts; job: only in the job; never, in the site file, forbids it",
-        _choice("auto", "on", "fresh", IN_JOB, "off", NEVER),
-        _always("auto"),
+        _choice(AUTO, "on", "fresh", IN_JOB, "off", NEVER),
+        _always(AUTO),
     ),
     Setting("record", "true|false", "measure the job while it runs", _boolean, _always(True)),
     Setting(

@@ -5,6 +5,7 @@ process), ``folder`` (with the files of victim.py) and ``terminal`` (a pseudo-te
 name of an errno. They are reported as notes of the dry run, or printed where there is none.
 """
 
+# ruff: noqa: D102 (the name of each method is the system call that it attempts, and what with)
 from __future__ import annotations
 
 import ctypes
@@ -117,9 +118,9 @@ class Targets:
     def fcntl_f_setown(self) -> int:
         """Have the kernel signal another process when a pipe is written to."""
         reading, writing = os.pipe()
-        answer = call("fcntl", reading, 8, self.pid)
         call("fcntl", reading, 10, USR1)
         call("fcntl", reading, 4, 0o20000)
+        answer = call("fcntl", reading, 8, self.pid)
         os.write(writing, b"x")
         return answer
 
@@ -369,15 +370,14 @@ class Targets:
 
 
 ATTEMPTS: dict[str, Callable[[Targets], int]] = {
-    name: function
-    for name, function in vars(Targets).items()
-    if not name.startswith("_")
+    name: function for name, function in vars(Targets).items() if not name.startswith("_")
 }
 # Without confinement these would reach others than the victim, or change the machine.
 REACHES_FURTHER = frozenset(
     {"kill_everybody", "kill_own_group", "mknod_device_in_scratch", "mount", "mount_setattr", "pivot_root", "chroot",
      "setuid", "unshare_users", "sethostname", "settimeofday", "init_module", "swapon", "quotactl", "setsid", "add_key",
-     "personality", "prctl_set_ptracer", "bpf", "ioctl_tiocsctty", "mknod_device", "open_by_handle_at", "shmget", "msgget", "semget", "mq_open"}
+     "personality", "prctl_set_ptracer", "bpf", "ioctl_tiocsctty", "mknod_device",
+     "open_by_handle_at", "shmget", "msgget", "semget", "mq_open"}
 )  # fmt: skip
 
 
@@ -389,7 +389,7 @@ def main() -> None:
         answer = ATTEMPTS[name](targets)
         result = "done" if answer >= 0 else errno.errorcode.get(ctypes.get_errno(), "failed")
         if report is None:
-            print(f"{name} {result}")
+            sys.stdout.write(f"{name} {result}\n")
         else:
             report.note(f"{name} {result}")
 

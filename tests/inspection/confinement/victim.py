@@ -62,7 +62,7 @@ class Victim:
             "disk priority": process.ionice(),
             "oom_score_adj": Path(f"/proc/{self._process.pid}/oom_score_adj").read_text(encoding="ascii"),
             "named pipe": pipe,
-            "terminal": (termios.tcgetattr(self._master), termios.tcgetwinsize(self._master), self._read(self._master)),
+            "terminal": (termios.tcgetattr(self._master), os.get_terminal_size(self._master), self._read(self._master)),
             "lock": self._is_locked(),
             "files": {str(path): _file_state(path) for path in sorted(self.folder.rglob("*"))},
             "shared memory": Path(f"/dev/shm/{self.folder.name}").exists(),  # noqa: S108 (only looked at)

@@ -67,14 +67,13 @@ class OpenedOutside:
 
     def _opener(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
-        def opened(
-            file: Any, mode: str = "r", buffering: int = -1, encoding: Any = None, errors: Any = None,
-            newline: Any = None, closefd: bool = True, opener: Any = None,
-        ) -> Any:  # fmt: skip
-            # pathlib before Python 3.10 brings the os.open that it found when it was imported.
-            if any(letter in mode for letter in "wax+") and getattr(opener, "__module__", None) in (None, "pathlib"):
-                opener = self.open if not isinstance(file, int) else opener
-            return original(file, mode, buffering, encoding, errors, newline, closefd, opener)
+        def opened(file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
+            # pathlib before Python 3.10 brings the os.open that it found when it was imported; no other opener of
+            # a script's is replaced.
+            its_own = getattr(kwargs.get("opener"), "__module__", "pathlib") != "pathlib"
+            if any(letter in mode for letter in "wax+") and not isinstance(file, int) and not its_own:
+                kwargs["opener"] = self.open
+            return original(file, mode, *args, **kwargs)
 
         return opened
 
