@@ -11,7 +11,8 @@ import click
 
 import advisor
 from advisor.cli.errors import handle_errors
-from advisor.cli.screens.report import printable, report_object, report_text, sum_text
+from advisor.cli.screens.printable import printable
+from advisor.cli.screens.report import report_object, report_text, sum_text
 from advisor.errors import UsageError
 from advisor.settings import Settings, load_settings
 from advisor.workflows.find_job import find_job, last_job_id

@@ -11,10 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from advisor import slurm
-from advisor.corpus import store
-from advisor.corpus.accounting import accounted_jobs
-from advisor.corpus.ingest import ingest
 from advisor.corpus.plausibility import LOCAL_PREFIX
 from advisor.corpus.spool import read_first_line, trace_entries
 from advisor.errors import AdvisorError, ScriptError
@@ -27,6 +23,7 @@ from advisor.submission.ticket import write_ticket
 from advisor.telemetry.reading import parse_trace
 from advisor.workflows.advise import Advice
 from advisor.workflows.find_job import JobAttempt, find_job
+from advisor.workflows.ingest_spool import ingest_spool
 from advisor.workflows.new_ticket import new_ticket
 from advisor.workflows.write_script import WrittenJob
 
@@ -100,14 +97,7 @@ def _remember(written: WrittenJob, job_id: str, tell: Callable[[str], None]) -> 
             followed=False,
         )
         write_ticket(ticket, job.settings.spool_dir)
-    with store.writing(job.settings.corpus) as db:
-        ingest(
-            db,
-            job.settings.spool_dir,
-            accounted_jobs if slurm.is_installed() else lambda _ids: (),
-            uid=os.geteuid(),
-            now_s=time.time(),
-        )
+    ingest_spool(job.settings, needs_slurm=False)
 
 
 def _prediction_for_this_machine(

@@ -10,7 +10,8 @@ from typing import IO, Any
 import click
 
 from advisor import units
-from advisor.cli.screens.report import printable, shown_job_id
+from advisor.cli.screens.printable import printable
+from advisor.cli.screens.report import shown_job_id
 from advisor.corpus import rows, schema, store
 from advisor.corpus.export import export_csv
 from advisor.corpus.run import Run
