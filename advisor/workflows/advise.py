@@ -13,9 +13,10 @@ from advisor.inventory.described import BACKEND as DESCRIBED
 from advisor.inventory.model import Inventory
 from advisor.inventory.read import default_cache_dir
 from advisor.placement.candidates import candidate_placements
+from advisor.prediction.comparison import joint_of
 from advisor.prediction.model import load_model
 from advisor.prediction.prediction import Prediction
-from advisor.prediction.predictor import predict
+from advisor.prediction.predictor import foresee
 from advisor.recommendation.ranking import rank
 from advisor.recommendation.recommendation import RankedPlacement, Recommendation
 from advisor.rendering.picks import Pick, choose_picks
@@ -114,11 +115,13 @@ def advise(job: Job, *, tell: Callable[[str], None]) -> Advice:
     )
     candidates = candidate_placements(workload, inventory, job.asked.request)
     model = load_model(site_registry(settings).promoted())
+    outlook = foresee(workload, candidates.placements, model)
     recommendation = rank(
         workload,
-        predict(workload, candidates.placements, model),
+        outlook.predictions,
         candidates.rejections,
         objective=settings.objective,
+        joint=joint_of(model, outlook),
         model=model.identity,
         rates=site_rates(settings),
         time_limit_s=job.asked.request.time_s,

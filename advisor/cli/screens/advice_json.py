@@ -84,7 +84,10 @@ def _placement(ranked: RankedPlacement) -> dict[str, Any]:
         "expected_start": placement.expected_start,
         "method": prediction.method,
         "confidence": prediction.confidence,
-        "too_uncertain_to_rank": ranked.too_uncertain_to_rank,
+        "energy_over_first_choice": _estimate(ranked.energy_over_first_choice),
+        "probability_least": ranked.probability_least,
+        "expected_regret": ranked.expected_regret,
+        "tied_with_first_choice": ranked.tied,
         "reason": ranked.reason,
         "confidence_reason": prediction.reason,
     }
