@@ -1,4 +1,4 @@
-"""Errors become a message on stderr and an exit status here and nowhere else."""
+"""The one place where an error becomes words on stderr and an exit status."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ class Question:
     interpreter: tuple[str, ...]
     environment: Mapping[str, str]
     module: str | None = None
+    folder: Path = field(default_factory=Path.cwd)
+    gpus: int = 1
 
 
 def dry_run_once(
@@ -73,6 +75,8 @@ def dry_run_once(
             interpreter=question.interpreter,
             environment=question.environment,
             module=question.module,
+            folder=question.folder,
+            gpus=question.gpus,
             unconfined=unconfined,
             bounds=bounds,
         )
@@ -136,14 +140,15 @@ def _key(question: Question) -> list[object]:
         question.arguments,
         question.module,
         question.interpreter,
-        str(Path.cwd()),
+        str(question.folder),
+        question.gpus,
         sorted(fixed.items()),
     ]
 
 
 def _probe_state() -> str:
     """The dry run's own code: another one may find more, whatever its version says."""
-    states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(PROBE.glob("*.py"))]
+    states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(PROBE.parent.rglob("*.py"))]
     return digest(json.dumps(states))
 
 
@@ -152,7 +157,7 @@ def _named(question: Question) -> dict[str, str]:
     interpreter = Path(question.interpreter[0])
     fixed = [question.script, interpreter, interpreter.parent.parent / "pyvenv.cfg"]
     words = [part for word in question.arguments for part in (word, word.partition("=")[2]) if part]
-    named = [path for path in map(Path, words) if _exists(path)]
+    named = [path for word in words if _exists(path := question.folder / word)]
     return {
         **{str(path): "content" for path in fixed},
         **{str(path.absolute()): "time" if path.is_dir() else "content" for path in named},

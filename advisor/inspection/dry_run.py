@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from advisor.inspection.bounds import Bounds
-from advisor.inspection.confine import WAYS
 from advisor.inspection.confined_child import run_confined
 from advisor.inspection.reads import Reads
 from advisor.inspection.scratch import scratch_folder
@@ -49,9 +48,10 @@ def dry_run(
     interpreter: Sequence[str],
     environment: Mapping[str, str],
     module: str | None = None,
+    folder: Path | None = None,
+    gpus: int = 1,
     unconfined: bool = False,
     bounds: Bounds = Bounds(),  # noqa: B008 (frozen)
-    ways: tuple[str, ...] = WAYS,
 ) -> DryRun:
     """Start the script, collect what it says, end it and all that it started; its own mistakes are part of the answer.
 
@@ -61,9 +61,10 @@ def dry_run(
         interpreter: absolute words, such as ``/home/u/venv/bin/python``.
         environment: the user's.
         module: its name, where it is run as ``python -m``.
+        folder: where it is started, None for this process's own folder.
+        gpus: how many GPUs it sees.
         unconfined: run also where the kernel cannot keep the script from writing.
         bounds: the most it may use.
-        ways: how it may be kept from writing, the first that works (confine.py).
     """
     begun = time.monotonic()
     with scratch_folder() as scratch:
@@ -74,17 +75,17 @@ def dry_run(
             "scratch": str(scratch),
             "wall_s": bounds.wall_s,
             "after_fit_s": bounds.after_fit_s,
-            "gpus": 1,
+            "gpus": gpus,
             "unconfined": unconfined,
         }
         file = scratch / "specification.json"  # not an argument: those may be longer than one word can be
         file.write_text(json.dumps(specification), encoding="utf-8")
         heard = run_confined(
             [*interpreter, str(PROBE), str(file)],
-            environment=_environment(environment, str(scratch)),
+            environment=_environment(environment, str(scratch), unconfined=unconfined),
             scratch=scratch,
             bounds=bounds,
-            ways=ways,
+            folder=folder,
         )
     phases, notes, ended = read_messages(heard.text)
     ended = heard.stopped or ended or heard.status
@@ -151,9 +152,9 @@ def _messages(text: str) -> Iterator[dict[str, Any]]:
             yield message
 
 
-def _environment(environment: Mapping[str, str], scratch: str) -> dict[str, str]:
+def _environment(environment: Mapping[str, str], scratch: str, *, unconfined: bool) -> dict[str, str]:
     """The user's environment, without GPUs, hubs, trackers, threads and Slurm."""
-    return {
+    changed = {
         **environment,
         "CUDA_VISIBLE_DEVICES": "-1",
         "HF_DATASETS_OFFLINE": "1",
@@ -171,3 +172,5 @@ def _environment(environment: Mapping[str, str], scratch: str) -> dict[str, str]
         "WANDB_MODE": "disabled",
         "XDG_CACHE_HOME": scratch,
     }
+    changed.pop("GSBATCH_UNCONFINED", None)
+    return changed | ({"GSBATCH_UNCONFINED": "1"} if unconfined else {})

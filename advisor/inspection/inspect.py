@@ -37,9 +37,10 @@ class ScriptToInspect:
     """A Python script as the job will run it: absolute path, its arguments, the interpreter's absolute words.
 
     ``module`` is its name where it is run as ``python -m``. ``folder`` is the job's working folder. ``processes`` is
-    how many a launcher starts, each with its own batches; ``variables`` are what it sets in the environment of one that
-    is alone. ``facts`` are what the launcher says, ``notes`` what a person
-    should know of how the script was found. ``opaque`` says why it cannot be dry-run as the job will run it.
+    how many a launcher starts, each with its own batches; ``variables`` are what it and the batch script set in the
+    environment of one that is alone. ``gpus`` is how many it sees. ``facts`` are what the launcher says, ``notes`` what
+    a person should know of how the script was found. ``opaque`` says why it cannot be dry-run as the job will run it.
+    ``kept`` holds what the file needs to exist for as long as this value does.
     """
 
     path: Path
@@ -52,6 +53,8 @@ class ScriptToInspect:
     facts: Facts = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     opaque: str | None = None
+    gpus: int = 1
+    kept: object = None
 
 
 def inspect(
@@ -88,7 +91,11 @@ def inspect(
     if isinstance(script, str):
         return _workload(merge([stated, known]), (script,))
     reading = read_source(
-        script.path, script.arguments, environment=environment, folder=script.folder, module=script.module
+        script.path,
+        script.arguments,
+        environment={**environment, **script.variables},
+        folder=script.folder,
+        module=script.module,
     )
     probed, notes = _probed(script, probe, environment, tell, cache_dir=cache_dir, bounds=bounds)
     probed, read = (_of_all_processes(facts, script.processes) for facts in (probed, reading.facts))
@@ -119,6 +126,8 @@ def _probed(
         interpreter=script.interpreter,
         environment={**environment, **script.variables},
         module=script.module,
+        folder=script.folder,
+        gpus=script.gpus,
     )
     found = dry_run_once(
         question, folder=cache_dir, afresh=probe == "fresh", unconfined=probe == "on", tell=tell, bounds=bounds
@@ -253,7 +262,7 @@ def _is_alike(phase: Mapping[str, Any], main: Mapping[str, Any]) -> bool:
 
 def _ending_notes(found: DryRun) -> Sequence[str]:
     if found.ended == "unconfined":
-        return ["not dry-run: it cannot be confined here (gsadmin doctor says why; --probe runs it all the same)"]
+        return ["not dry-run: this kernel cannot keep it from writing files (setting probe = on runs it all the same)"]
     if found.phases:
         return []
     reasons = {

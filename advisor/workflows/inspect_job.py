@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from advisor.corpus.history import facts_of_earlier_jobs
@@ -14,16 +14,9 @@ from advisor.inspection.inspect import ScriptToInspect, inspect
 from advisor.inspection.workload import Workload
 from advisor.inventory.read import default_cache_dir
 from advisor.request.job import Job, spelled
-from advisor.request.script import ScriptKind, interpreter_command
-from advisor.settings import AUTO
+from advisor.request.script import ScriptKind, python_words
+from advisor.request.slurm_variables import slurm_variables
 from advisor.submission.ticket import TrainingFile
-
-# Variables that Slurm sets in the job to what was asked for, by the long name of the option that asks (sbatch(1)).
-_SET_BY_SLURM = {
-    "SLURM_NTASKS": "ntasks", "SLURM_NPROCS": "ntasks", "SLURM_NTASKS_PER_NODE": "ntasks-per-node",
-    "SLURM_CPUS_PER_TASK": "cpus-per-task", "SLURM_NNODES": "nodes", "SLURM_JOB_NUM_NODES": "nodes",
-    "SLURM_GPUS_PER_NODE": "gpus-per-node", "SLURM_GPUS": "gpus", "SLURM_JOB_NAME": "job-name",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +34,7 @@ def inspect_job(job: Job, *, tell: Callable[[str], None]) -> Inspected:
         UsageError: a stated fact has a mistake.
         ScriptError: there is no interpreter to run the script with.
     """
-    script = _unless_root(_script_of(job), job.settings.probe)
+    script = _script_of(job)
     training = _training_file(script)
     workload = inspect(
         script,
@@ -55,19 +48,12 @@ def inspect_job(job: Job, *, tell: Callable[[str], None]) -> Inspected:
             job.settings.corpus,
             user=job.user,
             script_path=job.script_path,
-            script_sha256=job.script.sha256,
+            script_sha256=hashlib.sha256(job.script.text.encode()).hexdigest(),
             arguments=tuple(map(spelled, job.script.arguments)),
             training=training,
         ),
     )
     return Inspected(workload=workload, training=training)
-
-
-def _unless_root(script: ScriptToInspect | str, probe: str) -> ScriptToInspect | str:
-    """Root's mistakes reach further than a user's, so root asks for a dry run by name."""
-    if isinstance(script, str) or probe != AUTO or os.geteuid() != 0 or script.opaque is not None:
-        return script
-    return replace(script, opaque="gsbatch runs as root (--probe dry-runs it all the same)")
 
 
 def _training_file(script: ScriptToInspect | str) -> TrainingFile | None:
@@ -86,12 +72,17 @@ def _training_file(script: ScriptToInspect | str) -> TrainingFile | None:
 
 
 def _script_of(job: Job) -> ScriptToInspect | str:
-    """The Python script itself, or the one that a batch script starts; a text says why there is none to look at."""
+    """The Python script itself, or the one that a batch script starts; in words why there is none to look at."""
     folder = Path(job.asked.options.get("chdir") or os.curdir).absolute()
     if job.script.kind is ScriptKind.PYTHON and job.script.path is not None:
-        interpreter = interpreter_command(job.script, environment=job.environment, chosen=job.settings.python)
+        words = python_words(job.script, environment=job.environment, chosen=job.settings.python)
+        gpus = slurm_variables(job.asked.options).get("SLURM_GPUS_ON_NODE", "1")
         return ScriptToInspect(
-            path=job.script.path, arguments=job.script.arguments, interpreter=interpreter, folder=folder
+            path=job.script.path,
+            arguments=job.script.arguments,
+            interpreter=words,
+            folder=folder,
+            gpus=int(gpus),
         )
     if job.script.kind is not ScriptKind.SHELL:
         return f"{job.script.name} is no Python script and no shell script: state facts with --set"
@@ -99,27 +90,6 @@ def _script_of(job: Job) -> ScriptToInspect | str:
         job.script.header.body,
         arguments=job.script.arguments,
         environment=job.environment,
-        slurm=_slurm_variables(job.asked.options),
+        slurm=slurm_variables(job.asked.options),
         folder=folder,
     )
-
-
-def _slurm_variables(options: Mapping[str, str | None]) -> dict[str, str]:
-    """What Slurm will set in the job, as far as the user's options say it."""
-    found = {name: value for name, option in _SET_BY_SLURM.items() if (value := options.get(option)) is not None}
-    found.setdefault("SLURM_NNODES", "1")
-    found.setdefault("SLURM_JOB_NUM_NODES", found["SLURM_NNODES"])
-    if "SLURM_NTASKS" not in found and found.get("SLURM_NTASKS_PER_NODE", "").isdecimal():
-        nodes = found["SLURM_NNODES"]
-        if nodes.isdecimal():
-            found["SLURM_NTASKS"] = str(int(found["SLURM_NTASKS_PER_NODE"]) * int(nodes))
-    gpus = _gpus_on_node(options)
-    return found if gpus is None else {**found, "SLURM_GPUS_ON_NODE": gpus}
-
-
-def _gpus_on_node(options: Mapping[str, str | None]) -> str | None:
-    stated = options.get("gpus-per-node") or next(
-        (part.partition(":")[2] for part in (options.get("gres") or "").split(",") if part.startswith("gpu:")), None
-    )
-    count = (stated or "").rpartition(":")[2]
-    return count if count.isdecimal() else None

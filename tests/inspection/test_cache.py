@@ -40,6 +40,7 @@ class Project:
         self.question = Question(
             script=folder / "train.py",
             arguments=("--config=used.yaml",),
+            folder=folder,
             interpreter=(sys.executable,),
             environment={**os.environ, "EPOCHS": "3"},
         )

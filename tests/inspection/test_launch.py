@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import sys
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 
 from advisor.inspection.batch_script import script_of_batch
 from advisor.inspection.inspect import ScriptToInspect, inspect
-from advisor.inspection.interpreters import interpreter_path
-from advisor.inspection.launch import Launch, find_launches
+from advisor.inspection.launch.interpreters import interpreter_path
+from advisor.inspection.launch.launches import Launch, find_launches
+from advisor.inspection.shell.state import HOLE
 from advisor.inspection.workload import Fact, Source
 from tests.capabilities import frameworks_python
 
@@ -38,7 +40,7 @@ for epoch in range(2):
 
 def launches(body: str, *arguments: str, **variables: str) -> list[Launch]:
     """The Python commands of a body, given these arguments."""
-    return find_launches(body, arguments=arguments, variables=variables)
+    return list(find_launches(body, arguments=arguments, variables=variables).found)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +72,26 @@ def launches(body: str, *arguments: str, **variables: str) -> list[Launch]:
         ("main () {\n  python t.py $1\n}\nmain 3\n", ("python",), "t.py", ("3",)),
         ("cd x &&\n  A=1 python t.py ||\n  exit 1\n", ("python",), "t.py", ()),
         ('C="python t.py --lr 1"\neval "$C" > log\n', ("python",), "t.py", ("--lr", "1")),
+        ('srun bash -c "export RANK=\\$SLURM_PROCID && python t.py"\n', ("python",), "t.py", ()),
+        ("srun -n2 ./select_gpu python t.py\n", ("python",), "t.py", ()),
+        ("srun apptainer_wrapper exec python t.py\n", ("python",), "t.py", ()),
+        ("python t.py || exit 1\n", ("python",), "t.py", ()),
+        ("nohup python t.py > log 2>&1 &\nwait\n", ("python",), "t.py", ()),
+        ("timeout 3h python -u t.py > out.txt\n", ("python", "-u"), "t.py", ()),
+        ("E=${3:-3}\npython t.py $E\n", ("python",), "t.py", ("3",)),
+        ("kernprof -l -v t.py --x 1\n", ("python",), "t.py", ("--x", "1")),
+        ("python -m cProfile -o p.out t.py\n", ("python",), "t.py", ()),
+        ("nsys profile -t cuda -o x --stats=true python t.py\n", ("python",), "t.py", ()),
+        ("ncu --set full -o y python t.py\n", ("python",), "t.py", ()),
+        ("perf stat -e x -- python t.py\n", ("python",), "t.py", ()),
+        ("numactl --cpunodebind=0 --membind=0 python t.py\n", ("python",), "t.py", ()),
+        ("horovodrun -np 4 -H a:2,b:2 python t.py\n", ("python",), "t.py", ()),
+        ("poetry run python t.py\n", ("python",), "t.py", ()),
+        ("uv run --with x t.py --a\n", ("python",), "t.py", ("--a",)),
+        ("docker run --rm -it --gpus all -v /a:/b img python t.py\n", ("python",), "t.py", ()),
+        ("ch-run -b /a:/b img -- python t.py\n", ("python",), "t.py", ()),
+        ("podman-hpc run --rm --nccl img python t.py\n", ("python",), "t.py", ()),
+        ("srun --container-image=i --container-mounts=a:b python t.py\n", ("python",), "t.py", ()),
     ],
 )  # fmt: skip
 def test_a_command_is_found(body: str, interpreter: tuple[str, ...], script: str, arguments: tuple[str, ...]) -> None:
@@ -83,7 +105,7 @@ def test_a_command_is_found(body: str, interpreter: tuple[str, ...], script: str
 @pytest.mark.parametrize(
     "body",
     [
-        "echo hello\n", "# python train.py\n", "python -c 'import x'\n", "echo python train.py\n", "python $SCRIPT\n",
+        "echo hello\n", "# python train.py\n", "echo python train.py\n", "python $SCRIPT\n",
         "python $(ls *.py)\n", "cat <<'END'\npython t.py\nEND\n", "f() { python t.py; }\n", "python -\n",
         "which python\n", "bash run.sh\n", "X='eval $X'\neval $X\n", 'bash -c "python $N"\n',
     ],
@@ -99,7 +121,7 @@ def test_what_starts_no_known_file_is_no_launch(body: str) -> None:
         ("python t.py --data $DATA\n", "$DATA, which is set nowhere that can be seen"),
         ("python t.py $(cat arguments)\n", "$(cat arguments), which only running it would tell"),
         ("python t.py --id $SLURM_ARRAY_TASK_ID\n", "which differs for each task of the array"),
-        ("for s in 1 2; do python t.py --seed $s; done\n", "which differs in each round of a loop"),
+        ("for s in $SEEDS; do python t.py --seed $s; done\n", "which differs in each round of a loop"),
         ("E=1\nif [ -f x ]; then E=2; fi\npython t.py $E\n", "which is set under a condition"),
         ("python t.py *.yaml\n", "which the shell expands"),
         ("[ -f x ] && E=2 || E=3\npython t.py $E\n", "which is set under a condition"),
@@ -161,7 +183,7 @@ def test_the_job_s_interpreter_is_found(tmp_path: Path) -> None:
     environment = {"PATH": str(tmp_path / "bin"), "HOME": str(tmp_path)}
 
     def found(body: str) -> Path | None:
-        (launch,) = find_launches(body, arguments=(), variables=environment)
+        (launch,) = find_launches(body, arguments=(), variables=environment).found
         return interpreter_path(launch, environment=environment, folder=tmp_path)
 
     assert venv == found("source venv/bin/activate\npython t.py")
@@ -272,6 +294,92 @@ def test_accelerate_s_configuration_says_processes_and_precision(tmp_path: Path)
     assert (4, {"devices": Fact(4, Source.LAUNCHER)}) == (untold.processes, untold.facts)
     assert (1, {}) == (absent.processes, absent.facts)
     assert "how many processes its launcher starts is not known" in absent.notes[-1]
+
+
+def test_a_loop_over_seeds_is_told_by_its_first_round(tmp_path: Path) -> None:
+    """The first round can be dry-run; a note says how many more there are."""
+    (tmp_path / "train.py").write_text(TRAINING, encoding="utf-8")
+    found = of_batch(tmp_path, "for s in 7 8 9; do python train.py --seed $s; done\n")
+
+    assert isinstance(found, ScriptToInspect)
+    assert (("--seed", "7"), None) == (found.arguments, found.opaque)
+    assert ("the batch script starts it 3 times in a loop: the facts are those of the first (--seed 7)",) == found.notes
+
+
+def test_arms_of_one_condition_are_one_training(tmp_path: Path) -> None:
+    """Resumed or not, it is the same script; what the arms do not agree about is unknown, not guessed."""
+    (tmp_path / "train.py").write_text(TRAINING, encoding="utf-8")
+    body = "if [ -f last.pt ]; then python train.py --lr 1 --resume; else python train.py --lr 1; fi\n"
+    found = of_batch(tmp_path, body)
+
+    assert isinstance(found, ScriptToInspect)
+    assert ("--lr", "1", HOLE) == found.arguments
+    assert found.opaque is not None
+    assert "an if of the batch script decides" in found.opaque
+
+
+def test_what_the_script_exports_reaches_the_dry_run(tmp_path: Path) -> None:
+    """Variables and the folder are the job's; of a list of folders the known ones are kept; ranks are those of one."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "train.py").write_text(TRAINING, encoding="utf-8")
+    body = (
+        "export EPOCHS=3 PYTHONPATH=/lib/mine:$PYTHONPATH DATA=$(find_data)\nLOCAL=1\ncd sub\n"
+        "srun bash -c 'RANK=$SLURM_PROCID python train.py'\n"
+    )
+    found = of_batch(tmp_path, body)
+
+    assert isinstance(found, ScriptToInspect)
+    assert {"EPOCHS": "3", "PYTHONPATH": "/lib/mine", "RANK": "0"} == dict(found.variables)
+    assert tmp_path / "sub" == found.folder
+
+
+def test_one_process_sees_all_gpus_of_its_node(tmp_path: Path) -> None:
+    """``nn.DataParallel`` uses them all; CUDA_VISIBLE_DEVICES says otherwise, and a launcher's process has its own."""
+    (tmp_path / "train.py").write_text(TRAINING, encoding="utf-8")
+
+    def gpus(body: str) -> int:
+        found = of_batch(tmp_path, body, SLURM_GPUS_ON_NODE="4")
+        assert isinstance(found, ScriptToInspect)
+        return found.gpus
+
+    assert 4 == gpus("python train.py\n")
+    assert 2 == gpus("CUDA_VISIBLE_DEVICES=0,1 python train.py\n")
+    assert 1 == gpus("torchrun --nproc_per_node=4 train.py\n")
+
+
+def test_a_program_that_is_given_as_text_is_read(tmp_path: Path) -> None:
+    """A here-document, ``-c`` and a notebook are trainings too; a check of the versions before it is none."""
+    (tmp_path / "train.py").write_text(TRAINING, encoding="utf-8")
+    notebook = {"cells": [{"cell_type": "code", "source": ["%matplotlib inline\n", TRAINING]}]}
+    (tmp_path / "train.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+    given = of_batch(tmp_path, "python - <<EOF\nimport train\nEOF\n")
+    checked = of_batch(tmp_path, "python -c 'import torch; print(torch.__version__)'\npython train.py\n")
+    executed = of_batch(tmp_path, "jupyter nbconvert --to notebook --execute train.ipynb\n")
+
+    assert isinstance(given, ScriptToInspect)
+    assert isinstance(checked, ScriptToInspect)
+    assert isinstance(executed, ScriptToInspect)
+    assert ("import train\n", str(tmp_path)) == (given.path.read_text(encoding="utf-8"), given.variables["PYTHONPATH"])
+    assert tmp_path / "train.py" == checked.path
+    assert "pass\n" + TRAINING == executed.path.read_text(encoding="utf-8").rstrip("\n") + "\n"
+
+
+def test_scripts_that_the_batch_script_starts_are_read(tmp_path: Path) -> None:
+    """``bash FILE``, ``./FILE`` with a shebang, a sourced file, and one that the batch script itself writes."""
+    (tmp_path / "train.py").write_text("#!/usr/bin/env python3\n" + TRAINING, encoding="utf-8")
+    (tmp_path / "run.sh").write_text("#!/bin/bash\npython train.py --a $1 $B\n", encoding="utf-8")
+    (tmp_path / "settings.sh").write_text("B=set\nexport B\n", encoding="utf-8")
+    bodies = {
+        "bash run.sh 1\n": ("--a", "1", HOLE),
+        "source settings.sh\nsrun ./run.sh 1\n": ("--a", "1", "set"),
+        "./train.py --x\n": ("--x",),
+        "cat > made.sh <<'EOF'\nexec \"$@\"\nEOF\nchmod +x made.sh\n./made.sh python train.py 5\n": ("5",),
+    }
+    for body, arguments in bodies.items():
+        found = of_batch(tmp_path, body)
+
+        assert isinstance(found, ScriptToInspect), body
+        assert (tmp_path / "train.py", arguments) == (found.path, found.arguments)
 
 
 def test_one_script_started_twice_is_two_trainings(tmp_path: Path) -> None:

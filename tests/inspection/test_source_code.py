@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from advisor.inspection.shell import HOLE
+from advisor.inspection.shell.state import HOLE
 from advisor.inspection.source_code import SourceReading, read_source
 from advisor.inspection.workload import Fact, Source
 

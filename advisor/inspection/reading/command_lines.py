@@ -26,7 +26,7 @@ from advisor.inspection.reading.values import (
     Value,
     tagged,
 )
-from advisor.inspection.shell import HOLE
+from advisor.inspection.shell.state import HOLE
 from advisor.inspection.workload import Source
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Finds the Python programs that a batch script starts, behind whatever starts them."""

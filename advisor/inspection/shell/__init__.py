@@ -1,0 +1,1 @@
+"""Reads shell scripts without running them: which commands they start, with which arguments and variables."""

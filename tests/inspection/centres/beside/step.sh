@@ -1,0 +1,3 @@
+#!/bin/bash
+ulimit -s unlimited
+python train.py --rank-zero "$1"
