@@ -1,6 +1,7 @@
 """Every error a user can meet, in one tree; foreign errors are translated at the edge that meets them.
 
     AdvisorError                     exit status 1
+    ├── ExtraMissing            1    a command needs packages that were not installed with gsbatch
     ├── UsageError              2    the command line, a directive or a setting is wrong
     │   └── ConfigurationError  2    a file the user or site wrote has a mistake; names file, line and field
     ├── ScriptError             2    the training script is missing, unreadable or not a script
@@ -22,6 +23,8 @@ The exit status stands on the class. ``gsbatch`` itself exits with sbatch's stat
 
 from __future__ import annotations
 
+import sys
+
 
 class AdvisorError(Exception):
     """Base of all errors this package raises on purpose.
@@ -36,6 +39,26 @@ class AdvisorError(Exception):
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
         self.hint = hint
+
+    @property
+    def with_hint(self) -> str:
+        """The message and, where there is one, the next step, in one line."""
+        return f"{self} {self.hint}" if self.hint else str(self)
+
+
+class ExtraMissing(AdvisorError):
+    """A command needs an extra of gsbatch, packages that a login node does without.
+
+    Args:
+        what: the command or setting that needs it.
+        extra: the extra's name.
+        package: the first package that was missed.
+    """
+
+    def __init__(self, what: str, *, extra: str, package: str) -> None:
+        super().__init__(
+            f"{what} needs {package}, which is not installed: {sys.executable} -m pip install 'gsbatch[{extra}]'"
+        )
 
 
 class UsageError(AdvisorError):

@@ -35,6 +35,8 @@ NEVER = "never"
 _MOST = 1e9
 _VARIABLE = re.compile(r"\$(?:(?P<name>\w+)|\{(?P<braced>[^}]*)\})", re.ASCII)
 _ACCOUNT_VARIABLES = frozenset({"USER", "LOGNAME"})
+# A dry run where the kernel can confine it, and none for root.
+AUTO = "auto"
 # A dry run beside the training, in the job, and none before.
 IN_JOB = "job"
 
@@ -62,6 +64,7 @@ class Settings:
     budget_signal: str | None
     min_gain: GainRule | None
     python: Path | None
+    sbatch: Path | None
     gpu_readings: Path | None
     carbon_intensity_g_per_kwh: float | None
     price_per_kwh: float | None
@@ -126,10 +129,10 @@ def _variable(match: re.Match[str]) -> str:
 
 
 def _boolean(text: str) -> bool:
-    words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-    if text.strip().lower() not in words:
+    values = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+    if text.strip().lower() not in values:
         raise UsageError(f"must be true or false, not '{text}'.")
-    return words[text.strip().lower()]
+    return values[text.strip().lower()]
 
 
 def _number(low: float, *, above: bool = False, high: float = _MOST) -> Callable[[str], float]:
@@ -195,8 +198,8 @@ SETTINGS: tuple[Setting, ...] = (
         "probe",
         "auto|on|fresh|job|off|never",
         "dry-run the script for its facts; job: only in the job; never, in the site file, forbids it",
-        _choice("auto", "on", "fresh", IN_JOB, "off", NEVER),
-        _always("auto"),
+        _choice(AUTO, "on", "fresh", IN_JOB, "off", NEVER),
+        _always(AUTO),
     ),
     Setting("record", "true|false", "measure the job while it runs", _boolean, _always(True)),
     Setting(
@@ -224,6 +227,9 @@ SETTINGS: tuple[Setting, ...] = (
         _always(None),
     ),
     Setting("python", "file", "the interpreter that runs Python scripts in the job", _path, _always(None)),
+    Setting(
+        "sbatch", "file", "submits the jobs; else the first sbatch on PATH that is not gsbatch", _path, _always(None)
+    ),
     Setting(
         "gpu_readings", "file", "recorded readings in place of NVML, to try it without a GPU", _path, _always(None)
     ),

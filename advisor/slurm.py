@@ -46,11 +46,13 @@ def ask(
     timeout_s: float | None,
     stdin_text: str | None = None,
     environment: Mapping[str, str] | None = None,
+    program: str | None = None,
 ) -> Answer:
     """Run a Slurm command and return all it said; a failing status is the caller's to judge.
 
     Output is read as the locale's UTF-8 with undecodable bytes kept visible: job names are written by users. Times are
-    asked for in ISO form, because sites change SLURM_TIME_FORMAT.
+    asked for in ISO form, because sites change SLURM_TIME_FORMAT. ``program`` is the file to run where it is not to be
+    looked up by its name.
 
     Raises:
         SlurmNotFound: the command is not on PATH.
@@ -67,6 +69,7 @@ def ask(
             errors="backslashreplace",
             timeout=timeout_s,
             env=variables,
+            executable=program,
             check=False,
         )
     except (FileNotFoundError, PermissionError) as exc:
@@ -83,11 +86,12 @@ def converse(
     stdin_text: str | None,
     on_stdout: Callable[[bytes], None],
     on_stderr: Callable[[bytes], None],
+    program: str | None = None,
 ) -> int:
     """Run a Slurm command for as long as it takes, handing on its output as it comes; its exit status.
 
     For sbatch, whose environment becomes the job's: it is passed as it is. Without ``stdin_text`` the command reads
-    our own standard input. A termination signal for us is for the command too.
+    our own standard input. A termination signal for us is for the command too. ``program`` is as in ``ask``.
 
     Raises:
         SlurmNotFound: the command is not on PATH.
@@ -103,6 +107,7 @@ def converse(
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=dict(environment),
+                executable=program,
             )
         except (FileNotFoundError, PermissionError) as exc:
             raise SlurmNotFound(argv[0]) from exc

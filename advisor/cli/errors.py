@@ -1,4 +1,4 @@
-"""The one place where an error becomes words on stderr and an exit status."""
+"""Errors become a message on stderr and an exit status here and nowhere else."""
 
 from __future__ import annotations
 

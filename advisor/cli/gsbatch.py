@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 from advisor.cli.errors import INTERRUPTED, forget_stdout, leave, prepare_streams, report_error, report_full_output
 from advisor.cli.gsbatch_help import HELP
 from advisor.errors import AdvisorError
 from advisor.request.command_line import CommandLine, Mode, facts, parse_command_line, setting_texts
 from advisor.submission.environment import inherited_environment
+from advisor.submission.real_sbatch import NAME, SbatchCall, call_of_wrapper, sbatch_call
 
 PROG_NAME = "gsbatch"
 
@@ -37,45 +39,52 @@ def main() -> None:
         sys.exit(report_full_output(exc, PROG_NAME))
 
 
-def gsbatch(words: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Do what the words ask for; the exit status.
+def gsbatch(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Do what the arguments ask for; the exit status.
 
     Raises:
         AdvisorError: nothing was submitted, and why.
     """
-    line = parse_command_line(words, unknown_takes_value=_plugin_option_takes_value)
+    wrapped = call_of_wrapper(environment)
+    if wrapped is not None:
+        _become(wrapped, arguments)
+    line = parse_command_line(arguments, unknown_takes_value=_plugin_option_takes_value)
     if line.has("help"):
         sys.stdout.write(HELP)
         return 0
-    _check_own_words(line)
+    _check_own_options(line)
     if line.mode is Mode.SUBMIT:
         try:
-            from advisor.cli.submitting import submit_job  # noqa: PLC0415 (keeps --help quick)
+            from advisor.cli.gsbatch_modes import run_submission  # noqa: PLC0415 (keeps --help quick)
         except Exception as exc:  # noqa: BLE001 (a broken installation of ours must not cost the user a job)
             sys.stderr.write(f"gsbatch: submitted without advice or record: {type(exc).__name__}: {exc}\n")
             sys.stderr.flush()
-            os.execvpe("sbatch", ["sbatch", *line.all_words], dict(environment))  # noqa: S606 (no shell is wanted)
-        return submit_job(line, environment)
-    from advisor.cli.dry_modes import run_dry_mode  # noqa: PLC0415 (as above)
+            _become(sbatch_call(environment), line.sbatch_arguments)
+        return run_submission(line, environment)
+    from advisor.cli.gsbatch_modes import run_without_submission  # noqa: PLC0415 (keeps --help quick)
 
-    status = run_dry_mode(line, environment)
+    status = run_without_submission(line, environment)
     sys.stdout.flush()
     return status
 
 
-def _check_own_words(line: CommandLine) -> None:
+def _become(call: SbatchCall, arguments: Sequence[str]) -> NoReturn:
+    os.execve(call.program, [NAME, *arguments], dict(call.environment))  # noqa: S606 (no shell is wanted)
+
+
+def _check_own_options(line: CommandLine) -> None:
     """A mistake in our own options is refused as sbatch refuses one in its own; anything later fails open."""
     if not line.own:
         return
-    from advisor.inspection.facts import read_facts  # noqa: PLC0415 (as above)
-    from advisor.inspection.workload import Source  # noqa: PLC0415
-    from advisor.settings import check_texts  # noqa: PLC0415
+    from advisor.inspection.facts import read_facts  # noqa: PLC0415 (keeps --help quick)
+    from advisor.inspection.workload import Source  # noqa: PLC0415 (keeps --help quick)
+    from advisor.settings import check_texts  # noqa: PLC0415 (keeps --help quick)
 
     check_texts(setting_texts(line.own))
     read_facts(facts(line.own), Source.OPTION)
 
 
 def _plugin_option_takes_value(name: str) -> bool:
-    from advisor.submission.submit import plugin_option_takes_value  # noqa: PLC0415 (as above)
+    from advisor.submission.submit import plugin_option_takes_value  # noqa: PLC0415 (keeps --help quick)
 
     return plugin_option_takes_value(name)

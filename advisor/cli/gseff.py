@@ -6,18 +6,17 @@ import json
 import os
 import pwd
 import re
-import time
 
 import click
 
 import advisor
 from advisor.cli.errors import handle_errors
-from advisor.cli.screens.report import printable, report_object, report_text, sum_text
-from advisor.corpus.run import Run
+from advisor.cli.screens.printable import printable
+from advisor.cli.screens.report import report_object, report_text, sum_text
 from advisor.errors import UsageError
-from advisor.recommendation.ranking import Rates
 from advisor.settings import Settings, load_settings
-from advisor.workflows.find_job import JobRecord, JobSearch, last_job_id
+from advisor.workflows.find_job import find_job, last_job_id
+from advisor.workflows.site import site_rates
 
 # \b keeps click from filling the lines.
 EXAMPLES = """\b
@@ -53,18 +52,18 @@ def gseff(
     named = {name: value for name, value in (("spool_dir", spool), ("corpus", corpus)) if value is not None}
     settings = load_settings(command_line=named)
     wanted = _wanted(job_id, user, settings, last=last)
-    search = JobSearch(job_id=wanted, settings=settings, uid=os.geteuid(), now_s=time.time(), user=user)
-    try:
-        records = search.records()
-    finally:
-        for line in search.remarks:
-            click.echo(f"gseff: {printable(line)}", err=True)
+    attempts = find_job(wanted, settings, tell=_tell, user=user)
+    rates = site_rates(settings)
     if as_json:
-        click.echo(json.dumps([_object(record, settings) for record in records]))
+        click.echo(json.dumps([report_object(found.run, found.course, rates) for found in attempts]))
     else:
-        parts = [_text(record, settings) for record in records]
-        parts += [sum_text([record.run for record in records])] if len(records) > 1 else []
+        parts = [report_text(found.run, found.course, rates, settings.currency) for found in attempts]
+        parts += [sum_text([found.run for found in attempts])] if len(attempts) > 1 else []
         click.echo("\n\n".join(parts))
+
+
+def _tell(text: str) -> None:
+    click.echo(f"gseff: {printable(text)}", err=True)
 
 
 def _wanted(job_id: str | None, user: str | None, settings: Settings, *, last: bool) -> str:
@@ -87,31 +86,6 @@ def _uid_of(user: str | None) -> int:
         return pwd.getpwnam(user).pw_uid
     except KeyError:
         raise UsageError(f"There is no user '{user}' on this machine.") from None
-
-
-def _rates(settings: Settings) -> Rates:
-    return Rates(
-        carbon_intensity_g_per_kwh=settings.carbon_intensity_g_per_kwh,
-        price_per_kwh=settings.price_per_kwh,
-        price_per_gpu_hour=settings.price_per_gpu_hour,
-        pue=settings.pue,
-    )
-
-
-def _object(record: JobRecord, settings: Settings) -> dict[str, object]:
-    return report_object(_run(record, settings), record.course, _rates(settings))
-
-
-def _text(record: JobRecord, settings: Settings) -> str:
-    return report_text(_run(record, settings), record.course, _rates(settings), settings.currency)
-
-
-def _run(record: JobRecord, settings: Settings) -> Run:
-    if record.run.found_in_job is None:
-        return record.run
-    from advisor.workflows.correction import predicted_anew  # noqa: PLC0415 (the model is slow to load and seldom needed)
-
-    return predicted_anew(record.run, settings)
 
 
 def main() -> None:

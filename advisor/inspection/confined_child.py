@@ -17,7 +17,8 @@ from pathlib import Path
 import psutil
 
 from advisor.inspection.bounds import Bounds, excess, scratch_excess
-from advisor.inspection.confine import CANNOT_CONFINE
+from advisor.inspection.scratch_files import ScratchFiles
+from advisor.units import MIB
 
 _KILL_GRACE_S = 2.0
 _EXIT_GRACE_S = 0.5
@@ -41,15 +42,22 @@ class Heard:
 
 
 def run_confined(
-    words: Sequence[str], *, environment: Mapping[str, str], scratch: Path, bounds: Bounds, folder: Path | None = None
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    scratch: Path,
+    bounds: Bounds,
+    ways: Sequence[str],
+    folder: Path | None = None,
 ) -> Heard:
     """Run a program until it closes its output, goes beyond a bound, or the user presses Ctrl-C; then end all of it.
 
     Args:
-        words: the program and its arguments.
+        command: the program and its arguments.
         environment: all that it gets.
         scratch: the only folder that it may write in.
         bounds: the most it may use.
+        ways: how it may be kept from writing, the first that works (confine.py).
         folder: where it is started, None for this process's own folder.
     """
     _adopt_orphans()
@@ -57,27 +65,33 @@ def run_confined(
     limits = f"{bounds.memory_bytes},{bounds.cpu_s},{bounds.file_bytes},{os.getpid()}"
     pieces: list[bytes] = []
     stopped, child = "", None
+    files = ScratchFiles(scratch)
     try:
         child = subprocess.Popen(
-            [sys.executable, "-I", "-m", "advisor.inspection.confine", str(scratch), limits, *words],
+            [sys.executable, "-I", "-m", "advisor.inspection.confine", str(scratch), limits, ",".join(ways), *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            env=environment,
+            pass_fds=[files.theirs.fileno()],
+            env={**environment, "GSBATCH_SCRATCH_FILES": str(files.theirs.fileno())},
             cwd=folder,
         )
-        stopped = _listen(child, pieces, scratch, bounds)
+        files.theirs.close()
+        stopped = _listen(child, pieces, files, scratch, bounds)
     except KeyboardInterrupt:
         stopped = "interrupted"
     except OSError as exc:
         stopped = f"no process could be started: {exc.strerror}"
     finally:
         status = "" if child is None else _end(child, others, grace_s=0.0 if stopped else _EXIT_GRACE_S)
+        files.close()
     return Heard(text=b"".join(pieces).decode("utf-8", "replace"), stopped=stopped, status=status)
 
 
-def _listen(child: subprocess.Popen[bytes], pieces: list[bytes], scratch: Path, bounds: Bounds) -> str:
+def _listen(
+    child: subprocess.Popen[bytes], pieces: list[bytes], files: ScratchFiles, scratch: Path, bounds: Bounds
+) -> str:
     """Collect what it says, and look now and then at what it uses; why it is to be stopped, "" if it has ended."""
     if child.stdout is None:
         return ""
@@ -86,15 +100,19 @@ def _listen(child: subprocess.Popen[bytes], pieces: list[bytes], scratch: Path, 
     until, look_at, wide_look_at = now + bounds.wall_s + _KILL_GRACE_S, now, now
     with selectors.DefaultSelector() as selector:
         selector.register(child.stdout, selectors.EVENT_READ)
+        selector.register(files.ours, selectors.EVENT_READ)
         while now < until:
-            if selector.select(_LOOK_EVERY_S):
+            ready = {key.fileobj for key, _events in selector.select(_LOOK_EVERY_S)}
+            if files.ours in ready and not files.answer():
+                selector.unregister(files.ours)
+            if child.stdout in ready:
                 piece = os.read(child.stdout.fileno(), _PIECE_BYTES)
                 if not piece:
                     return ""
                 pieces.append(piece)
                 said_bytes += len(piece)
                 if said_bytes > bounds.messages_bytes:
-                    return "it said too much of itself"
+                    return f"it reported more than {bounds.messages_bytes / MIB:.3g} MiB"
             now = time.monotonic()
             if now < look_at:
                 continue
@@ -153,8 +171,6 @@ def _end(child: subprocess.Popen[bytes], others: frozenset[int], *, grace_s: flo
 
 
 def _in_words(returncode: int) -> str:
-    if returncode == CANNOT_CONFINE:
-        return "unconfined"
     if returncode == -signal.SIGXCPU:
         return "it used up its CPU time"
     if returncode == -signal.SIGKILL:

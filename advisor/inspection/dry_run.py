@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from advisor.inspection.bounds import Bounds
+from advisor.inspection.confine import WAYS
 from advisor.inspection.confined_child import run_confined
 from advisor.inspection.reads import Reads
 from advisor.inspection.scratch import scratch_folder
@@ -52,6 +53,7 @@ def dry_run(
     gpus: int = 1,
     unconfined: bool = False,
     bounds: Bounds = Bounds(),  # noqa: B008 (frozen)
+    ways: tuple[str, ...] = WAYS,
 ) -> DryRun:
     """Start the script, collect what it says, end it and all that it started; its own mistakes are part of the answer.
 
@@ -65,6 +67,7 @@ def dry_run(
         gpus: how many GPUs it sees.
         unconfined: run also where the kernel cannot keep the script from writing.
         bounds: the most it may use.
+        ways: how it may be kept from writing, the first that works (confine.py).
     """
     begun = time.monotonic()
     with scratch_folder() as scratch:
@@ -82,9 +85,10 @@ def dry_run(
         file.write_text(json.dumps(specification), encoding="utf-8")
         heard = run_confined(
             [*interpreter, str(PROBE), str(file)],
-            environment=_environment(environment, str(scratch), unconfined=unconfined),
+            environment=_environment(environment, str(scratch)),
             scratch=scratch,
             bounds=bounds,
+            ways=ways,
             folder=folder,
         )
     phases, notes, ended = read_messages(heard.text)
@@ -152,9 +156,9 @@ def _messages(text: str) -> Iterator[dict[str, Any]]:
             yield message
 
 
-def _environment(environment: Mapping[str, str], scratch: str, *, unconfined: bool) -> dict[str, str]:
+def _environment(environment: Mapping[str, str], scratch: str) -> dict[str, str]:
     """The user's environment, without GPUs, hubs, trackers, threads and Slurm."""
-    changed = {
+    return {
         **environment,
         "CUDA_VISIBLE_DEVICES": "-1",
         "HF_DATASETS_OFFLINE": "1",
@@ -172,5 +176,3 @@ def _environment(environment: Mapping[str, str], scratch: str, *, unconfined: bo
         "WANDB_MODE": "disabled",
         "XDG_CACHE_HOME": scratch,
     }
-    changed.pop("GSBATCH_UNCONFINED", None)
-    return changed | ({"GSBATCH_UNCONFINED": "1"} if unconfined else {})

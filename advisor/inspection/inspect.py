@@ -262,7 +262,7 @@ def _is_alike(phase: Mapping[str, Any], main: Mapping[str, Any]) -> bool:
 
 def _ending_notes(found: DryRun) -> Sequence[str]:
     if found.ended == "unconfined":
-        return ["not dry-run: this kernel cannot keep it from writing files (setting probe = on runs it all the same)"]
+        return ["not dry-run: it cannot be confined here (gsadmin doctor says why; --probe runs it all the same)"]
     if found.phases:
         return []
     reasons = {

@@ -5,16 +5,19 @@ Every mistake is a ConfigurationError that names the file, the line and the fiel
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from advisor.inventory.catalogue import Catalogue
-from advisor.inventory.gres import parse_gres
+from advisor.inventory.gres import parse_gres, slurm_type
 from advisor.inventory.model import Gres, Inventory, Node, Partition
 from advisor.inventory.scontrol import billing_weights
 from advisor.inventory.toml_table import Table, read_table
 
 BACKEND = "described"
+# What a partition or a GRES type may be called so that it can stand in an #SBATCH line.
+_SLURM_NAME = re.compile(r"[\w.+\-/@=]+")
 _CLUSTER_FIELDS = ("name", "account", "partitions")
 _PARTITION_FIELDS = (
     "name", "default", "max_time", "default_time", "max_nodes", "min_nodes", "max_memory_per_node",
@@ -58,6 +61,8 @@ def _no_double_names(cluster: Table, partitions: Sequence[Partition]) -> None:
 def _partition(table: Table, catalogue: Catalogue) -> Partition:
     table.only(_PARTITION_FIELDS)
     name = table.text("name")
+    if not _SLURM_NAME.fullmatch(name):
+        raise table.mistake("name", f"'{name}' cannot be the name of a partition: letters, digits and _.+-/@= only")
     nodes: list[Node] = []
     for node_table in table.tables("nodes"):
         nodes += _nodes(node_table, name, len(nodes), catalogue)
@@ -86,13 +91,16 @@ def _nodes(table: Table, partition: str, already: int, catalogue: Catalogue) -> 
     gres = parse_gres(table.text("gres", ""))
     if table.text("gres", "") and not gres:
         raise table.mistake("gres", "no GPU in it; write for example gpu:a100:4")
+    for gres_type, _ in gres:
+        if gres_type is not None and not _SLURM_NAME.fullmatch(slurm_type(gres_type)):
+            raise table.mistake("gres", f"'{gres_type}' can be neither a GRES type nor a GPU's name")
     count = table.count("count") or 1
     stem = table.optional_text("name") or partition
     names = [stem] if count == 1 and table.optional_text("name") else [f"{stem}{already + i + 1}" for i in range(count)]
     types = tuple(gres_type for gres_type, _ in gres if gres_type)
     gpus = tuple(
         Gres(
-            gres_type=gres_type,
+            gres_type=None if gres_type is None else slurm_type(gres_type),
             count=number,
             gpu=catalogue.identify(gres_type, features=features + tuple(t for t in types if t != gres_type)),
             idle=number,

@@ -24,6 +24,14 @@ def parse_gres(text: str) -> tuple[tuple[str | None, int], ...]:
     return tuple(counts.items())
 
 
+def slurm_type(name: str) -> str:
+    """A GPU's full name as Slurm's own detection spells its type: ``tesla_v100-pcie-32gb``; a type stays as it is.
+
+    gres.conf's AutoDetect=nvml writes names in lower case with underscores for spaces, which no type may have.
+    """
+    return re.sub(r"\s+", "_", name.lower()) if re.search(r"\s", name) else name
+
+
 def _type_and_count(text: str) -> tuple[str | None, int]:
     """Read ``a100:4``, ``:4`` (a type that Slurm shows as (null)), ``4``, ``a100`` or nothing."""
     gres_type, colon, number = text.rpartition(":")

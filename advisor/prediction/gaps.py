@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,33 +16,55 @@ from advisor.prediction.power_scale import power_logit
 # What a fact that moves no column of the table adds to the standard deviation of log time and of the power's logit.
 _SAMPLES_STD = 0.25
 _TDP_STD = 0.4
+# What idle memory and fabric a slice is charged with is a convention; a share by compute slices or by memory differ by
+# up to a factor of 1.75 (1g with twice the memory), and the idle part of a board is a tenth to a third of its power.
+_SLICE_POWER_STD = 0.35
 _HALF_BYTES, _CAPPED_BELOW, _CAPPED_STD = 2.0, 5.0, 0.3
 
 
-def gap_variances(parameters: Array, memory_parameters: Array, table: Table) -> tuple[Array, Array, Array]:
-    """Variances of log time, of the power's logit and of log GPU memory that guessed facts add, row by row.
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """What guessed facts may be off by, on the scales of the processes.
 
-    Each guessed fact is moved by its standard deviation, up and down, through the physical mean.
+    ``shared`` is (causes x 3 x rows): by how much one standard deviation of each guessed fact of the workload moves log
+    time, the power's logit and log GPU memory; it moves all rows together. ``own`` (3 x rows) are the variances that
+    each GPU model has for itself.
     """
-    variances = np.zeros((3, len(table)))
+
+    shared: Array
+    own: Array
+
+    def variances(self) -> Array:
+        """Variances of log time, of the power's logit and of log GPU memory, (3 x rows)."""
+        return np.asarray((self.shared**2).sum(0) + self.own)
+
+
+def gaps_of(parameters: Array, memory_parameters: Array, table: Table, known_gpus: NDArray[np.str_]) -> Gaps:
+    """Move each guessed fact by its standard deviation, up and down, through the physical mean."""
+    own = np.zeros((3, len(table)))
+    shared = [np.zeros_like(own)]
     names = {name for setting in table.settings for name in setting.unknown}
-    if not names:
-        return variances[0], variances[1], variances[2]
+    if names:
+        here = _at(parameters, memory_parameters, table)
+        for name in sorted(names & GUESSED.keys()):
+            for sign in (-1.0, 1.0):
+                there = _at(parameters, memory_parameters, _moved(table, name, sign * GUESSED[name][1]))
+                move = (there - here) / np.sqrt(2.0)
+                if name.startswith("gpu "):
+                    own += move**2
+                else:
+                    shared.append(move)
+        shared[0][0] = _SAMPLES_STD * _where(table, "train_samples")
+        own[1] += _TDP_STD**2 * _where(table, "gpu tdp_w")
+    own[0] += half_precision_variance(table, known_gpus)
+    own[1] += _slice_power_variance(table)
+    return Gaps(np.stack(shared), own)
 
-    def at(moved: Table) -> Array:
-        mean = physics.evaluate(parameters, moved)
-        logit = power_logit(np.exp(mean.log_power_w), moved.tdp_w)
-        return np.stack([mean.log_epoch_s, logit, log_gpu_memory(memory_parameters, moved)])
 
-    here = at(table)
-    for name in sorted(names & GUESSED.keys()):
-        for sign in (-1.0, 1.0):
-            there = at(_moved(table, name, sign * GUESSED[name][1]))
-            variances += (there - here) ** 2 / 2
-    time, power, memory = variances
-    time += _SAMPLES_STD**2 * _where(table, "train_samples")
-    power += _TDP_STD**2 * _where(table, "gpu tdp_w")
-    return time, power, memory
+def _at(parameters: Array, memory_parameters: Array, table: Table) -> Array:
+    mean = physics.evaluate(parameters, table)
+    logit = power_logit(np.exp(mean.log_power_w), table.tdp_w)
+    return np.stack([mean.log_epoch_s, logit, log_gpu_memory(memory_parameters, table)])
 
 
 def _moved(table: Table, name: str, off: float) -> Table:
@@ -65,6 +87,12 @@ def half_precision_variance(table: Table, known_gpus: NDArray[np.str_]) -> Array
     capped = (table.element_bytes == _HALF_BYTES) & (table.peak < _CAPPED_BELOW * table.fp32)
     unmeasured = ~np.isin([setting.gpu.name for setting in table.settings], known_gpus)
     return np.asarray(_CAPPED_STD**2 * (capped & unmeasured))
+
+
+def _slice_power_variance(table: Table) -> Array:
+    """Variance of the power's logit for a MIG slice: boards report one power for all slices, so none was measured."""
+    sliced = np.array([" MIG " in setting.gpu.name for setting in table.settings])
+    return np.asarray(_SLICE_POWER_STD**2 * sliced)
 
 
 def _where(table: Table, name: str) -> NDArray[np.bool_]:

@@ -31,6 +31,9 @@ NOVELTIES = (
 )
 FEW = 3  # settings; a machine with no more of them is hardly known
 MEASURES = ("time", "power", "energy", "memory", "utilisation")
+# How well the machines of two placements are known that are compared, best first, and what of them is.
+PAIR_KINDS = ("known machines", "few runs on one", "one new machine", "two new machines")
+PAIR_MEASURES = ("time", "energy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,10 @@ class PredictionModel:
 
     ``widths`` is (measures x novelties): by how many standard deviations of the process a 90% interval reaches to each
     side, from withheld groups; ``site_widths`` (sites x measures x novelties) says it for the machines in ``sites``,
-    whose own withheld runs could be asked. ``host_memory`` scales the host memory rule to what was measured (log mean,
-    log standard deviation). ``utilisation`` holds intercept, slope and standard deviation of the utilisation's logit.
+    whose own withheld runs could be asked. ``pair_widths`` (pair measures x pair kinds) says it for the ratio of two
+    placements of one workload, in standard deviations of the ratio's logarithm. ``host_memory`` scales the host memory
+    rule to what was measured (log mean, log standard deviation). ``utilisation`` holds intercept, slope and standard
+    deviation of the utilisation's logit.
     """
 
     identity: ModelIdentity
@@ -54,6 +59,7 @@ class PredictionModel:
     widths: Array
     sites: process.Labels
     site_widths: Array
+    pair_widths: Array
 
     def width(self, rows: process.Rows, novelty: NDArray[np.int64]) -> Array:
         """The half-widths of each row's intervals in standard deviations, (measures x rows)."""
@@ -66,9 +72,18 @@ class PredictionModel:
 
 
 # Features, physical constants, kernel components and kinds of novelty: a model of other ones would be read wrongly.
-_SHAPE = [FEATURES_VERSION, len(physics.NAMES), len(process.COMPONENTS), len(NOVELTIES)]
+_SHAPE = [FEATURES_VERSION, len(physics.NAMES), len(process.COMPONENTS), len(NOVELTIES), len(PAIR_KINDS)]
 _PROCESSES = ("time", "power", "memory")
-_PLAIN = ("parameters", "memory_parameters", "utilisation", "host_memory", "widths", "sites", "site_widths")
+_PLAIN = (
+    "parameters",
+    "memory_parameters",
+    "utilisation",
+    "host_memory",
+    "widths",
+    "sites",
+    "site_widths",
+    "pair_widths",
+)
 
 
 def to_bytes(model: PredictionModel) -> bytes:
@@ -102,6 +117,7 @@ def _check(arrays: dict[str, NDArray[Any]]) -> None:
         "host_memory": (2,),
         "widths": (len(MEASURES), len(NOVELTIES)),
         "site_widths": (len(arrays["sites"]), len(MEASURES), len(NOVELTIES)),
+        "pair_widths": (len(PAIR_MEASURES), len(PAIR_KINDS)),
     }
     for name in _PROCESSES:
         rows = len(arrays[f"{name}.residuals"])

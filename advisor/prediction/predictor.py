@@ -14,7 +14,7 @@ from advisor.placement.placement import Placement
 from advisor.prediction import physics, process
 from advisor.prediction.features import Array, Setting, Table, setting_of, tabulate
 from advisor.prediction.filled import Work, work_of
-from advisor.prediction.gaps import gap_variances, half_precision_variance
+from advisor.prediction.gaps import Gaps, gaps_of
 from advisor.prediction.memory import host_memory_bytes, log_gpu_memory, memory_gap_variance, memory_slopes
 from advisor.prediction.model import (
     FEW,
@@ -59,6 +59,9 @@ class Forecast:
     novelty: NDArray[np.int64]
     width: Array
     table: Table
+    time: process.Posterior
+    power: process.Posterior
+    gaps: Gaps
 
     @property
     def power_w(self) -> Array:
@@ -66,9 +69,14 @@ class Forecast:
         return power_from_logit(self.power_logit, self.table.tdp_w)
 
     @property
+    def power_slope(self) -> Array:
+        """By how much log power moves with the logit: less where the limit is near."""
+        return 1 - self.power_w / (POWER_CEILING * self.table.tdp_w)
+
+    @property
     def log_power_std(self) -> Array:
-        """The standard deviation of log power: the logit's, less where the limit is near."""
-        return self.power_std * (1 - self.power_w / (POWER_CEILING * self.table.tdp_w))
+        """The standard deviation of log power."""
+        return self.power_std * self.power_slope
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,31 +111,32 @@ def forecast(model: PredictionModel, settings: Sequence[Setting]) -> Forecast:
     """Run the model over settings."""
     table = tabulate(settings)
     seen = views_of(model.parameters, model.memory_parameters, table)
-    time_shift, time_std = model.time.predict(seen.time)
-    power_shift, power_std = model.power.predict(seen.power)
-    memory_shift, memory_std = model.memory.predict(seen.memory)
-    time_gaps, power_gaps, memory_gaps = gap_variances(model.parameters, model.memory_parameters, table)
-    time_gaps += half_precision_variance(table, model.time.rows.gpu)
+    time, power, memory = (getattr(model, name).posterior(getattr(seen, name)) for name in ("time", "power", "memory"))
+    gaps = gaps_of(model.parameters, model.memory_parameters, table, model.time.rows.gpu)
+    time_gaps, power_gaps, memory_gaps = gaps.variances()
     intercept, slope, _ = model.utilisation
     busy = np.clip(seen.mean.busy, 0.01, 0.99)
-    log_step_s = seen.mean.log_step_s + time_shift
+    log_step_s = seen.mean.log_step_s + time.mean
     least = _log_least_step_s(table)
     beyond_peak = np.maximum(least - log_step_s, 0.0)
     how_new = novelty(model.time.rows, seen.time)
     return Forecast(
         log_step_s=log_step_s + beyond_peak,
-        log_epoch_s=seen.mean.log_epoch_s + time_shift + beyond_peak,
+        log_epoch_s=seen.mean.log_epoch_s + time.mean + beyond_peak,
         log_fastest=np.minimum(least - log_step_s, 0.0),
-        time_std=np.sqrt(time_std**2 + time_gaps),
-        power_logit=power_logit(np.exp(seen.mean.log_power_w), table.tdp_w) + power_shift,
-        power_std=np.sqrt(power_std**2 + power_gaps),
-        log_memory=seen.log_memory + memory_shift,
-        memory_std=np.sqrt(memory_std**2 + memory_gaps + memory_gap_variance(table)),
+        time_std=np.sqrt(time.variance + time_gaps),
+        power_logit=power_logit(np.exp(seen.mean.log_power_w), table.tdp_w) + power.mean,
+        power_std=np.sqrt(power.variance + power_gaps),
+        log_memory=seen.log_memory + memory.mean,
+        memory_std=np.sqrt(memory.variance + memory_gaps + memory_gap_variance(table)),
         utilisation_logit=intercept + slope * np.log(busy / (1 - busy)),
         host_memory_bytes=host_memory_bytes(table) * np.exp(model.host_memory[0]),
         novelty=how_new,
         width=model.width(seen.time, how_new),
         table=table,
+        time=time,
+        power=power,
+        gaps=gaps,
     )
 
 
@@ -152,6 +161,20 @@ def novelty(known: process.Rows, rows: process.Rows) -> NDArray[np.int64]:
 
 
 def predict(workload: Workload, placements: Sequence[Placement], model: PredictionModel) -> list[Prediction]:
+    """Predict every placement of a workload, in the placements' order; see ``foresee``."""
+    return list(foresee(workload, placements, model).predictions)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """The predictions of a workload's placements, and the forecast's rows that they are made from."""
+
+    predictions: tuple[Prediction, ...]
+    forecast: Forecast
+    rows: tuple[int, ...]
+
+
+def foresee(workload: Workload, placements: Sequence[Placement], model: PredictionModel) -> Outlook:
     """Predict every placement of a workload, in the placements' order.
 
     Duration is epochs times epoch duration and energy is mean power times duration, so that power times duration and
@@ -161,8 +184,6 @@ def predict(workload: Workload, placements: Sequence[Placement], model: Predicti
     Raises:
         ImplausibleWorkload: a fact of the workload is absurd.
     """
-    if not placements:
-        return []
     known = frozenset(model.time.rows.site.tolist()) | frozenset(model.power.rows.site.tolist())
     # Placements that differ only in CPUs, in an unknown partition, or in RAM where no runs tell RAM apart, are one row
     # to the model: computed once.
@@ -182,7 +203,8 @@ def predict(workload: Workload, placements: Sequence[Placement], model: Predicti
     seen = forecast(model, settings)
     work = work_of(workload)
     answers = [_prediction(seen, i, placement, model, work) for i, placement in enumerate(first)]
-    return [replace(answers[place], placement=placements[i]) for i, place in enumerate(places)]
+    predictions = tuple(replace(answers[place], placement=placements[i]) for i, place in enumerate(places))
+    return Outlook(predictions, seen, tuple(places))
 
 
 def site_of(placement: Placement) -> str:

@@ -230,6 +230,37 @@ def noise_variance(hyper: Array, runs: Array) -> Array:
     return np.asarray(np.exp(2 * hyper[-1]) / np.minimum(runs, _RUNS_THAT_TELL))
 
 
+def own_variance(hyper: Array, rows: Rows) -> Array:
+    """The part of each row's variance that no other unknown machine shares with it: its host, its way of running."""
+    total = np.full(len(rows), float(np.exp(2 * hyper[-1])))
+    for i, (names, _, bound) in enumerate(COMPONENTS):
+        if "site" in names or "setting" in names:
+            total += np.exp(2 * hyper[i]) * (rows.bound[:, BOUNDS.index(bound)] ** 2 if bound else 1.0)
+    return total
+
+
+@dataclass(frozen=True, slots=True)
+class Posterior:
+    """The residuals of new rows: mean and variance (a new run's own noise included), and what both rest on.
+
+    ``explained`` is (new rows x measured rows): its inner products are what the measured rows explain.
+    """
+
+    hyper: Array
+    rows: Rows
+    mean: Array
+    variance: Array
+    explained: Array
+
+    def covariance(self, which: NDArray[np.int64]) -> Array:
+        """The covariance of the residuals of these of the rows, for comparing them with each other."""
+        rows, explained = self.rows.take(which), self.explained[which]
+        pairs = pairs_of(rows, rows)
+        total = kernel(self.hyper, pairs) + pairs.constants - explained @ explained.T
+        total[np.diag_indices_from(total)] = self.variance[which]
+        return np.asarray(total)
+
+
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """A Gaussian process conditioned on residuals.
@@ -251,13 +282,18 @@ class Fitted:
 
     def predict(self, rows: Rows) -> tuple[Array, Array]:
         """Mean and standard deviation of the residual of each row, a new run's own noise included."""
+        found = self.posterior(rows)
+        return found.mean, np.sqrt(found.variance)
+
+    def posterior(self, rows: Rows) -> Posterior:
+        """What the measured rows say of these."""
         pairs = pairs_of(rows, self.rows)
         plain = kernel(self.hyper, pairs)
         cross = plain + pairs.constants
         mean = 0.5 * (plain @ self.plain_weights + cross @ self.weights - rows.constants @ self.pull)
-        explained = ((cross @ self.inverse_factor.T) ** 2).sum(1)
-        variance = np.maximum(prior_variance(self.hyper, rows) - explained, 0.0) + np.exp(2 * self.hyper[-1])
-        return mean, np.sqrt(variance)
+        explained = cross @ self.inverse_factor.T
+        variance = np.maximum(prior_variance(self.hyper, rows) - (explained**2).sum(1), 0.0)
+        return Posterior(self.hyper, rows, mean, variance + np.exp(2 * self.hyper[-1]), explained)
 
     def extended(self, rows: Rows, residuals: Array, runs: Array) -> Fitted:
         """The process conditioned on more rows as well."""

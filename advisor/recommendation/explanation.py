@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from advisor.prediction.prediction import Estimate, Prediction
 from advisor.units import human_duration, human_memory
 
 _OBJECTIVE_WORDS = {"energy": "energy", "carbon": "energy", "time": "time", "edp": "energy x time", "cost": "cost"}
 
 
-def explain(prediction: Prediction, best: Prediction, first_choice: Prediction, objective: str, *, unsure: bool) -> str:
-    """Why a placement stands where it stands: its energy and time beside the best one's, its fit, its RAM.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a placement stands to the first choice, ``best``.
 
-    ``first_choice`` is the same placement with the RAM that is advised for it; ``unsure`` says that its interval is
-    too wide to rank it.
+    ``variant`` is the same placement with the RAM that is advised for it, ``energy`` its energy divided by the first
+    choice's; ``tied`` says that the two cannot be told apart, ``ties`` of how many of those ``offered`` that is true.
     """
-    parts = [f"least {_OBJECTIVE_WORDS[objective]}"] if prediction is best else [_beside(prediction, best)]
-    if unsure:
-        parts.append("too uncertain to rank")
+
+    best: Prediction
+    variant: Prediction
+    energy: Estimate
+    tied: bool
+    ties: int
+    probability_least: float
+    offered: int
+
+
+def explain(prediction: Prediction, standing: Standing, objective: str) -> str:
+    """Why a placement stands where it stands: its energy and time beside the first choice's, its fit, its RAM."""
+    parts = [_first(standing, objective) if prediction is standing.best else _beside(prediction, standing)]
     if may_not_fit(prediction):
         parts.append("may not fit in the GPU's memory")
     utilisation = prediction.gpu_utilisation
     if utilisation is not None:
         parts.append(f"GPU {utilisation.value:.0%} used")
     need = prediction.host_memory_bytes
-    surplus_bytes = prediction.placement.memory_bytes - first_choice.placement.memory_bytes
+    surplus_bytes = prediction.placement.memory_bytes - standing.variant.placement.memory_bytes
     if surplus_bytes > 0:
         parts.append("more RAM buys nothing")
     elif surplus_bytes < 0:
@@ -68,14 +81,25 @@ def _about(need: Estimate) -> str:
     return f"about {human_memory(need.value)}"
 
 
-def _beside(prediction: Prediction, best: Prediction) -> str:
-    energy = _times(
-        (prediction.energy_j or prediction.epoch_energy_j).value, (best.energy_j or best.epoch_energy_j).value
-    )
+def _first(standing: Standing, objective: str) -> str:
+    least = f"least {_OBJECTIVE_WORDS[objective]}"
+    if standing.offered == 1:
+        return least
+    if _OBJECTIVE_WORDS[objective] == "energy":
+        least += f" ({standing.probability_least:.0%} sure)"
+    if not standing.ties:
+        return least
+    return f"{least}; tie with {'1 other' if standing.ties == 1 else f'{standing.ties} others'}"
+
+
+def _beside(prediction: Prediction, standing: Standing) -> str:
+    best, energy = standing.best, standing.energy
     duration = _times(
         (prediction.duration_s or prediction.epoch_duration_s).value, (best.duration_s or best.epoch_duration_s).value
     )
-    return f"{energy} the energy, {duration} the time of rank 1"
+    interval = f" ({energy.low:.2g}x to {energy.high:.2g}x)" if energy.low < energy.high else ""
+    tie = "tie with rank 1: " if standing.tied else ""
+    return f"{tie}{energy.value:.2g}x the energy{interval}, {duration} the time of rank 1"
 
 
 def _times(value: float, reference: float) -> str:

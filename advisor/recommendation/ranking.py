@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from advisor.errors import ConfigurationError
 from advisor.inspection.workload import Workload
 from advisor.placement.placement import Placement, Rejection
+from advisor.prediction.comparison import Joint
 from advisor.prediction.prediction import Estimate, ModelIdentity, Prediction
+from advisor.recommendation.choice import aim_of, choose
 from advisor.recommendation.explanation import (
+    Standing,
     explain,
     gpu_memory_rejection,
-    may_not_fit,
     memory_rejection,
     time_rejection,
 )
@@ -25,11 +27,6 @@ STRAINED_ABOVE = 0.9
 # A job that meets its memory limit is killed, so the allocation is held against the interval's upper end, with room
 # for what cgroup accounting adds (slurmstepd, page cache of the data set).
 MEMORY_MARGIN = 1.2
-# An interval that spans this factor cannot tell a placement from others whose values lie within it.
-TOO_WIDE = 4.0
-# Energies that differ by a percent or two are alike to any prediction, and so the shorter run decides: twice the time
-# counts as 1.4% of energy, ten times as 5%.
-TIE_BREAK = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +58,7 @@ def rank(
     rejections: Sequence[Rejection],
     *,
     objective: str,
+    joint: Joint,
     model: ModelIdentity,
     rates: Rates,
     time_limit_s: float | None = None,
@@ -69,8 +67,8 @@ def rank(
 
     A placement is rejected where its run cannot end within the limit (the user's ``time_limit_s``, else the
     partition's), where the GPU's memory is surely too small, and where its RAM is; where the GPU's memory is only
-    probably too small it comes after all others. Of the RAM variants left, the smallest
-    with a margin comes first: RAM beyond the need saves neither energy nor time.
+    probably too small it comes after all others. Of the RAM variants left, the smallest with a margin comes first: RAM
+    beyond the need saves neither energy nor time. ``joint`` says what the predictions, in their order, have in common.
 
     Raises:
         ConfigurationError: the objective is cost and the site set no price.
@@ -79,33 +77,9 @@ def rank(
         raise ConfigurationError(
             "The objective is cost, but no price is set.", hint="Set price_per_kwh or price_per_gpu_hour."
         )
-    score = _score(objective, rates)
-    groups: list[list[Prediction]] = []
-    refused: list[Rejection] = []
-    for variants in _variants(predictions):
-        fitting, reason = _fitting(variants, time_limit_s)
-        if fitting:
-            groups.append(sorted(fitting, key=_memory_order))
-        else:
-            placement = variants[0].placement
-            refused.append(Rejection(partition=placement.partition, gpu_model=placement.gpu.name, reason=reason))
+    groups, refused = _offered(predictions, time_limit_s)
     refused += rejections  # after those of this workload, which tell more than those of the cluster
-    groups.sort(key=lambda group: (may_not_fit(group[0]), score(group[0])))
-    ordered = [(prediction, group[0]) for group in groups for prediction in group]
-    firsts = [group[0] for group in groups]
-    unsure = {first.placement: _too_uncertain(first, firsts, objective) for first in firsts}
-    ranked = tuple(
-        RankedPlacement(
-            rank=position,
-            prediction=prediction,
-            match=match_word(prediction.gpu_utilisation),
-            carbon_g=_carbon_g(prediction, rates),
-            cost=_cost(prediction, rates),
-            too_uncertain_to_rank=unsure[first_choice.placement],
-            reason=explain(prediction, ordered[0][0], first_choice, objective, unsure=unsure[first_choice.placement]),
-        )
-        for position, (prediction, first_choice) in enumerate(ordered, 1)
-    )
+    ranked = _ranked(groups, predictions, objective, joint, rates) if groups else ()
     return Recommendation(
         workload=workload,
         objective=objective,
@@ -116,20 +90,63 @@ def rank(
     )
 
 
-def _too_uncertain(prediction: Prediction, others: Sequence[Prediction], objective: str) -> bool:
-    """Whether its interval is too wide to say where it stands among placements with other GPUs."""
-    own = _ranked_by(prediction, objective)
-    return own.high >= TOO_WIDE * own.low and any(
-        own.low < _ranked_by(other, objective).value < own.high
-        for other in others
-        if other.placement.gpu != prediction.placement.gpu
+def _offered(
+    predictions: Sequence[Prediction], time_limit_s: float | None
+) -> tuple[list[list[Prediction]], list[Rejection]]:
+    """The placements that can work, each as its RAM variants, best variant first; and the others."""
+    groups: list[list[Prediction]] = []
+    refused: list[Rejection] = []
+    for variants in _variants(predictions):
+        fitting, reason = _fitting(variants, time_limit_s)
+        if fitting:
+            groups.append(sorted(fitting, key=_memory_order))
+        else:
+            placement = variants[0].placement
+            refused.append(Rejection(partition=placement.partition, gpu_model=placement.gpu.name, reason=reason))
+    return groups, refused
+
+
+def _ranked(
+    groups: Sequence[Sequence[Prediction]],
+    predictions: Sequence[Prediction],
+    objective: str,
+    joint: Joint,
+    rates: Rates,
+) -> tuple[RankedPlacement, ...]:
+    place = {id(prediction): i for i, prediction in enumerate(predictions)}
+    firsts = [group[0] for group in groups]
+    costs = {int(joint.rows[place[id(first)]]): _cost_and_share(first, rates) for first in firsts}
+    choice = choose(firsts, [place[id(first)] for first in firsts], joint, aim_of(objective, joint, costs))
+    best = firsts[choice.order[0]]
+    energy = joint.over(joint.energy(), place[id(best)])
+    ordered = [(position, prediction) for position in choice.order for prediction in groups[position]]
+    return tuple(
+        RankedPlacement(
+            rank=rank_number,
+            prediction=prediction,
+            match=match_word(prediction.gpu_utilisation),
+            carbon_g=_carbon_g(prediction, rates),
+            cost=_cost(prediction, rates),
+            energy_over_first_choice=energy[place[id(prediction)]],
+            probability_least=choice.least[position],
+            expected_regret=choice.regret[position],
+            tied=choice.tied[position],
+            reason=explain(
+                prediction,
+                Standing(
+                    best=best,
+                    variant=firsts[position],
+                    energy=energy[place[id(prediction)]],
+                    tied=choice.tied[position],
+                    ties=sum(choice.tied),
+                    probability_least=choice.least[position],
+                    offered=len(firsts),
+                ),
+                objective,
+            ),
+        )
+        for rank_number, (position, prediction) in enumerate(ordered, 1)
     )
-
-
-def _ranked_by(prediction: Prediction, objective: str) -> Estimate:
-    if objective == "time":
-        return prediction.duration_s or prediction.epoch_duration_s
-    return prediction.energy_j or prediction.epoch_energy_j
 
 
 def match_word(utilisation: Estimate | None) -> str | None:
@@ -182,29 +199,13 @@ def _memory_order(prediction: Prediction) -> tuple[int, int]:
     return (1, -memory_bytes)
 
 
-def _score(objective: str, rates: Rates) -> Callable[[Prediction], float]:
-    """What to minimise: of the whole run, or of one epoch where the number of epochs is unknown."""
-
-    def energy_j(prediction: Prediction) -> float:
-        return (prediction.energy_j or prediction.epoch_energy_j).value
-
-    def duration_s(prediction: Prediction) -> float:
-        return (prediction.duration_s or prediction.epoch_duration_s).value
-
-    def cost(prediction: Prediction) -> float:
-        return rates.cost(energy_j(prediction), prediction.placement.gpus, duration_s(prediction)) or 0.0
-
-    def least_energy(prediction: Prediction) -> float:
-        return float(energy_j(prediction) * duration_s(prediction) ** TIE_BREAK)
-
-    scores: dict[str, Callable[[Prediction], float]] = {
-        "energy": least_energy,
-        "carbon": least_energy,  # one carbon intensity for the site: the order is energy's
-        "time": duration_s,
-        "edp": lambda prediction: energy_j(prediction) * duration_s(prediction),
-        "cost": cost,
-    }
-    return scores[objective]
+def _cost_and_share(prediction: Prediction, rates: Rates) -> tuple[float, float]:
+    """The cost of the run, or of an epoch where the number of epochs is unknown, and the energy's share of it."""
+    energy_j = (prediction.energy_j or prediction.epoch_energy_j).value
+    duration_s = (prediction.duration_s or prediction.epoch_duration_s).value
+    whole = rates.cost(energy_j, prediction.placement.gpus, duration_s) or 0.0
+    of_energy = rates.cost(energy_j, prediction.placement.gpus, 0.0) or 0.0
+    return whole, of_energy / whole if whole > 0.0 else 0.0
 
 
 def _carbon_g(prediction: Prediction, rates: Rates) -> Estimate | None:

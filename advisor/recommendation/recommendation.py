@@ -15,7 +15,11 @@ class RankedPlacement:
 
     ``match`` is ``under-used`` (below 50% utilisation), ``matched`` or ``strained`` (above 90%), the thresholds of
     arXiv 2307.05520; None where utilisation is unknown. ``carbon_g`` and ``cost`` are None where the site set no rate.
-    ``too_uncertain_to_rank`` says that the interval is so wide that the rank means little.
+
+    ``energy_over_first_choice`` is this placement's energy divided by the first choice's, with the interval of that
+    ratio; 1 for the first choice. ``probability_least`` is how probably it uses least energy of all that are offered;
+    variants that differ in RAM alone have the same. ``expected_regret`` is the share of the objective that choosing it
+    is expected to lose against the best. ``tied`` placements cannot be told apart from the first choice.
     """
 
     rank: int
@@ -23,7 +27,10 @@ class RankedPlacement:
     match: str | None
     carbon_g: Estimate | None
     cost: Estimate | None
-    too_uncertain_to_rank: bool
+    energy_over_first_choice: Estimate
+    probability_least: float
+    expected_regret: float
+    tied: bool
     reason: str
 
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from advisor.rendering.recorder_options import RecorderOptions
 
+# Seconds that the check may take: long enough for a slow shared folder with nothing cached.
+_CHECK_LIMIT_S = "15"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecorderCommand:
@@ -20,5 +23,6 @@ def recorder_command(options: RecorderOptions, *, python: str = sys.executable) 
     """The recorder under advisor's own Python, isolated from the user's PYTHON* variables and site packages."""
     return RecorderCommand(
         arguments=(python, "-I", "-m", "advisor.telemetry.recorder", *options.to_arguments(), "--"),
-        check=(python, "-I", "-c", "import advisor.telemetry.recorder"),
+        # A shared folder that hangs must not hang the job.
+        check=("timeout", "-k", "1", _CHECK_LIMIT_S, python, "-I", "-c", "import advisor.telemetry.recorder"),
     )

@@ -39,7 +39,7 @@ def render(
         picks: what to add to its header.
         template_dir: where the templates lie.
         recorder: None leaves the recording out.
-        python: the interpreter's words, for a Python script.
+        python: the interpreter's command, for a Python script.
 
     Raises:
         RenderingError: a template is missing, broken, or asks for a value that it was not given.
@@ -85,13 +85,13 @@ def plain_python_script(script: Script, python: Sequence[str]) -> str:
 
 
 def _quoted(value: object) -> object:
-    """Quote what a template prints; words in a tuple are quoted one by one.
+    """Quote what a template prints; arguments in a tuple are quoted one by one.
 
     An undefined value passes through: printing it is what raises.
     """
     if isinstance(value, Verbatim | jinja2.Undefined):
         return value
-    words = [str(word) for word in value] if isinstance(value, tuple) else [str(value)]
-    if any("\0" in word for word in words):
+    arguments = [str(argument) for argument in value] if isinstance(value, tuple) else [str(value)]
+    if any("\0" in argument for argument in arguments):
         raise RenderingError("A value with a NUL byte cannot stand in a batch script.")
-    return shlex.join(words)
+    return shlex.join(arguments)

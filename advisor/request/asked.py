@@ -32,14 +32,14 @@ _CPUS = (
     "ntasks-per-gpu", "mincpus", "exclusive", "extra-node-info", "sockets-per-node", "cores-per-socket",
     "threads-per-core", "core-spec", "thread-spec", "overcommit", "tres-per-task",
 )  # fmt: skip
-# Words that tie a job to nodes or limits which the inventory does not follow: the user knows better than we do.
+# Options that tie a job to nodes or limits which the inventory does not hold: nothing is picked beside them.
 _TIED = ("nodelist", "nodefile", "reservation", "clusters", "cluster-constraint", "resources", "segment", "external")
 _COUNT = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """The user's own words, merged, and what they leave open.
+    """The user's own sbatch options, merged, and what they leave open.
 
     ``options`` maps a long option's name to its value in the layer that wins. ``open_*`` say what a pick may fill.
     ``tied_by`` names the option that forbids every pick, None where none does.
@@ -60,7 +60,7 @@ def read_asked(command_line: Iterable[Option], environment: Mapping[str, str], d
     """Merge the three layers by sbatch's precedence.
 
     Raises:
-        UsageError: a value is not what Slurm writes; sbatch will refuse it in its own words.
+        UsageError: a value is not what Slurm writes; sbatch will refuse it with its own message.
     """
     in_environment = [Option(name, environment[key]) for key, name in _VARIABLES.items() if key in environment]
     options: dict[str, str | None] = {}
@@ -170,7 +170,7 @@ def _is_gpu(part: str) -> bool:
 
 
 def _fields(part: str) -> list[str]:
-    """``gres/gpu:a100:2``, ``gpu:a100=2``, ``a100:2`` and ``2`` without the words that only say "GPU"."""
+    """``gres/gpu:a100:2``, ``gpu:a100=2``, ``a100:2`` and ``2`` without the parts that only say "GPU"."""
     part = re.sub(r"\(.*?\)", "", part).removeprefix("gres/").removeprefix("gres:")
     return [piece for piece in re.split("[:=]", part) if piece and piece != "gpu"]
 

@@ -33,8 +33,8 @@ class Mode(enum.Enum):
 class CommandLine:
     """What was typed.
 
-    ``options`` are sbatch's, ``words`` the same as typed, both without ours. ``own`` are ours as typed. ``script`` is
-    None for standard input and ``--wrap``. ``is_heterogeneous`` marks components separated by ``:``.
+    ``options`` are sbatch's, ``own`` are gsbatch's. ``script`` is None for standard input and ``--wrap``, ``arguments``
+    are the script's. ``is_heterogeneous`` marks components separated by ``:``.
     """
 
     mode: Mode
@@ -45,17 +45,13 @@ class CommandLine:
     is_heterogeneous: bool
 
     @property
-    def words(self) -> tuple[str, ...]:
-        """The options of sbatch as they were typed."""
-        return tuple(word for option in self.options for word in option.words)
-
-    @property
-    def all_words(self) -> tuple[str, ...]:
-        """The whole command line without our options; ``--`` keeps a script's name from being read as an option."""
+    def sbatch_arguments(self) -> tuple[str, ...]:
+        """All arguments but those of our options; ``--`` keeps a script's name from being read as an option."""
+        typed = _arguments_of(self.options)
         if self.script is None:
-            return self.words
+            return typed
         guard = ("--",) if self.script.startswith("-") and self.script != "-" else ()
-        return (*self.words, *guard, self.script, *self.arguments)
+        return (*typed, *guard, self.script, *self.arguments)
 
     @property
     def sbatch_options(self) -> tuple[Option, ...]:
@@ -63,9 +59,14 @@ class CommandLine:
         return tuple(option for option in self.options if option.name != "wrap")
 
     @property
-    def sbatch_words(self) -> tuple[str, ...]:
+    def option_arguments(self) -> tuple[str, ...]:
         """The same as they were typed."""
-        return tuple(word for option in self.sbatch_options for word in option.words)
+        return _arguments_of(self.sbatch_options)
+
+    @property
+    def reads_stdin(self) -> bool:
+        """Whether the script comes on standard input."""
+        return self.script is None and self.value("wrap") is None
 
     def value(self, name: str) -> str | None:
         """The last value of an sbatch option."""
@@ -76,26 +77,34 @@ class CommandLine:
         return any(option.name in names for option in self.options)
 
 
-def parse_command_line(words: Sequence[str], *, unknown_takes_value: Callable[[str], bool]) -> CommandLine:
-    """Read the words after ``gsbatch``.
+def _arguments_of(options: Iterable[Option]) -> tuple[str, ...]:
+    return tuple(argument for option in options for argument in option.arguments)
+
+
+def parse_command_line(arguments: Sequence[str], *, unknown_takes_value: Callable[[str], bool]) -> CommandLine:
+    """Read the arguments of ``gsbatch``.
+
+    Args:
+        arguments: without the program's name.
+        unknown_takes_value: see ``split_options``.
 
     Raises:
         UsageError: one of our own options is wrong; sbatch's are sbatch's to judge.
     """
     found = split_options(
-        words,
+        arguments,
         own=OWN_FLAGS,
         own_with_value=OWN_WITH_VALUE,
         own_with_choice=OWN_WITH_CHOICE,
         unknown_takes_value=unknown_takes_value,
     )
-    script, *arguments = found.rest or (None,)
+    script, *script_arguments = found.rest or (None,)
     return CommandLine(
         mode=_mode({option.name for option in found.own}),
         own=found.own,
         options=found.options,
         script=script,
-        arguments=tuple(word for word in arguments if word is not None),
+        arguments=tuple(argument for argument in script_arguments if argument is not None),
         is_heterogeneous=":" in found.rest,
     )
 
@@ -158,4 +167,4 @@ def environment_facts(environment: Mapping[str, str]) -> dict[str, str]:
     Raises:
         UsageError: one has no ``=``, or two values.
     """
-    return facts(Option("set", word) for word in environment.get("GSBATCH_SET", "").split())
+    return facts(Option("set", fact) for fact in environment.get("GSBATCH_SET", "").split())

@@ -1,4 +1,4 @@
-"""A submission as the user asked for it: script, settings, facts and the user's own words for sbatch, read once."""
+"""A submission as the user asked for it: script, settings, facts and sbatch options, read once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which nodes the user's words allow: ``--constraint`` and ``--exclude``, as far as they can be judged here."""
+"""Which nodes ``--constraint`` and ``--exclude`` allow, as far as that can be judged without Slurm."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def meets(constraint: str | None, features: Sequence[str]) -> bool:
     if constraint is None or not is_plain_constraint(constraint):
         return True
     if "|" in constraint:
-        return any(word in features for word in constraint.split("|"))
-    return all(word in features for word in re.split(r"[&,]", constraint))
+        return any(feature in features for feature in constraint.split("|"))
+    return all(feature in features for feature in re.split(r"[&,]", constraint))
 
 
 def is_listed(node: str, hostlist: str) -> bool:
@@ -31,12 +31,12 @@ def is_listed(node: str, hostlist: str) -> bool:
 
 
 def _is_named(node: str, name: str) -> bool:
-    words = _BRACKET.split(name)  # text, range, text, range, ..., text
-    pattern = "".join(r"(\d+)" if index % 2 else re.escape(word) for index, word in enumerate(words))
+    parts = _BRACKET.split(name)  # text, range, text, range, ..., text
+    pattern = "".join(r"(\d+)" if index % 2 else re.escape(part) for index, part in enumerate(parts))
     match = re.fullmatch(pattern, node)
     return match is not None and all(
         any(_is_within(number, part) for part in numbers.split(","))
-        for number, numbers in zip(match.groups(), words[1::2], strict=True)
+        for number, numbers in zip(match.groups(), parts[1::2], strict=True)
     )
 
 

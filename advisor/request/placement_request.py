@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """The user's own words about where the job may run; None is "left open".
+    """What the user's sbatch options say of where the job may run; None where they leave it open.
 
     ``gpus`` is the total over ``nodes``; ``memory_bytes`` and ``cpus`` are per node; ``whole_memory`` (``--mem=0``)
     asks for all that a node has; of the forms of memory at most one is set. ``time_s`` is the limit the user gave,

@@ -1,7 +1,7 @@
 """sbatch's options as sbatch itself reads them: which take a value, and where the options end.
 
-The rules are getopt_long's with a leading ``+``: the first word that is no option is the script, and everything after
-it belongs to the script. A long option may be cut to an unambiguous beginning. The tables hold every option of Slurm
+The rules are getopt_long's with a leading ``+``: the first argument that is no option is the script, and all after
+it are the script's. A long option may be cut to an unambiguous beginning. The tables hold every option of Slurm
 22.05 to 26.11 (``sbatch --help``, sbatch(1)).
 """
 
@@ -21,7 +21,7 @@ mcs-label mem mem-bind mem-per-cpu mem-per-gpu mem-update mincpus network nodefi
 ntasks-per-core ntasks-per-gpu ntasks-per-node ntasks-per-socket ntasks-per-tres open-mode output partition power
 prefer priority profile qos reservation resources runtime segment signal sockets-per-node switches tasks-per-node
 thread-spec threads-per-core time time-min tmp tres-bind tres-per-task uid wait-all-nodes wckey wrap
-""".split()  # noqa: SIM905 (one word a line would hide that this is sbatch's own list)
+""".split()  # noqa: SIM905 (one name a line would hide that this is sbatch's own list)
 # Their value stands only after "=": "--nice 5" is --nice and a script named 5. get-user-env took one until 24.11.
 _WITH_OPTIONAL_VALUE = "exclusive get-user-env nice no-kill oom-kill-step propagate requeue resv-ports".split()  # noqa: SIM905
 _FLAGS = """
@@ -42,18 +42,18 @@ _LONG = frozenset([*_WITH_VALUE, *_WITH_OPTIONAL_VALUE, *_FLAGS])
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option as the user gave it: its full long name, its value, and the words it was written in.
+    """One option as the user gave it: its full long name, its value, and the arguments that it was written as.
 
-    A bundle of short options (``-Qn4``) is several options; the first carries the words of all.
+    A bundle of short options (``-Qn4``) is several options; the first carries the argument of all.
     """
 
     name: str
     value: str | None
-    words: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class OptionWords:
+class SplitArguments:
     """A command line taken apart: sbatch's options, our own, and what follows the last option."""
 
     options: tuple[Option, ...]
@@ -66,37 +66,37 @@ def _unknown_is_flag(_name: str) -> bool:
 
 
 def split_options(
-    words: Sequence[str],
+    arguments: Sequence[str],
     *,
     own: Collection[str] = (),
     own_with_value: Collection[str] = (),
     own_with_choice: Collection[str] = (),
     unknown_takes_value: Callable[[str], bool] = _unknown_is_flag,
-) -> OptionWords:
-    """Take words apart as sbatch would, setting our own options aside.
+) -> SplitArguments:
+    """Read arguments as sbatch would, setting our own options aside.
 
     Args:
-        words: what was typed after the command's name, or the words of all directives.
+        arguments: what follows the command's name, or those of all directives.
         own: long options of ours that take no value; own names are never read from an abbreviation.
         own_with_value: long options of ours that take one.
         own_with_choice: long options of ours that may have one, behind ``=``.
         unknown_takes_value: asked for a long option that is in no table (a SPANK plugin's, a future release's) and
-            that has no ``=``: whether the next word is its value.
+            that has no ``=``: whether the next argument is its value.
 
     Raises:
         UsageError: an option of ours lacks its value or has one too many.
     """
     options: list[Option] = []
     own_options: list[Option] = []
-    queue = list(words)
+    queue = list(arguments)
     while queue and queue[0].startswith("-") and queue[0] != "-":
-        word = queue.pop(0)
-        if word == "--":
+        argument = queue.pop(0)
+        if argument == "--":
             break
-        if not word.startswith("--"):
-            options += _short_options(word, queue)
+        if not argument.startswith("--"):
+            options += _short_options(argument, queue)
             continue
-        name, equals, value = word[2:].partition("=")
+        name, equals, value = argument[2:].partition("=")
         if name in own_with_choice:
             own_options.append(Option(name, value if equals else None))
             continue
@@ -104,11 +104,11 @@ def split_options(
             own_options.append(_own_option(name, value if equals else None, queue, takes_value=name in own_with_value))
             continue
         name = _full_name(name)
-        taken: tuple[str, ...] = (word,)
+        taken: tuple[str, ...] = (argument,)
         if not equals and (name in _WITH_VALUE or (name not in _LONG and unknown_takes_value(name))) and queue:
-            taken = (word, queue.pop(0))
+            taken = (argument, queue.pop(0))
         options.append(Option(_ALIASES.get(name, name), value if equals else _second(taken), taken))
-    return OptionWords(tuple(options), tuple(own_options), tuple(queue))
+    return SplitArguments(tuple(options), tuple(own_options), tuple(queue))
 
 
 def is_known(name: str) -> bool:
@@ -116,21 +116,21 @@ def is_known(name: str) -> bool:
     return _full_name(name) in _LONG
 
 
-def words_without_quiet(options: Iterable[Option]) -> tuple[str, ...]:
-    """The words of sbatch's options less every ``-Q``, also where it stands in a bundle."""
-    words: list[str] = []
+def arguments_without_quiet(options: Iterable[Option]) -> tuple[str, ...]:
+    """The arguments of sbatch's options less every ``-Q``, also where it stands in a bundle."""
+    arguments: list[str] = []
     start = letter = 0
     for option in options:
-        if option.words:
-            start, letter = len(words), 1
-            words += option.words
+        if option.arguments:
+            start, letter = len(arguments), 1
+            arguments += option.arguments
         if option.name != "quiet":
             letter += 1
-        elif words[start].startswith("--") or len(words[start]) == len("-Q"):
-            del words[start]
+        elif arguments[start].startswith("--") or len(arguments[start]) == len("-Q"):
+            del arguments[start]
         else:
-            words[start] = words[start][:letter] + words[start][letter + 1 :]
-    return tuple(words)
+            arguments[start] = arguments[start][:letter] + arguments[start][letter + 1 :]
+    return tuple(arguments)
 
 
 def _own_option(name: str, value: str | None, queue: list[str], *, takes_value: bool) -> Option:
@@ -145,8 +145,8 @@ def _own_option(name: str, value: str | None, queue: list[str], *, takes_value: 
     return Option(name, value)
 
 
-def _second(words: tuple[str, ...]) -> str | None:
-    return words[1] if len(words) > 1 else None
+def _second(arguments: tuple[str, ...]) -> str | None:
+    return arguments[1] if len(arguments) > 1 else None
 
 
 def _full_name(name: str) -> str:
@@ -156,10 +156,10 @@ def _full_name(name: str) -> str:
     return matches.pop() if len(matches) == 1 else name
 
 
-def _short_options(word: str, queue: list[str]) -> list[Option]:
+def _short_options(argument: str, queue: list[str]) -> list[Option]:
     found: list[Option] = []
-    taken = [word]
-    letters = word[1:]
+    taken = [argument]
+    letters = argument[1:]
     while letters:
         letter, letters = letters[0], letters[1:]
         name = _SHORT.get(letter, letter)

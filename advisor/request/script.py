@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import hashlib
 import os
 import shutil
 from collections.abc import Mapping
@@ -29,7 +30,10 @@ class ScriptKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
-    """``path`` is None for standard input and ``--wrap``; ``name`` is what sbatch names the job after."""
+    """``path`` is None for standard input and ``--wrap``; ``name`` is what sbatch names the job after.
+
+    Bytes of ``text`` that are no UTF-8 are surrogates.
+    """
 
     kind: ScriptKind
     name: str
@@ -39,6 +43,11 @@ class Script:
     arguments: tuple[str, ...]
     from_stdin: bool = False
     note: str | None = None
+
+    @property
+    def sha256(self) -> str:
+        """Of the file's bytes."""
+        return hashlib.sha256(self.text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def find_script(name: str, *, folder: Path, search_path: str, chdir: str | None = None) -> Path:
@@ -85,7 +94,7 @@ def stdin_script(data: bytes) -> Script:
     """A script that came on standard input; sbatch names such a job ``sbatch``.
 
     Raises:
-        ScriptError: it is no text.
+        ScriptError: it is too large.
     """
     return script_from_text(_decoded(data, "standard input"), name="sbatch", path=None, arguments=(), from_stdin=True)
 
@@ -108,8 +117,10 @@ def script_from_text(
     )
 
 
-def python_words(script: Script, *, environment: Mapping[str, str], chosen: Path | None = None) -> tuple[str, ...]:
-    """The interpreter of a Python script as absolute words: the setting's, its ``#!`` line's, else python on PATH.
+def interpreter_command(
+    script: Script, *, environment: Mapping[str, str], chosen: Path | None = None
+) -> tuple[str, ...]:
+    """The command that interprets a Python script: the setting's, its ``#!`` line's, else python on PATH, absolute.
 
     The user's own environment is meant, never the one that advisor runs in; symbolic links stay, because they are how
     a virtual environment is known.
@@ -117,55 +128,57 @@ def python_words(script: Script, *, environment: Mapping[str, str], chosen: Path
     Raises:
         ScriptError: no interpreter is found.
     """
-    words = [str(chosen)] if chosen is not None else _shebang_words(script.header) or ["python"]
-    names = [words[0]] if chosen is not None or words[0] != "python" else ["python", "python3"]
+    command = [str(chosen)] if chosen is not None else _shebang_command(script.header) or ["python"]
+    names = [command[0]] if chosen is not None or command[0] != "python" else ["python", "python3"]
     for name in names:
         found = shutil.which(name, path=environment.get("PATH", os.defpath))
         if found is not None:
-            return (str(Path(found).absolute()), *words[1:])
+            return (str(Path(found).absolute()), *command[1:])
     raise ScriptError(
-        f"No Python interpreter '{words[0]}' is on PATH to run {script.name} with.",
+        f"No Python interpreter '{command[0]}' is on PATH to run {script.name} with.",
         hint="Activate the environment that the training needs, or set GSBATCH_PYTHON.",
     )
 
 
 def _kind(header: Header, path: Path | None, text: str) -> tuple[ScriptKind, str | None]:
-    words = _shebang_words(header)
-    interpreter = Path(words[0]).name if words else ""
-    reason = _untouched_reason(header, text)
+    command = _shebang_command(header)
+    interpreter = Path(command[0]).name if command else ""
+    is_python = path is not None and (path.suffix == ".py" or interpreter.startswith("python"))
+    is_python = is_python and interpreter not in _SHELLS
+    reason = _untouched_reason(header, text, has_dos_lines="\r\n" in text and not is_python)
     if reason is not None:
         return ScriptKind.UNTOUCHED, reason
     if interpreter in _SHELLS:
         return ScriptKind.SHELL, None
-    if path is not None and (path.suffix == ".py" or interpreter.startswith("python")):
+    if is_python:
         return ScriptKind.PYTHON, None
-    if interpreter in _HASH_COMMENTS or interpreter.startswith("python") or (words and header.directives):
+    if interpreter in _HASH_COMMENTS or interpreter.startswith("python") or (command and header.directives):
         return ScriptKind.HEADER_ONLY, f"a job run by {interpreter} is not recorded"
-    return ScriptKind.UNTOUCHED, "its interpreter is not known" if words else "it has no #! line"
+    return ScriptKind.UNTOUCHED, "its interpreter is not known" if command else "it has no #! line"
 
 
-def _untouched_reason(header: Header, text: str) -> str | None:
+def _untouched_reason(header: Header, text: str, *, has_dos_lines: bool) -> str | None:
     if header.is_heterogeneous:
         return "it describes a heterogeneous job"
     if header.is_foreign:
         return "it has directives of another scheduler, which sbatch translates"
-    return "sbatch does not take such text" if "\0" in text or "\r\n" in text else None
+    if "\0" in text:
+        return "sbatch takes no text with NUL bytes"
+    return "sbatch takes no DOS line ends (CRLF); dos2unix removes them" if has_dos_lines else None
 
 
-def _shebang_words(header: Header) -> list[str]:
+def _shebang_command(header: Header) -> list[str]:
     """The interpreter and its arguments; ``/usr/bin/env NAME`` is NAME."""
     if not header.lines or not header.lines[0].startswith("#!"):
         return []
-    words = header.lines[0][2:].split()
-    if words and Path(words[0]).name == "env":
-        words = [word for word in words[1:] if word != "-S"]
-    return words
+    command = header.lines[0][2:].split()
+    if command and Path(command[0]).name == "env":
+        command = [argument for argument in command[1:] if argument != "-S"]
+    return command
 
 
 def _decoded(data: bytes, what: str) -> str:
     if len(data) > _MAX_BYTES:
         raise ScriptError(f"{what} is larger than {_MAX_BYTES // 1024**2} MiB.")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as exc:
-        raise ScriptError(f"{what} is not UTF-8 text.") from exc
+    # Bash takes any bytes, and Python what its coding line says: what is no UTF-8 is handed on as it is.
+    return data.decode("utf-8", "surrogateescape")

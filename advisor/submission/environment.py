@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from advisor.submission.real_sbatch import GUARD
+
 # sbatch reads these as its own input, or its libraries need them to reach the controller.
 _INPUT = frozenset({
     "SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_CLUSTERS", "SLURM_JWT", "SLURM_SACK_JWKS", "SLURM_SACK_KEY",
@@ -13,7 +15,7 @@ _INPUT = frozenset({
 })  # fmt: skip
 _JOB_PREFIXES = ("SLURM_", "SLURMD_", "SRUN_", "PMI_", "PMIX_", "PMI2_")
 # Set by the generated script for its own second start only.
-_OWN = frozenset({"GSBATCH_RECORDED"})
+_OWN = frozenset({"GSBATCH_RECORDED", GUARD})
 
 
 def submission_environment(environment: Mapping[str, str]) -> dict[str, str]:

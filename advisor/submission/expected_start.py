@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from advisor import slurm
+from advisor.submission.real_sbatch import sbatch_call
 
 _EXPECTED_START = re.compile(r"^sbatch: Job \d+ to start at (?P<start>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\b", re.MULTILINE)
 
@@ -25,8 +26,13 @@ def ask_expected_start(
         SlurmNotFound: sbatch is not on PATH.
         SlurmCommandFailed: it took longer than ``timeout_s``.
     """
+    call = sbatch_call(environment)
     answer = slurm.ask(
-        ("sbatch", "--test-only", *options), timeout_s=timeout_s, stdin_text=text, environment=environment
+        ("sbatch", "--test-only", *options),
+        timeout_s=timeout_s,
+        stdin_text=text,
+        environment=call.environment,
+        program=call.program,
     )
     return parse_expected_start(answer.stderr) if answer.returncode == 0 else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from advisor import slurm
 from advisor.errors import SlurmError
+from advisor.submission.real_sbatch import sbatch_call
 
 _HELP_TIMEOUT_S = 5.0
 _SUBMITTED = re.compile(
@@ -61,8 +63,8 @@ def submit(
         script: what to submit.
         environment: sbatch's, and through it the job's.
         outputs: where sbatch's output goes.
-        hold_refusal: keep stderr back until a job id was printed, so that a refused submission can be tried anew in
-            other words; what was kept of a refusal is in the answer, and of anything else is handed on.
+        hold_refusal: keep stderr back until a job id was printed, so that a refused submission can be tried anew
+            with other options; what was kept of a refusal is in the answer, and of anything else is handed on.
 
     Raises:
         SlurmNotFound: sbatch is not on PATH.
@@ -83,19 +85,19 @@ def submit(
             file.chmod(0o700)
         except OSError as exc:
             raise SlurmError(f"The batch script cannot be written: {exc.strerror}.") from exc
-        words = (*script.options, str(file), *script.arguments)
-        return run_sbatch(words, environment=environment, outputs=outputs, hold_refusal=hold_refusal)
+        arguments = (*script.options, str(file), *script.arguments)
+        return run_sbatch(arguments, environment=environment, outputs=outputs, hold_refusal=hold_refusal)
 
 
 def run_sbatch(
-    words: Sequence[str],
+    arguments: Sequence[str],
     *,
     environment: Mapping[str, str],
     outputs: Outputs,
     stdin_text: str | None = None,
     hold_refusal: bool = False,
 ) -> Submission:
-    """Run sbatch with words of the user's own; see ``submit``."""
+    """Run sbatch with these arguments; see ``submit``."""
     said = bytearray()
     held = bytearray()
 
@@ -112,8 +114,14 @@ def run_sbatch(
         else:
             outputs.stderr(data)
 
+    call = sbatch_call(environment)
     returncode = slurm.converse(
-        ("sbatch", *words), environment=environment, stdin_text=stdin_text, on_stdout=on_stdout, on_stderr=on_stderr
+        ("sbatch", *arguments),
+        environment=call.environment,
+        stdin_text=stdin_text,
+        on_stdout=on_stdout,
+        on_stderr=on_stderr,
+        program=call.program,
     )
     if held and returncode == 0:
         outputs.stderr(bytes(held))
@@ -135,10 +143,14 @@ def plugin_option_takes_value(name: str) -> bool:
     """Whether ``sbatch --help`` lists an option that our table does not have, and lists it with a value.
 
     For a site's SPANK plugins and for releases newer than this program: without a controller being asked, and only
-    when such an option stands before a word that could be its value. Without an answer it is taken as a flag.
+    when such an option stands before an argument that could be its value. Without an answer it is taken as a flag.
     """
     try:
-        text = slurm.ask(("sbatch", "--help"), timeout_s=_HELP_TIMEOUT_S).stdout
+        call = sbatch_call(os.environ)
+        answer = slurm.ask(
+            ("sbatch", "--help"), timeout_s=_HELP_TIMEOUT_S, environment=call.environment, program=call.program
+        )
+        text = answer.stdout
     except SlurmError:
         return False
     return re.search(rf"--{re.escape(name)}=", text) is not None

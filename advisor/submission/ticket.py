@@ -37,7 +37,7 @@ class Ticket:
     """Written once, at submission.
 
     ``prediction`` is of the placement that the job was submitted to, as far as that is known
-    (None where the user's own words asked for something the advisor does not predict).
+    (None where the user's options ask for something the advisor does not predict).
 
     ``script_sha256`` is of the user's script, not of the generated one. ``followed`` says whether the advice was taken.
     ``training`` is None where no Python file could be told.

@@ -21,7 +21,7 @@ from advisor.telemetry.gpu_choice import environment_of_step
 from advisor.telemetry.host import HostSensor, step_task
 from advisor.telemetry.marks_socket import MarksSocket, TaskWord
 from advisor.telemetry.sampler import Sampler, open_sampler
-from advisor.telemetry.signals import WITNESSED
+from advisor.telemetry.signals import HARMLESS, WITNESSED
 
 # The first task names itself as soon as it has started us.
 _FIRST_WORD_S = 30.0
@@ -84,7 +84,7 @@ def main() -> None:
     os.chdir("/")  # a folder that we stand in could not be unmounted
     signals: list[int] = []
     for number in WITNESSED:
-        signal.signal(number, lambda number, _frame: signals.append(number))
+        signal.signal(number, lambda number, _frame: None if number in HARMLESS else signals.append(number))
     host = HostSensor()
     sampler = open_sampler(options, own, environment_of_step(os.environ), host, os.environ.get("SLURM_STEP_ID"))
     # Slurm waits for everyone who holds a task's stderr; warnings have been given.

@@ -8,7 +8,9 @@ whatever of ours fails costs the record, not the command.
 
 from __future__ import annotations
 
+import _thread
 import argparse
+import contextlib
 import errno
 import json
 import os
@@ -17,12 +19,12 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 from advisor.rendering.recorder_options import RecorderOptions, parse_recorder_arguments
 from advisor.submission.environment import inherited_environment
-from advisor.telemetry.signals import WITNESSED, exit_status_of
+from advisor.telemetry.signals import HANDED_ON, exit_status_of
 
 INJECTED_FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "injected")
 # How long a signal may take from us to the sampler, if it was sent to both.
@@ -30,36 +32,111 @@ _WITNESS_S = 0.1
 # How long a trace may take to be closed after the command has ended, on a slow shared file system.
 _CLOSING_S = 20.0
 _SI_KERNEL = 128
+_STDERR = 2
 # Where TMPDIR is full, or its name too long; the second is memory.
 _TEMPORARY = ("/tmp", "/dev/shm")  # noqa: S108 (a folder 0700 is made there)
 _USAGE, _NOT_EXECUTABLE, _NOT_FOUND = 2, 126, 127
 
 
 class _Witness:
-    """The sampler's word on which signals reached it as well."""
+    """What the sampler tells of signals that reached it as well: one byte each, the signal's number."""
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        self.descriptor: int | None = descriptor
         self._heard: list[tuple[int, float]] = []
-        self._rest = b""
+
+    def listen(self) -> None:
+        """Read what has come. A sampler that has ended tells nothing more."""
+        if self.descriptor is None:
+            return
+        piece = os.read(self.descriptor, 4096)
+        if not piece:
+            os.close(self.descriptor)
+            self.descriptor = None
+        now = time.monotonic()
+        self._heard += [(number, now) for number in piece]
 
     def has_seen(self, number: int, since: float) -> bool:
-        """Whether ``number`` reached the sampler at about the same time; waits a moment for the answer."""
-        until = time.monotonic() + _WITNESS_S
-        while True:
-            if any(heard == number and at >= since - _WITNESS_S for heard, at in self._heard):
-                self._heard = [item for item in self._heard if item[0] != number]
+        """Whether ``number`` reached the sampler at about the same time; each word counts for one signal."""
+        self._heard = [(heard, at) for heard, at in self._heard if at >= since - _WITNESS_S]
+        for index, (heard, _at) in enumerate(self._heard):
+            if heard == number:
+                del self._heard[index]
                 return True
-            left_s = until - time.monotonic()
-            if left_s <= 0 or not select.select([self._descriptor], [], [], left_s)[0]:
-                return False
-            piece = os.read(self._descriptor, 4096)
-            if not piece:  # the sampler is gone: nobody can say, and a lost signal is worse than a second one
-                return False
-            *lines, self._rest = (self._rest + piece).split(b"\n")
-            for line in lines:
-                heard, at = line.split()
-                self._heard.append((int(heard), float(at)))
+        return False
+
+
+class _Signals:
+    """Signals for the training, in the order in which they came, and its wait status when it has ended.
+
+    A thread takes each signal from the kernel as it comes: while one waited to be judged, the kernel would merge others
+    of its number and reorder the rest.
+    """
+
+    def __init__(self, training: int) -> None:
+        self._training = training
+        self._wake, self._woken = os.pipe()
+        self._caught: list[tuple[int, float]] = []
+        self._waiting: list[tuple[int, float]] = []
+        self._wait_status: int | None = None
+
+    def wait(self, witness: _Witness | None) -> int:
+        """Hand on signals until the training has ended; its wait status."""
+        try:
+            _thread.start_new_thread(self._catch, (self._keep,))
+        except RuntimeError:  # no more threads for this user: handed on at once, perhaps twice
+            self._catch(self._hand_on)
+        while self._wait_status is None:
+            watched = [self._wake]
+            if witness is not None and witness.descriptor is not None:
+                watched.append(witness.descriptor)
+            ready, _, _ = select.select(watched, [], [], self._longest_s())
+            if self._wake in ready:
+                os.read(self._wake, 4096)
+            if witness is not None and witness.descriptor in ready:
+                witness.listen()
+            self._judge(witness)
+        return self._wait_status
+
+    def _catch(self, take: Callable[[int], None]) -> None:
+        while self._wait_status is None:
+            caught = signal.sigwaitinfo(HANDED_ON | {signal.SIGCHLD})
+            if caught.si_signo == signal.SIGCHLD:
+                pid, wait_status = os.waitpid(self._training, os.WNOHANG)
+                if pid != self._training:
+                    continue
+                self._wait_status = wait_status
+                os.write(self._woken, b"!")
+            elif caught.si_code == _SI_KERNEL:
+                # The terminal signals the whole process group: the training has it, and the shell waits for us to stop.
+                if caught.si_signo == signal.SIGTSTP:
+                    os.kill(os.getpid(), signal.SIGSTOP)
+            else:
+                take(caught.si_signo)
+
+    def _keep(self, number: int) -> None:
+        self._caught.append((number, time.monotonic()))
+        os.write(self._woken, b"!")
+
+    def _hand_on(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._training, number)
+
+    def _longest_s(self) -> float | None:
+        return max(self._waiting[0][1] + _WITNESS_S - time.monotonic(), 0.0) if self._waiting else None
+
+    def _judge(self, witness: _Witness | None) -> None:
+        """Hand on the first signals of which it is known that the training did not get them as well."""
+        while self._caught:
+            self._waiting.append(self._caught.pop(0))
+        while self._waiting:
+            number, at = self._waiting[0]
+            if witness is None or not witness.has_seen(number, at):
+                can_be_seen = witness is not None and witness.descriptor is not None
+                if can_be_seen and time.monotonic() < at + _WITNESS_S:
+                    return
+                self._hand_on(number)
+            del self._waiting[0]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -75,13 +152,14 @@ def main() -> None:
         options, command = _options(sys.argv[1:])
     except ValueError as exc:
         _run_plainly(sys.argv[1:], str(exc))
-    unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {*WITNESSED, signal.SIGCHLD})
+    unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, HANDED_ON | {signal.SIGCHLD})
+    closed = _fill_standard_descriptors()
     marks, marks_path = _marks_socket()
     training = _start(command, options, marks_path, unblocked)
-    sampler, control, witness = _start_sampler(command, options, training, marks)
+    sampler, control, witness = _start_sampler(command, options, training, marks, closed)
     if marks is not None:
         marks.close()
-    wait_status = _wait(training, witness)
+    wait_status = _Signals(training).wait(witness)
     status, reason = exit_status_of(wait_status)
     if sampler is not None:
         _close_trace(sampler, control, status, reason)
@@ -108,7 +186,7 @@ def _die_by(number: int) -> None:
     if number != signal.SIGKILL:
         signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
 
 
 def _run_plainly(arguments: Sequence[str], why: str) -> NoReturn:
@@ -125,26 +203,6 @@ def _run_plainly(arguments: Sequence[str], why: str) -> NoReturn:
     except OSError as exc:
         _warn(f"{command[0]}: {exc.strerror}")
         os._exit(_NOT_FOUND if exc.errno == errno.ENOENT else _NOT_EXECUTABLE)
-
-
-def _wait(training: int, witness: _Witness | None) -> int:
-    """Hand on signals until the training has ended; its wait status."""
-    while True:
-        caught = signal.sigwaitinfo({*WITNESSED, signal.SIGCHLD})
-        if caught.si_signo == signal.SIGCHLD:
-            pid, wait_status = os.waitpid(training, os.WNOHANG)
-            if pid == training:
-                return wait_status
-            continue
-        # The terminal signals the whole process group, Slurm often every process of a step: then the training has it.
-        if caught.si_code == _SI_KERNEL:
-            continue
-        if witness is not None and witness.has_seen(caught.si_signo, time.monotonic()):
-            continue
-        try:
-            os.kill(training, caught.si_signo)
-        except ProcessLookupError:
-            continue
 
 
 def _start(
@@ -165,8 +223,25 @@ def _start(
         os._exit(_NOT_FOUND if exc.errno == errno.ENOENT else _NOT_EXECUTABLE)
 
 
+def _fill_standard_descriptors() -> frozenset[int]:
+    """Open /dev/null where stdin, stdout or stderr is closed, for us alone: another file could get that number.
+
+    Returns the numbers that were closed, which the training finds closed as well.
+    """
+    closed = set()
+    with contextlib.suppress(OSError):  # no /dev/null, or no descriptor left
+        while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+            closed.add(descriptor)
+        os.close(descriptor)
+    return frozenset(closed)
+
+
 def _start_sampler(
-    command: Sequence[str], options: RecorderOptions, training: int, marks: socket.socket | None
+    command: Sequence[str],
+    options: RecorderOptions,
+    training: int,
+    marks: socket.socket | None,
+    closed: frozenset[int],
 ) -> tuple[int | None, int, _Witness | None]:
     """Start the sampler with the signals still blocked: it unblocks them when it can witness them."""
     try:
@@ -190,6 +265,7 @@ def _start_sampler(
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+                *([(os.POSIX_SPAWN_OPEN, _STDERR, os.devnull, os.O_WRONLY, 0)] if _STDERR in closed else []),
             ],
         )
     except OSError as exc:

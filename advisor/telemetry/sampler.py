@@ -33,7 +33,7 @@ from advisor.telemetry.gpu import GpuSensor, ReplayedGpus, own_gpus
 from advisor.telemetry.host import HostSensor, step_task
 from advisor.telemetry.marks_socket import MarksSocket, answer
 from advisor.telemetry.reading import named_source
-from advisor.telemetry.signals import WITNESSED
+from advisor.telemetry.signals import HARMLESS, WITNESSED
 from advisor.telemetry.steady_clock import SteadyClock
 from advisor.telemetry.stopping import Judge, StopRules
 from advisor.telemetry.trace import (
@@ -369,17 +369,18 @@ def _take_marks(sampler: Sampler, host: HostSensor, marks: MarksSocket, beside: 
 
 
 def _witness_signals(witness: int, flush_asked: list[int]) -> None:
-    """Tell the recorder of every signal that came here too, and when; the recorder started us with them blocked."""
+    """Tell the recorder of every signal that came here too; the recorder started us with them blocked."""
 
-    def tell(number: int, _frame: object) -> None:
-        flush_asked.append(number)
-        with contextlib.suppress(OSError):
-            os.write(witness, f"{number} {time.monotonic()}\n".encode())
+    def note(number: int, _frame: object) -> None:
+        if number not in HARMLESS:
+            flush_asked.append(number)
 
     os.set_blocking(witness, False)
     for number in WITNESSED:
-        signal.signal(number, tell)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, WITNESSED)
+        signal.signal(number, note)
+    # Written by the signal handler itself, one byte with the number, whatever Python is busy with.
+    signal.set_wakeup_fd(witness, warn_on_full_buffer=False)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
 
 
 def _count(environment: Mapping[str, str], name: str, default: int) -> int:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import os
 import signal
 
-# Stop and continue stay with the kernel, which gives them to the whole process group; KILL cannot be caught.
-WITNESSED = (
-    signal.SIGHUP,
-    signal.SIGINT,
-    signal.SIGQUIT,
-    signal.SIGTERM,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-    signal.SIGALRM,
-    signal.SIGVTALRM,
-    signal.SIGPROF,
-    signal.SIGWINCH,
-    signal.SIGXCPU,
-)
+# KILL and STOP cannot be caught; CHLD tells the recorder that the training has ended.
+HANDED_ON = frozenset(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}
+# The kernel sends SEGV, BUS, FPE and ILL for a fault of the sampler's own, which a handler would repeat for ever.
+# Python ignores PIPE and XFSZ, and a process that caught TTIN or TTOU would retry its terminal for ever.
+WITNESSED = HANDED_ON - {
+    signal.SIGSEGV,
+    signal.SIGBUS,
+    signal.SIGFPE,
+    signal.SIGILL,
+    signal.SIGPIPE,
+    signal.SIGXFSZ,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+}
+# After these a job goes on as before; after any other SIGKILL may follow soon.
+HARMLESS = frozenset({signal.SIGCONT, signal.SIGURG, signal.SIGWINCH, signal.SIGTSTP, signal.SIGIO})
 SHELL_SIGNAL_BASE = 128
 _NUMBERS = frozenset(int(number) for number in signal.Signals)
 

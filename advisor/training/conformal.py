@@ -38,7 +38,7 @@ _LEAST, _MOST = 0.4, 6.0
 _POOLED_GROUPS = 10.0
 # Of a machine that none of them knows, fewer studies than this may say that the process is too sure, not that it is
 # surer than it thinks.
-_STUDIES_THAT_NARROW = 3
+STUDIES_THAT_NARROW = 3
 _KEPT = (1, 3)  # of the runs of a hardly known machine
 _QUANTILES = np.asarray(norm.ppf(0.5 + (np.arange(20) + 0.5) / 40))  # of a normal's size, evenly
 
@@ -78,13 +78,21 @@ class Scored:
 
 def left_out(fitted: process.Fitted, groups: Iterator[Indices] | list[Indices]) -> Iterator[tuple[Array, Array]]:
     """Error and standard deviation of the rows of each group when predicted without it, their noise included."""
+    for errors, covariance in left_out_jointly(fitted, groups):
+        yield errors, np.sqrt(np.maximum(np.diag(covariance), 1e-10))
+
+
+def left_out_jointly(
+    fitted: process.Fitted, groups: Iterator[Indices] | list[Indices]
+) -> Iterator[tuple[Array, Array]]:
+    """As ``left_out``, with the covariance of the rows of each group in place of their standard deviations."""
     inverse = fitted.inverse_factor.T @ fitted.inverse_factor
     plain = fitted.plain_inverse_factor.T @ fitted.plain_inverse_factor
     for which in groups:
         block = np.ix_(which, which)
         covariance = np.linalg.inv(inverse[block])
         errors = covariance @ fitted.weights[which] + np.linalg.solve(plain[block], fitted.plain_weights[which])
-        yield 0.5 * errors, np.sqrt(np.maximum(np.diag(covariance), 1e-10))
+        yield 0.5 * errors, covariance
 
 
 def interval_widths(time: process.Fitted, power: process.Fitted, memory: process.Fitted, spreads: Spreads) -> Widths:
@@ -103,7 +111,7 @@ def interval_widths(time: process.Fitted, power: process.Fitted, memory: process
         for measure, found in scored.items():
             place = MEASURES.index(measure)
             general[place, kind] = quantile(found.scores, found.group, found.study)
-            if kind in {NEW_MACHINE, NEW_GPU} and len(np.unique(found.study)) < _STUDIES_THAT_NARROW:
+            if kind in {NEW_MACHINE, NEW_GPU} and len(np.unique(found.study)) < STUDIES_THAT_NARROW:
                 general[place, kind] = max(general[place, kind], _NORMAL)
             for i, site in enumerate(sites):
                 of_sites[i, place, kind] = _of_site(found, site, general[place, kind])

@@ -28,6 +28,7 @@ from advisor.prediction.prediction import ModelIdentity
 from advisor.prediction.predictor import Views, views_of
 from advisor.training.conformal import Spreads, interval_widths
 from advisor.training.likelihood import JITTER, tune
+from advisor.training.pairs import pair_widths, workload_labels
 from advisor.training.runs import TrainingRun, aggregate
 
 # Settings of one study that a fit looks at; more of the same machine teach little and cost the cube of their number.
@@ -112,7 +113,8 @@ def _fit(runs: Sequence[TrainingRun], identity: ModelIdentity, seed: int) -> Pre
     time = process.condition(hyper_time, rows_time, time_left, sample.time.runs, pull)
     power = process.condition(hyper_power, rows_power, power_left, sample.power.runs, pull)
     memory = _fit_memory(memory_parameters, sample, seen)
-    widths = interval_widths(time, power, memory, sample_spreads(chosen, sample))
+    spreads = sample_spreads(chosen, sample)
+    widths = interval_widths(time, power, memory, spreads)
     return PredictionModel(
         identity=identity,
         parameters=parameters,
@@ -125,6 +127,7 @@ def _fit(runs: Sequence[TrainingRun], identity: ModelIdentity, seed: int) -> Pre
         widths=widths.general,
         sites=widths.sites,
         site_widths=widths.of_sites,
+        pair_widths=pair_widths(time, power, spreads, workload_labels(sample.table.settings)),
     )
 
 
@@ -165,9 +168,15 @@ def thin(runs: Sequence[TrainingRun], seed: int) -> list[TrainingRun]:
 
 
 def evenly(runs: Sequence[TrainingRun], most: int, chooser: random.Random) -> list[TrainingRun]:
-    """A random choice of at most so many runs that takes from every site in turn."""
+    """A random choice of at most so many runs that takes from every site in turn.
+
+    Sites that ran the same workloads keep the same ones: from them is learned what two machines differ by.
+    """
+    labels = workload_labels(tuple(run.setting for run in runs)).tolist()
+    chance = {label: chooser.random() for label in dict.fromkeys(labels)}
+    order = sorted(range(len(runs)), key=lambda i: (chance[labels[i]], chooser.random()))
     by_site: dict[str, list[TrainingRun]] = defaultdict(list)
-    for run in chooser.sample(runs, len(runs)):
+    for run in (runs[i] for i in order):
         by_site[run.setting.site].append(run)
     turns = itertools.zip_longest(*by_site.values())
     return list(itertools.islice((run for turn in turns for run in turn if run is not None), most))

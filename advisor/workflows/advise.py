@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from advisor import slurm
 from advisor.errors import InspectionError
@@ -12,20 +11,21 @@ from advisor.inspection.workload import Source, Workload
 from advisor.inventory.commands import ask_config
 from advisor.inventory.described import BACKEND as DESCRIBED
 from advisor.inventory.model import Inventory
-from advisor.inventory.read import default_cache_dir, read_inventory
-from advisor.inventory.site_gpus import catalogue_with
+from advisor.inventory.read import default_cache_dir
 from advisor.placement.candidates import candidate_placements
+from advisor.prediction.comparison import joint_of
 from advisor.prediction.model import load_model
 from advisor.prediction.prediction import Prediction
-from advisor.prediction.predictor import predict
-from advisor.recommendation.ranking import Rates, rank
+from advisor.prediction.predictor import foresee
+from advisor.recommendation.ranking import rank
 from advisor.recommendation.recommendation import RankedPlacement, Recommendation
-from advisor.registry import Registry
 from advisor.rendering.picks import Pick, choose_picks
 from advisor.request.job import Job
-from advisor.settings import Settings, data_path
 from advisor.submission.ticket import TrainingFile
+from advisor.workflows.cluster import read_cluster
 from advisor.workflows.inspect_job import inspect_job
+from advisor.workflows.site import site_rates, site_registry
+from advisor.workflows.time_limit import OutOfTime, time_limit
 
 # Any one of these says that the script trains something; without one, nothing is picked for it.
 _SIGNS_OF_TRAINING = ("framework", "model_name", "parameters", "forward_flops_per_sample", "training_flops_per_sample")
@@ -76,6 +76,23 @@ class Advice:
         }
 
 
+def advise_in_time(job: Job, *, tell: Callable[[str], None]) -> Advice:
+    """``advise``, within the time that the setting ``advice_timeout_s`` allows.
+
+    Raises:
+        AdvisorError: a step could not be done, or not in time.
+    """
+    limit_s = job.settings.advice_timeout_s
+    try:
+        with time_limit(limit_s):
+            return advise(job, tell=tell)
+    except OutOfTime:
+        raise InspectionError(
+            f"Advice took longer than {limit_s:g} s (advice_timeout_s).",
+            hint="Give facts with --set and --no-probe, or set GSBATCH_ADVICE_TIMEOUT_S.",
+        ) from None
+
+
 def advise(job: Job, *, tell: Callable[[str], None]) -> Advice:
     """Inspect, read the cluster, place, predict, rank; ``tell`` is told what takes time.
 
@@ -91,14 +108,20 @@ def advise(job: Job, *, tell: Callable[[str], None]) -> Advice:
             f"nothing is known of what {job.script.name} trains, so nothing is advised{why}.",
             hint="Say what is known, for example: --set framework=torch --set parameters=25e6 --set batch_size=64",
         )
-    inventory = read_cluster(job)
+    inventory = read_cluster(
+        settings,
+        cache_dir=None if job.is_test else default_cache_dir(job.environment),  # a test leaves nothing behind
+        request=job.asked.request,
+    )
     candidates = candidate_placements(workload, inventory, job.asked.request)
     model = load_model(site_registry(settings).promoted())
+    outlook = foresee(workload, candidates.placements, model)
     recommendation = rank(
         workload,
-        predict(workload, candidates.placements, model),
+        outlook.predictions,
         candidates.rejections,
         objective=settings.objective,
+        joint=joint_of(model, outlook),
         model=model.identity,
         rates=site_rates(settings),
         time_limit_s=job.asked.request.time_s,
@@ -106,39 +129,6 @@ def advise(job: Job, *, tell: Callable[[str], None]) -> Advice:
     best = recommendation.recommended
     picks = () if best is None else picks_for(job, best, inventory)
     return Advice(recommendation=recommendation, picks=picks, inventory=inventory, training=inspected.training)
-
-
-def read_cluster(job: Job) -> Inventory:
-    """The described cluster or Slurm's; a test submission leaves no copy of Slurm's answers behind.
-
-    Raises:
-        AdvisorError: see ``read_inventory``.
-    """
-    return read_inventory(
-        described=job.settings.inventory,
-        backend=job.settings.backend,
-        user=job.user,
-        catalogue=catalogue_with(job.settings.gpu_catalogue),
-        cache_dir=None if job.is_test else default_cache_dir(job.environment),
-        account=job.asked.request.account,
-        qos=job.asked.request.qos,
-        run=partial(slurm.run, timeout_s=job.settings.slurm_timeout_s),
-    )
-
-
-def site_registry(settings: Settings) -> Registry:
-    """The site's models, and the prior that ships."""
-    return Registry(root=settings.models_dir, shipped=data_path("models") / "prior")
-
-
-def site_rates(settings: Settings) -> Rates:
-    """What the site's energy and GPU time cost."""
-    return Rates(
-        carbon_intensity_g_per_kwh=settings.carbon_intensity_g_per_kwh,
-        price_per_kwh=settings.price_per_kwh,
-        price_per_gpu_hour=settings.price_per_gpu_hour,
-        pue=settings.pue,
-    )
 
 
 def is_training(workload: Workload) -> bool:

@@ -11,7 +11,7 @@ from advisor.prediction.model import load_model
 from advisor.prediction.predictor import predict
 from advisor.settings import Settings
 from advisor.training.corpus_runs import placement_of
-from advisor.workflows.advise import site_registry
+from advisor.workflows.site import site_registry
 
 
 def predicted_anew(run: Run, settings: Settings) -> Run:

@@ -13,7 +13,7 @@ from advisor.telemetry.trace import Projection, Stop, Trace
 class Course:
     """``projections`` are those of the last epoch that had any, the best last; none once the job has ended.
 
-    ``stop`` is the last word on stopping the training, None where there was none.
+    ``stop`` is the last decision to stop the training, None where there was none.
     """
 
     epochs: tuple[RunEpoch, ...] = ()

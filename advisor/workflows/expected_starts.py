@@ -8,11 +8,10 @@ from advisor.errors import AdvisorError
 from advisor.inventory.described import BACKEND as DESCRIBED
 from advisor.recommendation.recommendation import RankedPlacement
 from advisor.request.job import Job
-from advisor.request.script import ScriptKind, python_words
 from advisor.submission.environment import submission_environment
 from advisor.submission.expected_start import ask_expected_start
 from advisor.workflows.advise import Advice, picks_for
-from advisor.workflows.write_script import render_job
+from advisor.workflows.write_script import python_of, render_job
 
 # Each answer is a scheduling test in the controller that all share; the first placements are what a person compares.
 _MOST_ASKED = 4
@@ -39,13 +38,10 @@ def with_expected_starts(job: Job, advice: Advice) -> Advice:
 
 def _expected_start(job: Job, advice: Advice, item: RankedPlacement) -> str | None:
     try:
-        python: tuple[str, ...] = ()
-        if job.script.kind is ScriptKind.PYTHON:
-            python = python_words(job.script, environment=job.environment, chosen=job.settings.python)
         picks, workload = picks_for(job, item, advice.inventory), advice.recommendation.workload
         return ask_expected_start(
-            job.line.sbatch_words,
-            render_job(job, picks, workload, ticket_id="unsubmitted", python=python),
+            job.line.option_arguments,
+            render_job(job, picks, workload, ticket_id="unsubmitted", python=python_of(job)),
             environment=submission_environment(job.environment),
             timeout_s=job.settings.slurm_timeout_s,
         )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from advisor.corpus import rows
@@ -23,31 +24,55 @@ from advisor.workflows.course import Course, course_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobRecord:
-    """One attempt as far as it is known; of its course the corpus keeps the epochs alone."""
+class JobAttempt:
+    """One attempt of a job as far as it is known; of its course the corpus keeps the epochs alone."""
 
     run: Run
     course: Course = field(default_factory=Course)
 
 
-@dataclass(slots=True, kw_only=True)
-class JobSearch:
-    """A search for one job: what to look for, where, for whom; ``remarks`` collects what could not be looked at.
+def find_job(
+    job_id: str, settings: Settings, *, tell: Callable[[str], None], user: str | None = None
+) -> tuple[JobAttempt, ...]:
+    """All attempts of a job, or of all tasks of an array, oldest first.
 
-    ``job_id`` is as people write it: ``N``, ``N_task`` or ``local-...``; an array's id stands for all its tasks.
-    ``uid`` is the reader's, ``now_s`` the time in seconds since the epoch.
+    Where a dry run beside the training found more than was known at submission, the prediction is made anew with it.
+
+    Args:
+        job_id: ``N``, ``N_task`` or ``local-...``; an array's id stands for all its tasks.
+        settings: where to look.
+        tell: hears in one line each what could not be looked at.
+        user: only this user's; anybody's where it is None.
+
+    Raises:
+        CorpusError: nothing is known of the job.
     """
+    search = _JobSearch(job_id=job_id, settings=settings, uid=os.geteuid(), now_s=time.time(), user=user, tell=tell)
+    return tuple(_with_all_facts(found, settings) for found in search.attempts())
+
+
+def _with_all_facts(found: JobAttempt, settings: Settings) -> JobAttempt:
+    if found.run.found_in_job is None:
+        return found
+    from advisor.workflows.correction import predicted_anew  # noqa: PLC0415 (loads the predictor, slow and seldom needed)
+
+    return replace(found, run=predicted_anew(found.run, settings))
+
+
+@dataclass(slots=True, kw_only=True)
+class _JobSearch:
+    """What to look for, where, for whom. ``uid`` is the reader's, ``now_s`` seconds since 1970."""
 
     job_id: str
     settings: Settings
     uid: int
     now_s: float
-    user: str | None = None
-    remarks: list[str] = field(default_factory=list)
+    user: str | None
+    tell: Callable[[str], None]
     _accounting_answers: bool = True
 
-    def records(self) -> list[JobRecord]:
-        """All attempts of the job, or of all tasks of the array, oldest first.
+    def attempts(self) -> list[JobAttempt]:
+        """See ``find_job``.
 
         The spool folder is newer than the corpus, so what it holds counts; a job that has neither trace nor corpus
         row is shown from its ticket and accounting.
@@ -56,25 +81,25 @@ class JobSearch:
             CorpusError: nothing is known of the job.
         """
         accounted = self._accounted()
-        found = {_identity(record.run): record for record in self._from_spool(accounted)}
-        for record in self._from_corpus():
-            found.setdefault(_identity(record.run), record)
+        found = {_identity(item.run): item for item in self._from_spool(accounted)}
+        for item in self._from_corpus():
+            found.setdefault(_identity(item.run), item)
         measured = {key[:2] for key in found}
         for job in accounted:
             if (job.cluster, job.job_id) not in measured:
                 run = unmeasured_run(job, self._ticket_of(job))
-                found[_identity(run)] = JobRecord(run=run)
+                found[_identity(run)] = JobAttempt(run=run)
         if not found:
-            found = {_identity(record.run): record for record in self._just_submitted()}
-        records = [record for record in found.values() if self.user is None or record.run.user == self.user]
-        if not records:
+            found = {_identity(item.run): item for item in self._just_submitted()}
+        wanted = [item for item in found.values() if self.user is None or item.run.user == self.user]
+        if not wanted:
             whose = f" of user {self.user}" if self.user else ""
             raise CorpusError(
                 f"Nothing is known of job {self.job_id}{whose}: no trace in {self.settings.spool_dir},"
-                f" no run in {self.settings.corpus}, no word from accounting.",
+                f" no run in {self.settings.corpus}, no answer from accounting.",
                 hint="See your jobs with: sacct -X. Was it submitted on this cluster?",
             )
-        return sorted(records, key=_age)
+        return sorted(wanted, key=_age)
 
     def _accounted(self) -> Sequence[AccountedJob]:
         if self.job_id.startswith(LOCAL_PREFIX):
@@ -83,10 +108,10 @@ class JobSearch:
             return ask_accounting([self.job_id], backend=self.settings.backend, timeout_s=self.settings.slurm_timeout_s)
         except SlurmError as exc:
             self._accounting_answers = False
-            self.remarks.append(f"accounting could not be asked, so the corpus alone speaks: {exc}")
+            self.tell(f"accounting could not be asked, so only the corpus was looked at: {exc}")
             return ()
 
-    def _from_spool(self, accounted: Sequence[AccountedJob]) -> Iterator[JobRecord]:
+    def _from_spool(self, accounted: Sequence[AccountedJob]) -> Iterator[JobAttempt]:
         attempts: dict[tuple[str, str, int], dict[str, NodeTrace]] = {}
         for node in self._traces(accounted):
             header = node.trace.header
@@ -97,7 +122,7 @@ class JobSearch:
             job_id = header.array_job_id or header.job_id
             ticket = self._ticket(first.file.path.parent, header.cluster, job_id, first.file.owner_uid)
             attempt = build_attempt(list(nodes.values()), ticket, now_s=self.now_s)
-            yield JobRecord(run=attempt.run, course=course_of(first.trace, attempt.epochs, finished=attempt.finished))
+            yield JobAttempt(run=attempt.run, course=course_of(first.trace, attempt.epochs, finished=attempt.finished))
 
     def _traces(self, accounted: Sequence[AccountedJob]) -> Iterator[NodeTrace]:
         if not self.settings.spool_dir.is_dir():
@@ -113,9 +138,9 @@ class JobSearch:
                 if header.job_id in raw_ids and (self._accounting_answers or is_local(header)):
                     yield believed_trace(entry.path, accounted, uid=self.uid, now_s=self.now_s)
             except TelemetryError as exc:
-                self.remarks.append(f"{entry.path.name} is not believed: {exc}")
+                self.tell(f"{entry.path.name} is not believed: {exc}")
 
-    def _just_submitted(self) -> Iterator[JobRecord]:
+    def _just_submitted(self) -> Iterator[JobAttempt]:
         """The caller's own ticket alone: slurmdbd hears of a job some seconds after sbatch has answered."""
         if not self.settings.spool_dir.is_dir() or not self.job_id.isdecimal():
             return
@@ -124,7 +149,7 @@ class JobSearch:
             ticket = self._ticket(self.settings.spool_dir, cluster, self.job_id, self.uid)
             if ticket is not None:
                 job = submitted_job(cluster, self.job_id, user=ticket.ticket.user, uid=self.uid)
-                yield JobRecord(run=unmeasured_run(job, ticket))
+                yield JobAttempt(run=unmeasured_run(job, ticket))
 
     def _ticket_of(self, job: AccountedJob) -> JobTicket | None:
         job_id = job.shown_id.partition("_")[0].partition("+")[0]
@@ -134,10 +159,10 @@ class JobSearch:
         try:
             return believed_ticket(spool, cluster=cluster, job_id=job_id, owner_uid=owner_uid)
         except TelemetryError as exc:
-            self.remarks.append(f"the ticket is not believed: {exc}")
+            self.tell(f"the ticket is not believed: {exc}")
             return None
 
-    def _from_corpus(self) -> list[JobRecord]:
+    def _from_corpus(self) -> list[JobAttempt]:
         if not self.settings.corpus.exists():
             return []
         from advisor.corpus import store  # noqa: PLC0415 (loads sqlite-utils; most users have no corpus to read)
@@ -145,11 +170,11 @@ class JobSearch:
         try:
             with store.reading(self.settings.corpus) as db:
                 return [
-                    JobRecord(run=run, course=Course(epochs=rows.epochs_of(db, run)))
+                    JobAttempt(run=run, course=Course(epochs=rows.epochs_of(db, run)))
                     for run in rows.runs(db, job_id=self.job_id)
                 ]
         except CorpusError as exc:
-            self.remarks.append(f"{exc} {exc.hint}" if exc.hint else str(exc))
+            self.tell(exc.with_hint)
             return []
 
 
@@ -157,8 +182,8 @@ def _identity(run: Run) -> tuple[str, str, int]:
     return run.cluster, run.job_id, run.restart
 
 
-def _age(record: JobRecord) -> tuple[str, int, str, int]:
-    run = record.run
+def _age(attempt: JobAttempt) -> tuple[str, int, str, int]:
+    run = attempt.run
     task = run.array_task or ""
     return run.cluster, int(task) if task.isdecimal() else 0, run.job_id, run.restart
 

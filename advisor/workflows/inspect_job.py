@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from advisor.corpus.history import facts_of_earlier_jobs
@@ -14,8 +14,9 @@ from advisor.inspection.inspect import ScriptToInspect, inspect
 from advisor.inspection.workload import Workload
 from advisor.inventory.read import default_cache_dir
 from advisor.request.job import Job, spelled
-from advisor.request.script import ScriptKind, python_words
+from advisor.request.script import ScriptKind, interpreter_command
 from advisor.request.slurm_variables import slurm_variables
+from advisor.settings import AUTO
 from advisor.submission.ticket import TrainingFile
 
 
@@ -34,7 +35,7 @@ def inspect_job(job: Job, *, tell: Callable[[str], None]) -> Inspected:
         UsageError: a stated fact has a mistake.
         ScriptError: there is no interpreter to run the script with.
     """
-    script = _script_of(job)
+    script = _unless_root(_script_of(job), job.settings.probe)
     training = _training_file(script)
     workload = inspect(
         script,
@@ -48,12 +49,19 @@ def inspect_job(job: Job, *, tell: Callable[[str], None]) -> Inspected:
             job.settings.corpus,
             user=job.user,
             script_path=job.script_path,
-            script_sha256=hashlib.sha256(job.script.text.encode()).hexdigest(),
+            script_sha256=job.script.sha256,
             arguments=tuple(map(spelled, job.script.arguments)),
             training=training,
         ),
     )
     return Inspected(workload=workload, training=training)
+
+
+def _unless_root(script: ScriptToInspect | str, probe: str) -> ScriptToInspect | str:
+    """Root's mistakes reach further than a user's, so root asks for a dry run by name."""
+    if isinstance(script, str) or probe != AUTO or os.geteuid() != 0 or script.opaque is not None:
+        return script
+    return replace(script, opaque="gsbatch runs as root (--probe dry-runs it all the same)")
 
 
 def _training_file(script: ScriptToInspect | str) -> TrainingFile | None:
@@ -72,15 +80,15 @@ def _training_file(script: ScriptToInspect | str) -> TrainingFile | None:
 
 
 def _script_of(job: Job) -> ScriptToInspect | str:
-    """The Python script itself, or the one that a batch script starts; in words why there is none to look at."""
+    """The Python script itself, or the one that a batch script starts; a text says why there is none to look at."""
     folder = Path(job.asked.options.get("chdir") or os.curdir).absolute()
     if job.script.kind is ScriptKind.PYTHON and job.script.path is not None:
-        words = python_words(job.script, environment=job.environment, chosen=job.settings.python)
+        interpreter = interpreter_command(job.script, environment=job.environment, chosen=job.settings.python)
         gpus = slurm_variables(job.asked.options).get("SLURM_GPUS_ON_NODE", "1")
         return ScriptToInspect(
             path=job.script.path,
             arguments=job.script.arguments,
-            interpreter=words,
+            interpreter=interpreter,
             folder=folder,
             gpus=int(gpus),
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime, timezone
 
 from advisor.prediction.prediction import Prediction
@@ -30,7 +29,7 @@ def new_ticket(
         submitted_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         user=job.user,
         script_path=job.script_path,
-        script_sha256=hashlib.sha256(job.script.text.encode()).hexdigest(),
+        script_sha256=job.script.sha256,
         arguments=tuple(map(spelled, job.script.arguments)),
         workload=advice.recommendation.workload,
         prediction=prediction,

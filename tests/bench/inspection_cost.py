@@ -30,7 +30,7 @@ from advisor.units import MIB
 from tests.capabilities import frameworks_python
 
 ROOT = Path(__file__).parents[2]
-HOSTILE = ROOT / "tests" / "inspection" / "hostile"
+HOSTILE = ROOT / "tests" / "inspection" / "confinement" / "hostile"
 TORCH = """
 import torch
 from torch import nn

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from advisor.inspection.workload import Fact, Source, Workload
 from advisor.prediction.filled import filled_facts
 from advisor.prediction.prediction import ModelIdentity
-from advisor.recommendation.ranking import TIE_BREAK
+from advisor.recommendation.choice import TIE_BREAK
 from advisor.registry import Registry
 from advisor.training.calibration import calibrated
 from advisor.training.evaluation import Judged, judge, pooled
@@ -261,7 +261,7 @@ from advisor.inventory.model import GpuModel
 from advisor.placement.placement import Placement
 from advisor.prediction.model import load_model
 from advisor.prediction.predictor import predict
-from advisor.recommendation.ranking import TIE_BREAK
+from advisor.recommendation.choice import TIE_BREAK
 from advisor.registry import Registry
 model = load_model(Registry(Path("nowhere"), Path({root!r}) / "models" / "prior").promoted())
 def fact(value): return Fact(value, Source.OPTION)

@@ -14,7 +14,7 @@ from advisor.recommendation.ranking import Rates, rank
 from advisor.recommendation.recommendation import Recommendation
 from advisor.rendering.picks import Pick
 from advisor.units import GIB
-from tests.recommendation.examples import MODEL, placement, prediction
+from tests.recommendation.examples import MODEL, joint, placement, prediction
 
 WORKLOAD = Workload(
     framework=Fact("keras", Source.PROBE),
@@ -32,7 +32,15 @@ def _recommendation(*, epochs: int | None = 10, rates: Rates | None = None) -> R
         prediction(placement(f"rtx{i}", "NVIDIA GeForce RTX 3070"), energy_j=(i + 2) * 1e6, epochs=epochs)
         for i in range(5)
     ]
-    return rank(WORKLOAD, predictions, REJECTIONS, objective="energy", model=MODEL, rates=rates or Rates())
+    return rank(
+        WORKLOAD,
+        predictions,
+        REJECTIONS,
+        objective="energy",
+        joint=joint(predictions),
+        model=MODEL,
+        rates=rates or Rates(),
+    )
 
 
 def _printed(recommendation: Recommendation, *, show_all: bool = False, width: int = 160, currency: str = "EUR") -> str:
@@ -85,7 +93,8 @@ def test_a_narrow_terminal_breaks_lines_between_words(width: int) -> None:
     text = " ".join(_printed(recommendation, width=width).split())
 
     assert "1 ampere, NVIDIA A100: 16 GiB of RAM, CPUs 8 1 MJ (800 kJ to 1.25 MJ), 1 h 0 min, 278 W, matched," in text
-    assert "100 g CO2e, 0.08 EUR medium confidence; least energy; GPU 70% used; needs 8 GiB of RAM 2 rtx0" in text
+    assert "100 g CO2e, 0.08 EUR medium confidence; least energy (100% sure); GPU 70% used;" in text
+    assert "needs 8 GiB of RAM 2 rtx0" in text
 
 
 def test_a_narrow_terminal_says_so_of_one_epoch_too() -> None:
@@ -126,7 +135,7 @@ def test_a_small_cost_is_not_nothing() -> None:
 
 def test_nothing_to_advise_is_said_in_words() -> None:
     """An empty table would leave the reader guessing."""
-    nothing = rank(WORKLOAD, (), REJECTIONS[:1], objective="energy", model=MODEL, rates=Rates())
+    nothing = rank(WORKLOAD, (), REJECTIONS[:1], objective="energy", joint=joint(()), model=MODEL, rates=Rates())
 
     assert "gsbatch: no advice: no placement fits: p0: it has no GPU" in _printed(nothing)
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import click
 import pytest
 
-from advisor.cli.admin.calibrate import fits_of
 from advisor.cli.gsadmin import COMMANDS, gsadmin
 from advisor.cli.gsadmin import main as gsadmin_main
 from advisor.corpus import store
 from advisor.submission.ticket import ticket_name, ticket_to_json
 from advisor.telemetry.trace import Trace
+from advisor.workflows.fits import fits_of
 from tests.cli.site import Outcome, Site, make_site
 from tests.cli.test_report import RUN
 from tests.corpus.measured import HEADER, JOB, USER, made_ticket, made_trace, spooled
@@ -386,7 +386,7 @@ def test_doctor_of_a_site_that_is_set_up(ingested: Site) -> None:
     assert "FAIL" not in outcome.stdout
     assert 0 == outcome.status
     for line in (
-        "OK    slurm: slurm 22.05.8 on PATH",
+        f"OK    slurm: slurm 22.05.8, {ingested.programs}/sbatch",
         "OK    slurmctld: Slurmctld(primary) at n is UP",
         "OK    accounting: sacct answers",
         "OK    backend: commands: pyslurm is not installed",

@@ -16,7 +16,8 @@ from tests.fakes.fake_sbatch import install_fake_sbatch
 PLACEMENT_FIELDS = {
     "partition", "gpu_model", "gpus", "nodes", "memory_bytes", "cpus", "rank", "energy_j", "mean_power_w",
     "epoch_energy_j", "epoch_duration_s", "duration_s", "gpu_memory_bytes", "host_memory_bytes", "gpu_utilisation",
-    "match", "carbon_g", "cost", "expected_start", "method", "confidence", "reason",
+    "match", "carbon_g", "cost", "expected_start", "method", "confidence", "reason", "energy_over_first_choice",
+    "probability_least", "expected_regret", "tied_with_first_choice",
 }  # fmt: skip
 WORKLOAD_FIELDS = {
     "framework", "model_name", "parameters", "trainable_parameters", "forward_flops_per_sample", "input_shape",
@@ -46,7 +47,12 @@ def test_json_has_every_field_of_the_contract(gsbatch: Gsbatch) -> None:
         assert position == placement["rank"]
         assert placement["energy_j"]["low"] <= placement["energy_j"]["value"] <= placement["energy_j"]["high"]
         assert placement["match"] in {"under-used", "matched", "strained"}
+        assert placement["energy_over_first_choice"]["low"] <= placement["energy_over_first_choice"]["value"]
+        assert 0.0 <= placement["probability_least"] <= 1.0
     assert advice["placements"][0] == advice["recommended"]
+    assert {"value": 1.0, "low": 1.0, "high": 1.0} == advice["recommended"]["energy_over_first_choice"]
+    of_each = {(item["partition"], item["gpu_model"], item["gpus"]): item for item in advice["placements"]}
+    assert pytest.approx(1.0) == sum(item["probability_least"] for item in of_each.values())
     assert {"partition": "cpu", "gpu_model": None, "reason": "it has no GPU"} in advice["rejected"]
     assert {"name", "version", "trained_on_runs", "promoted_at"} == set(advice["model"])
     assert [] == gsbatch.sbatch.calls()
@@ -59,6 +65,23 @@ def test_json_ranks_every_ram_allocation(gsbatch: Gsbatch) -> None:
     kinds = [(item["partition"], item["memory_bytes"]) for item in advice["placements"]]
     assert len(kinds) == len(set(kinds))
     assert len([kind for kind in kinds if kind[0] == "ampere"]) > 1
+
+
+@pytest.mark.parametrize("mode", ["--json", "--advise", "--print-script"])
+def test_a_gpus_full_name_in_a_described_cluster_is_advised(gsbatch: Gsbatch, mode: str) -> None:
+    """Slurm spells such a type without spaces, and so does the header."""
+    cluster = gsbatch.folder / "full.toml"
+    cluster.write_text(
+        '[[partitions]]\nname = "volta"\n[[partitions.nodes]]\ncpus = 16\nmemory = "128G"\n'
+        'gres = "gpu:Tesla V100-PCIE-32GB:2"\n'
+    )
+
+    done = gsbatch(mode, "--inventory", str(cluster), *FACTS, "train.py")
+
+    assert 0 == done.returncode, done.stderr
+    said = done.stdout + done.stderr
+    assert "Tesla V100-PCIE-32GB" in said or mode == "--print-script"
+    assert "tesla_v100-pcie-32gb" in said
 
 
 def test_json_without_a_fit_says_why(gsbatch: Gsbatch) -> None:

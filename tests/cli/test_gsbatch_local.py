@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from advisor.corpus import rows, store
-from advisor.inspection.confine import landlock_version
+from advisor.inspection.confine import way_here
 from advisor.inspection.workload import Source
 from tests.capabilities import frameworks_python
 from tests.cli.gsbatch_calls import FACTS, Gsbatch, make_gsbatch
@@ -100,7 +100,7 @@ def test_a_corpus_that_cannot_be_written_costs_the_corpus_only(gsbatch: Gsbatch)
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.skipif(landlock_version() == 0, reason="needs a kernel with Landlock")
+@pytest.mark.skipif(not way_here(), reason="this machine cannot confine a dry run")
 def test_what_the_job_found_corrects_its_prediction(gsbatch: Gsbatch) -> None:
     """Nothing is dry-run before; the job's own dry run fills in what was unknown, and what the user said stands."""
     python = frameworks_python("torch")

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from advisor.inspection.confine import landlock_version
+from advisor.inspection.confine import way_here
 from tests.cli.gsbatch_calls import Gsbatch, make_gsbatch
 from tests.fakes.fake_sbatch import install_fake_sbatch
 
-HOSTILE = Path(__file__).parents[1] / "inspection" / "hostile"
+HOSTILE = Path(__file__).parents[1] / "inspection" / "confinement" / "hostile"
 # No framework is imported when it runs, so that it takes no time; the source says that it trains.
 TRAINS = "if False:\n    import torch\n"
 SUBMITTED = ("Submitted batch job 42\n", 0)
-needs_landlock = pytest.mark.skipif(not landlock_version(), reason="this kernel has no Landlock")
+confinable = pytest.mark.skipif(not way_here(), reason="this machine cannot confine a dry run")
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def _train(gsbatch: Gsbatch, source: str) -> None:
     (gsbatch.folder / "train.py").write_text(TRAINS + source, encoding="utf-8")
 
 
-@needs_landlock
+@confinable
 @pytest.mark.parametrize("name", ["calls_sbatch", "forks", "makes_daemon", "unsafe_facts"])
 def test_a_hostile_script_is_submitted_all_the_same(gsbatch: Gsbatch, name: str) -> None:
     """One line says what was run, another why nothing is known; stdout and exit status are sbatch's."""
@@ -47,7 +47,7 @@ def test_a_hostile_script_is_submitted_all_the_same(gsbatch: Gsbatch, name: str)
     assert {"train.py", "job.sh", "cluster.toml"} == {path.name for path in gsbatch.folder.iterdir()}
 
 
-@needs_landlock
+@confinable
 def test_interrupting_the_dry_run_submits_the_job(gsbatch: Gsbatch) -> None:
     """Ctrl-C on a terminal reaches gsbatch and not the dry run; the job goes with what is known."""
     _train(gsbatch, "while True:\n    pass\n")
@@ -76,7 +76,7 @@ def test_nothing_is_run_where_user_or_site_forbid_it(gsbatch: Gsbatch, tmp_path:
         assert "dry-run" not in done.stderr
 
 
-@needs_landlock
+@confinable
 def test_json_and_quiet_are_not_disturbed(gsbatch: Gsbatch) -> None:
     """The line about the dry run goes to stderr, and with --quiet nowhere."""
     _train(gsbatch, "")

@@ -152,6 +152,19 @@ def test_names_that_are_no_utf_8_are_advised_and_remembered(gsbatch: Gsbatch) ->
     assert ("a\\udce9",) == ticket.arguments
 
 
+@pytest.mark.parametrize("content", [b"import sys\r\nprint(1)\r\n", b"# coding: latin-1\nprint('\xe9')\n"])
+def test_what_python_runs_is_submitted_whatever_its_line_ends_and_encoding(gsbatch: Gsbatch, content: bytes) -> None:
+    """CRLF and latin-1 are no concern of sbatch's: it gets a batch script that starts the file."""
+    (gsbatch.folder / "train.py").write_bytes(content)
+
+    done = gsbatch(*FACTS, "train.py")
+
+    assert ("Submitted batch job 42\n", 0) == (done.stdout, done.returncode)
+    assert "ranked by energy" in done.stderr
+    assert f"{gsbatch.folder}/train.py\n" in gsbatch.sbatch.calls()[0].text
+    assert find_ticket(gsbatch.spool, "demo", "42") is not None
+
+
 def test_parsable_output_and_its_cluster_are_handed_on(gsbatch: Gsbatch, tmp_path: Path) -> None:
     """JID=$(gsbatch --parsable ...) works, and the ticket is under the cluster that sbatch named."""
     (gsbatch.sbatch.folder / "answers.json").unlink()

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from advisor.cli.screens.report import printable, report_object, report_text, shown_job_id
+from advisor.cli.screens.printable import printable
+from advisor.cli.screens.report import report_object, report_text, shown_job_id
 from advisor.corpus.comparison import comparisons
 from advisor.corpus.run import Run, RunEpoch
 from advisor.inspection.workload import Fact, Source, Workload

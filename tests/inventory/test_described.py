@@ -144,3 +144,15 @@ def test_every_gpu_of_the_shipped_data_centre_is_known() -> None:
     gpus = [gres.gpu for partition in inventory.partitions for node in partition.nodes for gres in node.gres]
     assert [] == [gpu.name for gpu in gpus if not gpu.known or gpu.note]
     assert {"NVIDIA GeForce GTX 750 Ti", "NVIDIA GeForce RTX 3070", "NVIDIA GeForce RTX 3090"} <= {g.name for g in gpus}
+
+
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [('name = "my part"', "name"), ('gres = "gpu:A100; rm:1"', "gres"), ('gres = "gpu:a\'b:1"', "gres")],
+)
+def test_names_that_no_header_can_hold_are_mistakes(tmp_path: Path, line: str, field: str) -> None:
+    """Such a partition or type cannot exist in a Slurm, and could not be asked for."""
+    text = DEMO.replace('name = "rtx"' if field == "name" else 'gres = "gpu:rtx_3070:1"', line)
+
+    with pytest.raises(ConfigurationError, match=rf"line \d+, {field}: .* can"):
+        read_described(_written(tmp_path, text), load_catalogue())

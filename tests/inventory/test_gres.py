@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from advisor.inventory.gres import parse_gres
+from advisor.inventory.gres import parse_gres, slurm_type
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,17 @@ from advisor.inventory.gres import parse_gres
 def test_every_way_slurm_writes_gpus_is_read(text: str, expected: tuple[tuple[str | None, int], ...]) -> None:
     """Sockets and indexes are dropped, a missing count is 1, a missing type is None, other GRES are not GPUs."""
     assert expected == parse_gres(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Tesla V100-PCIE-32GB", "tesla_v100-pcie-32gb"),
+        ("NVIDIA GeForce RTX 3090", "nvidia_geforce_rtx_3090"),
+        ("A100", "A100"),
+        ("nvidia_h100_80gb_hbm3", "nvidia_h100_80gb_hbm3"),
+    ],
+)
+def test_a_full_name_is_spelled_as_slurm_detects_it(name: str, expected: str) -> None:
+    """A type cannot have a space; one without is the site's own and stays as it is."""
+    assert expected == slurm_type(name)

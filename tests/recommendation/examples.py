@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from advisor.inventory.model import GpuModel
 from advisor.placement.placement import Placement
+from advisor.prediction.comparison import NORMAL_90, Joint
+from advisor.prediction.model import PAIR_KINDS, PAIR_MEASURES
 from advisor.prediction.prediction import Estimate, ModelIdentity, Prediction
 from advisor.units import GIB
 
@@ -65,4 +71,29 @@ def prediction(
         method="test",
         confidence="medium",
         reason="made up",
+    )
+
+
+def joint(predictions: Sequence[Prediction], *, shared_std: float = 0.0, std: float | None = None) -> Joint:
+    """What these predictions have in common: nothing, or one cause that moves the time of all by ``shared_std``.
+
+    What each has for itself is in its power, as wide as its energy's interval says, or ``std``.
+    """
+    rows = np.arange(len(predictions))
+    energies = [prediction.energy_j or prediction.epoch_energy_j for prediction in predictions]
+    times = [(prediction.duration_s or prediction.epoch_duration_s).value for prediction in predictions]
+    log_time_s = np.log(np.array(times, dtype=np.float64))
+    own = [float(np.log(energy.high / energy.low)) / 2 / NORMAL_90 if std is None else std for energy in energies]
+    return Joint(
+        rows=rows,
+        same=rows,
+        log_time_s=log_time_s,
+        log_power_w=np.log(np.array([energy.value for energy in energies], dtype=np.float64)) - log_time_s,
+        time=np.zeros((len(rows), len(rows))),
+        power=np.diag(np.square(own)),
+        shared_time=np.full((1, len(rows)), shared_std),
+        shared_power=np.zeros((1, len(rows))),
+        apart=np.zeros((2, len(rows))),
+        novelty=np.zeros(len(rows), dtype=np.int64),
+        widths=np.full((len(PAIR_MEASURES), len(PAIR_KINDS)), NORMAL_90),
     )

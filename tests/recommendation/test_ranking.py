@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from advisor.errors import ConfigurationError
 from advisor.inspection.workload import Workload
 from advisor.placement.placement import Rejection
+from advisor.prediction.comparison import Joint
 from advisor.prediction.prediction import Estimate, Prediction
 from advisor.recommendation.ranking import Rates, match_word, rank
 from advisor.recommendation.recommendation import Recommendation
 from advisor.units import GIB
-from tests.recommendation.examples import MODEL, around, placement, prediction
+from tests.recommendation.examples import MODEL, around, joint, placement, prediction
 
 FAST = prediction(placement("hopper", "NVIDIA H100"), energy_j=3e6, duration_s=1000.0)
 FRUGAL = prediction(placement("rtx", "RTX 3070", gpu_memory_bytes=8 * GIB), energy_j=1e6, duration_s=9000.0)
@@ -26,12 +28,14 @@ def _rank(
     rates: Rates | None = None,
     time_limit_s: float | None = None,
     rejections: tuple[Rejection, ...] = (),
+    common: Joint | None = None,
 ) -> Recommendation:
     return rank(
         Workload(),
         predictions,
         rejections,
         objective=objective,
+        joint=common or joint(predictions),
         model=MODEL,
         rates=rates or Rates(),
         time_limit_s=time_limit_s,
@@ -182,21 +186,73 @@ def test_every_rank_has_a_reason_that_compares_it_with_the_best() -> None:
     """A person sees at a glance what the second choice would cost."""
     found = _rank(FAST, FRUGAL)
 
-    assert found.ranked[0].reason.startswith("least energy; GPU 70% used")
-    assert "3x the energy, 0.11x the time of rank 1" in found.ranked[1].reason
+    assert found.ranked[0].reason.startswith("least energy (100% sure); GPU 70% used")
+    assert "3x the energy (2.2x to 4.1x), 0.11x the time of rank 1" in found.ranked[1].reason
 
 
-def test_an_interval_too_wide_to_rank_is_said() -> None:
-    """A factor of four with another GPU's value within tells nothing of the order, and the reason says so."""
-    vague = replace(BALANCED, energy_j=Estimate(1.5e6, 0.5e6, 4.5e6))
-    same_gpu = replace(vague, placement=replace(vague.placement, partition="ampere2"))
+def test_a_ratio_is_known_better_than_either_energy() -> None:
+    """What is not known of the network moves both energies by a factor of three, and their ratio not at all."""
+    vague = [replace(item, energy_j=around(item.energy_j.value, 3.0)) for item in (FRUGAL, FAST) if item.energy_j]
 
-    found = _rank(FRUGAL, vague)
+    apart = _rank(*vague, common=joint(vague))
+    together = _rank(*vague, common=joint(vague, shared_std=0.7, std=0.05))
 
-    assert [False, True] == [item.too_uncertain_to_rank for item in found.ranked]
-    assert "too uncertain to rank" in found.ranked[1].reason
-    assert not any(item.too_uncertain_to_rank for item in _rank(vague, same_gpu).ranked)
-    assert not any(item.too_uncertain_to_rank for item in _rank(FRUGAL, BALANCED).ranked)
+    assert [False, True] == [item.tied for item in apart.ranked]
+    assert [False, False] == [item.tied for item in together.ranked]
+    ratio = together.ranked[1].energy_over_first_choice
+    assert pytest.approx(3.0) == ratio.value
+    assert pytest.approx(np.exp(1.645 * 0.05 * np.sqrt(2.0))) == ratio.high / ratio.value
+    assert Estimate(1.0, 1.0, 1.0) == together.ranked[0].energy_over_first_choice
+
+
+def test_placements_that_cannot_be_told_apart_are_a_tie() -> None:
+    """The reason says so, and the earlier end breaks it where the expected losses are alike."""
+    slower = replace(BALANCED, placement=FRUGAL.placement, duration_s=around(1650.0))
+
+    found = _rank(slower, BALANCED)
+
+    assert ["ampere", "rtx"] == _partitions(found)
+    assert [False, True] == [item.tied for item in found.ranked]
+    assert "tie with 1 other" in found.ranked[0].reason
+    assert "tie with rank 1: 1x the energy" in found.ranked[1].reason
+
+
+def test_a_tie_goes_to_the_run_that_ends_first() -> None:
+    """An hour of waiting outweighs two minutes of a faster card."""
+    waits = replace(BALANCED.placement, expected_start="2026-01-01T13:00:00")
+    starts = replace(FRUGAL.placement, expected_start="2026-01-01T12:00:00")
+    slower = replace(BALANCED, placement=starts, duration_s=around(1650.0))
+
+    assert ["rtx", "ampere"] == _partitions(_rank(slower, replace(BALANCED, placement=waits)))
+
+
+def test_extrapolation_does_not_win_by_a_hair() -> None:
+    """A prediction with an interval of a factor of five must promise more than 5% to be chosen before a sure one."""
+    guessed = replace(FRUGAL, energy_j=around(0.95e6, 5.0), duration_s=around(3000.0))
+    measured = replace(BALANCED, energy_j=around(1e6, 1.1), duration_s=around(3000.0))
+
+    assert ["ampere", "rtx"] == _partitions(_rank(guessed, measured))
+    assert ["rtx", "ampere"] == _partitions(_rank(replace(guessed, energy_j=around(0.2e6, 5.0)), measured))
+
+
+def test_the_probabilities_of_being_least_add_up() -> None:
+    """One of those that are offered is the least; RAM variants of a placement share its probability."""
+    variants = [prediction(placement(memory_bytes=size * GIB)) for size in (16, 32)]
+    found = _rank(*variants, FRUGAL, FAST)
+
+    by_partition = {item.prediction.placement.partition: item.probability_least for item in found.ranked}
+    assert pytest.approx(1.0) == sum(by_partition.values())
+    assert by_partition["rtx"] > by_partition["hopper"]
+    assert 1 == len({item.probability_least for item in found.ranked if item.prediction in variants})
+
+
+def test_nothing_that_is_rejected_takes_part() -> None:
+    """What cannot be used can be neither the first choice nor the least."""
+    hopeless = prediction(placement("tiny", "GT 1030", gpu_memory_bytes=GIB), energy_j=1.0)
+    found = _rank(hopeless, FRUGAL)
+
+    assert ["rtx"] == _partitions(found)
+    assert 1.0 == found.ranked[0].probability_least
 
 
 def test_earlier_rejections_are_kept() -> None:

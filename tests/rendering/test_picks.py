@@ -9,11 +9,11 @@ from advisor.recommendation.recommendation import RankedPlacement
 from advisor.rendering.picks import choose_picks
 from advisor.request.asked import read_asked
 from advisor.request.sbatch_options import split_options
-from tests.recommendation.examples import MODEL, placement, prediction
+from tests.recommendation.examples import MODEL, joint, placement, prediction
 
 
 def _best(only: Prediction) -> RankedPlacement:
-    best = rank(Workload(), [only], (), objective="energy", model=MODEL, rates=Rates()).recommended
+    best = rank(Workload(), [only], (), objective="energy", joint=joint([only]), model=MODEL, rates=Rates()).recommended
     if best is None:
         raise ValueError("the example does not fit")
     return best

@@ -29,7 +29,7 @@ def test_command_line_beats_environment_beats_directives() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "gpus", "gpu_type"),
+    ("arguments", "gpus", "gpu_type"),
     [
         ("--gres=gpu", 1, None),
         ("--gres=gpu:2", 2, None),
@@ -47,16 +47,16 @@ def test_command_line_beats_environment_beats_directives() -> None:
         ("--tres-per-task=cpu=4,gres/gpu=1 -n 2", 2, None),
     ],
 )
-def test_every_form_of_asking_for_gpus_is_understood(words: str, gpus: int, gpu_type: str | None) -> None:
+def test_every_form_of_asking_for_gpus_is_understood(arguments: str, gpus: int, gpu_type: str | None) -> None:
     """Reading only --gres would add a second, conflicting request beside -G."""
-    asked = _asked(words)
+    asked = _asked(arguments)
 
     assert (gpus, gpu_type) == (asked.request.gpus, asked.request.gpu_type)
     assert not asked.open_gpus
 
 
 @pytest.mark.parametrize(
-    ("words", "request_"),
+    ("arguments", "request_"),
     [
         ("--mem=16G", Request(memory_bytes=16 * GIB)),
         ("--mem=500", Request(memory_bytes=500 * MIB)),
@@ -66,9 +66,9 @@ def test_every_form_of_asking_for_gpus_is_understood(words: str, gpus: int, gpu_
         ("--mem-per-cpu=0", Request(whole_memory=True)),
     ],
 )
-def test_every_form_of_asking_for_memory_closes_it(words: str, request_: Request) -> None:
+def test_every_form_of_asking_for_memory_closes_it(arguments: str, request_: Request) -> None:
     """--mem beside the user's --mem-per-cpu would be refused by sbatch; 0 is a whole node, not no memory."""
-    asked = _asked(words)
+    asked = _asked(arguments)
 
     assert request_ == asked.request
     assert not asked.open_memory
@@ -97,7 +97,7 @@ def test_nothing_asked_leaves_everything_open() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "tied_by"),
+    ("arguments", "tied_by"),
     [
         ("-w n1", "--nodelist"),
         ("--reservation=r", "--reservation"),
@@ -114,12 +114,12 @@ def test_nothing_asked_leaves_everything_open() -> None:
         ("-C a|b -x n[1-3] --gres=gpu:a100:1,lustre:1", None),
     ],
 )
-def test_what_ties_a_job_forbids_every_pick(words: str, tied_by: str | None) -> None:
+def test_what_ties_a_job_forbids_every_pick(arguments: str, tied_by: str | None) -> None:
     """What the inventory cannot follow: a pick beside it could make a job that waits for ever."""
-    assert tied_by == _asked(words).tied_by
+    assert tied_by == _asked(arguments).tied_by
 
 
-@pytest.mark.parametrize("words", ["-n 4", "-c 2", "--exclusive", "--cpus-per-gpu=2", "--ntasks-per-node=2"])
-def test_any_word_about_cpus_or_tasks_closes_cpus(words: str) -> None:
+@pytest.mark.parametrize("arguments", ["-n 4", "-c 2", "--exclusive", "--cpus-per-gpu=2", "--ntasks-per-node=2"])
+def test_any_option_about_cpus_or_tasks_closes_cpus(arguments: str) -> None:
     """--cpus-per-task beside the user's task layout would multiply it."""
-    assert not _asked(words).open_cpus
+    assert not _asked(arguments).open_cpus

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from advisor.errors import ScriptError, UsageError
-from advisor.request.directives import own_directives, read_header, split_words
+from advisor.request.directives import own_directives, read_header, split_directive
 
 
 def test_directives_end_at_the_first_command() -> None:
@@ -34,7 +34,7 @@ def test_a_script_of_comments_only_has_no_body() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "words"),
+    ("line", "arguments"),
     [
         (' --comment="two words" -n1', ["--comment=two words", "-n1"]),
         (" -J 'a \"b\" c'", ["-J", 'a "b" c']),
@@ -44,9 +44,9 @@ def test_a_script_of_comments_only_has_no_body() -> None:
         ("", []),
     ],
 )
-def test_words_are_split_with_sbatch_quoting_and_never_expanded(line: str, words: list[str]) -> None:
+def test_words_are_split_with_sbatch_quoting_and_never_expanded(line: str, arguments: list[str]) -> None:
     """Quotes group, a backslash keeps a blank, # ends the line, $HOME stays $HOME."""
-    assert words == split_words(line)
+    assert arguments == split_directive(line)
 
 
 def test_an_unmatched_quote_is_an_error() -> None:

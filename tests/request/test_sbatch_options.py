@@ -1,4 +1,4 @@
-"""sbatch's words are read as sbatch reads them."""
+"""sbatch's options are read as sbatch reads them."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from advisor.errors import UsageError
-from advisor.request.sbatch_options import Option, split_options, words_without_quiet
+from advisor.request.sbatch_options import Option, arguments_without_quiet, split_options
 
 
-def _read(*words: str) -> list[tuple[str, str | None]]:
-    return [(option.name, option.value) for option in split_options(words).options]
+def _read(*arguments: str) -> list[tuple[str, str | None]]:
+    return [(option.name, option.value) for option in split_options(arguments).options]
 
 
 @pytest.mark.parametrize(
-    "words", [("-p", "gpu"), ("-pgpu",), ("--partition", "gpu"), ("--partition=gpu",), ("--part=gpu",)]
+    "arguments", [("-p", "gpu"), ("-pgpu",), ("--partition", "gpu"), ("--partition=gpu",), ("--part=gpu",)]
 )
-def test_every_spelling_of_an_option_is_the_same_option(words: tuple[str, ...]) -> None:
+def test_every_spelling_of_an_option_is_the_same_option(arguments: tuple[str, ...]) -> None:
     """Short, joined, long, with "=" and cut to an unambiguous beginning."""
-    assert [("partition", "gpu")] == _read(*words)
+    assert [("partition", "gpu")] == _read(*arguments)
 
 
 def test_a_bundle_of_short_options_is_several_options() -> None:
-    """-QHn4 is --quiet --hold --ntasks=4, and the words stay together."""
+    """-QHn4 is --quiet --hold --ntasks=4, and the arguments stay together."""
     found = split_options(["-QHn4", "job.sh"])
 
     assert [("quiet", None), ("hold", None), ("ntasks", "4")] == [(o.name, o.value) for o in found.options]
-    assert ("-QHn4",) == tuple(word for o in found.options for word in o.words)
+    assert ("-QHn4",) == tuple(word for o in found.options for word in o.arguments)
     assert ("job.sh",) == found.rest
 
 
@@ -76,14 +76,14 @@ def test_own_options_are_set_aside_in_both_spellings() -> None:
     )
 
     assert [("objective", "time"), ("advise", None), ("set", "epochs=5")] == [(o.name, o.value) for o in found.own]
-    assert ["-p", "a", "-n1"] == [word for o in found.options for word in o.words]
+    assert ["-p", "a", "-n1"] == [word for o in found.options for word in o.arguments]
 
 
-@pytest.mark.parametrize("words", [["--objective"], ["--advise=yes"]])
-def test_own_options_with_a_value_too_few_or_too_many_are_refused(words: list[str]) -> None:
+@pytest.mark.parametrize("arguments", [["--objective"], ["--advise=yes"]])
+def test_own_options_with_a_value_too_few_or_too_many_are_refused(arguments: list[str]) -> None:
     """Our own options are ours to refuse."""
     with pytest.raises(UsageError):
-        split_options(words, own={"advise"}, own_with_value={"objective"})
+        split_options(arguments, own={"advise"}, own_with_value={"objective"})
 
 
 def test_an_ambiguous_beginning_stays_as_it_is() -> None:
@@ -103,13 +103,13 @@ WORDS = st.lists(
 
 
 @given(WORDS)
-def test_no_word_is_lost_changed_or_moved(words: list[str]) -> None:
+def test_no_word_is_lost_changed_or_moved(arguments: list[str]) -> None:
     """Whatever is typed, sbatch gets every word that is not ours, in its order."""
-    found = split_options(words)
+    found = split_options(arguments)
 
-    kept = [word for option in found.options for word in option.words]
-    end = ["--"] if len(kept) + len(found.rest) < len(words) else []
-    assert words == [*kept, *end, *found.rest]
+    kept = [word for option in found.options for word in option.arguments]
+    end = ["--"] if len(kept) + len(found.rest) < len(arguments) else []
+    assert arguments == [*kept, *end, *found.rest]
 
 
 @pytest.mark.parametrize(
@@ -126,4 +126,4 @@ def test_no_word_is_lost_changed_or_moved(words: list[str]) -> None:
 )
 def test_quiet_is_taken_out_of_what_was_typed(typed: str, left: str) -> None:
     """Alone, cut short or in a bundle; a value that looks like it stays."""
-    assert left.split() == list(words_without_quiet(split_options(typed.split()).options))
+    assert left.split() == list(arguments_without_quiet(split_options(typed.split()).options))

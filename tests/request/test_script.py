@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from advisor.errors import ScriptError
-from advisor.request.script import ScriptKind, find_script, python_words, read_script, script_from_text, stdin_script
+from advisor.request.script import (
+    ScriptKind,
+    find_script,
+    interpreter_command,
+    read_script,
+    script_from_text,
+    stdin_script,
+)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +32,7 @@ from advisor.request.script import ScriptKind, find_script, python_words, read_s
         ("job", "echo\n", ScriptKind.UNTOUCHED),
         ("job", "", ScriptKind.UNTOUCHED),
         ("job", "#!/bin/sh\r\necho\r\n", ScriptKind.UNTOUCHED),
+        ("train.py", "#!/usr/bin/python3\r\nimport x\r\n", ScriptKind.PYTHON),
         ("job", "#!/bin/sh\n#PBS -l walltime=1:00\necho\n", ScriptKind.UNTOUCHED),
         ("job", "#!/bin/sh\n#SBATCH -n1\n#SBATCH hetjob\n#SBATCH -n2\necho\n", ScriptKind.UNTOUCHED),
     ],
@@ -34,6 +43,18 @@ def test_the_kind_follows_from_name_and_first_line(name: str, text: str, kind: S
 
     assert kind is script.kind
     assert (script.note is not None) == (kind in {ScriptKind.HEADER_ONLY, ScriptKind.UNTOUCHED})
+
+
+def test_text_of_any_encoding_is_taken_byte_by_byte(tmp_path: Path) -> None:
+    """What no UTF-8 is may be latin-1 with a coding line, which Python runs, or a comment of a shell script."""
+    content = b"# -*- coding: latin-1 -*-\r\n#SBATCH --comment='caf\xe9'\r\nprint('\xe9')\r\n"
+    (tmp_path / "train.py").write_bytes(content)
+
+    script = read_script(tmp_path / "train.py", ())
+
+    assert content == script.text.encode("utf-8", "surrogateescape")
+    assert hashlib.sha256(content).hexdigest() == script.sha256
+    assert ("#SBATCH --comment='caf\udce9'",) == script.header.directives
 
 
 def test_a_python_script_on_standard_input_has_no_path_to_run() -> None:
@@ -73,13 +94,12 @@ def test_chdir_moves_the_search_but_not_a_dotted_path(tmp_path: Path) -> None:
     assert (here / "a").samefile(found("./a"))
 
 
-@pytest.mark.parametrize(("data", "said"), [(b"\xff\xfe#!", "not UTF-8"), (b"#" * (4 * 1024**2 + 1), "larger than")])
-def test_what_is_no_script_is_refused(tmp_path: Path, data: bytes, said: str) -> None:
-    """A binary or a huge file is sbatch's to judge."""
+def test_what_is_too_large_is_refused(tmp_path: Path) -> None:
+    """A huge file is sbatch's to judge."""
     path = tmp_path / "x"
-    path.write_bytes(data)
+    path.write_bytes(b"#" * (4 * 1024**2 + 1))
 
-    with pytest.raises(ScriptError, match=said):
+    with pytest.raises(ScriptError, match="larger than"):
         read_script(path, ())
 
 
@@ -99,10 +119,10 @@ def test_the_interpreter_is_the_users(tmp_path: Path) -> None:
     absolute = script_from_text(f"#!{python3} -O\n", name="t.py", path=Path("/t.py"), arguments=())
     both = {"PATH": f"{tmp_path}/a:{tmp_path}/b"}
 
-    assert (str(python),) == python_words(plain, environment=both)
-    assert (str(python3),) == python_words(plain, environment={"PATH": f"{tmp_path}/b"})
-    assert (str(python3), "-u") == python_words(with_line, environment=both)
-    assert (str(python3), "-O") == python_words(absolute, environment={"PATH": "/none"})
-    assert (str(python3),) == python_words(plain, environment=both, chosen=python3)
+    assert (str(python),) == interpreter_command(plain, environment=both)
+    assert (str(python3),) == interpreter_command(plain, environment={"PATH": f"{tmp_path}/b"})
+    assert (str(python3), "-u") == interpreter_command(with_line, environment=both)
+    assert (str(python3), "-O") == interpreter_command(absolute, environment={"PATH": "/none"})
+    assert (str(python3),) == interpreter_command(plain, environment=both, chosen=python3)
     with pytest.raises(ScriptError, match="No Python interpreter"):
-        python_words(plain, environment={"PATH": "/none"})
+        interpreter_command(plain, environment={"PATH": "/none"})

@@ -131,6 +131,51 @@ def test_signal_reaches_the_training_once(start: Start, to_all: bool) -> None:
     assert "1\n" == out
 
 
+LISTENING = """
+import signal, sys, time
+caught = []
+for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}:
+    signal.signal(number, lambda number, _frame: caught.append(number))
+print("ready", flush=True)
+until = time.monotonic() + 60
+while signal.SIGHUP not in caught and time.monotonic() < until:
+    time.sleep(0.01)
+print(*caught, flush=True)
+"""
+
+
+def test_every_signal_is_handed_on_in_order_and_number(start: Start) -> None:
+    """What a program would get from the kernel it gets through the recorder: all signals, real-time ones too.
+
+    A signal that waited to be judged held up the others: 20 USR1, 10 ms apart, arrived as 3.
+    """
+    numbers = [number for number in signal.valid_signals() if number not in {1, signal.SIGKILL, 17, signal.SIGSTOP}]
+    sent = [*sorted(numbers, key=lambda number: -number), *[signal.SIGUSR1] * 20, signal.SIGHUP]
+    job = start(sys.executable, "-c", LISTENING)
+    assert job.stdout is not None
+    assert "ready\n" == job.stdout.readline()
+    _wait_for_sampler(job.pid)
+    for number in sent:
+        os.kill(job.pid, number)
+        time.sleep(0.01)
+    out, _err = job.communicate(timeout=60)
+
+    assert [int(number) for number in sent] == [int(word) for word in out.split()]
+    assert 0 == job.returncode
+
+
+@pytest.mark.parametrize("closing", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_stay_closed_and_are_no_harm(spool: Path, tmp_path: Path, closing: str) -> None:
+    """The training finds them as they were, the sampler works, and nothing is printed."""
+    look = "n=0; for d in 0 1 2; do if [ -e /proc/$$/fd/$d ]; then n=$((n + 1)); fi; done; exit $n"
+    recorder = [sys.executable, "-I", "-m", "advisor.telemetry.recorder", "--spool", str(spool), "--", "sh", "-c", look]
+    words = ["sh", "-c", f'exec "$@" {closing}', "sh", *recorder]
+    job = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (3 - len(closing.split()), "", "") == (job.returncode, job.stdout, job.stderr)
+    assert trace_in(spool).footer is not None
+
+
 def test_sigterm_ends_the_training_and_keeps_the_record(start: Start, spool: Path) -> None:
     """An end by scancel or the time limit leaves a closed trace (CodeCarbon 3.3.2 loses its record here)."""
     job = start("sleep", "60")

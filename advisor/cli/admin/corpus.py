@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any
 
 import click
-from sqlite_utils import Database
 
 from advisor import units
-from advisor.cli.screens.report import printable, shown_job_id
+from advisor.cli.screens.printable import printable
+from advisor.cli.screens.report import shown_job_id
 from advisor.corpus import rows, schema, store
+from advisor.corpus.export import export_csv
 from advisor.corpus.run import Run
+from advisor.corpus.statistics import problems_of, statistics
 from advisor.errors import CorpusError
-from advisor.inspection.workload import Workload
 from advisor.settings import load_settings
 
 # \b keeps click from filling the lines.
@@ -50,24 +49,6 @@ def stats(path: Path, *, as_json: bool) -> None:
     with store.reading(path) as db:
         found = statistics(db)
     click.echo(json.dumps(found) if as_json else _statistics_text(found))
-
-
-def statistics(db: Database) -> dict[str, Any]:
-    """Counts and sums; energies in J, ``rejected`` in files."""
-    groups = db.query(
-        "SELECT partition, gpu_model, COUNT(*) AS runs, SUM(finished) AS finished, SUM(energy_j) AS energy_j,"
-        " SUM(jobs.ticket IS NOT NULL) AS with_ticket, SUM(quality = 'complete') AS complete"
-        " FROM runs JOIN jobs ON jobs.id = runs.job GROUP BY partition, gpu_model ORDER BY runs DESC"
-    )
-    return {
-        "jobs": db.table("jobs").count,
-        "runs": db.table("runs").count,
-        "epochs": db.table("epochs").count,
-        "traces": db.table("traces").count,
-        "tickets": db.table("tickets").count,
-        "rejected": db.table("rejected").count,
-        "groups": list(groups),
-    }
 
 
 def _statistics_text(found: dict[str, Any]) -> str:
@@ -129,38 +110,6 @@ def export(path: Path, file: IO[str]) -> None:
     export_csv(found, file)  # outside: a reader that leaves early, or a full disk, is no fault of the corpus
 
 
-# Fields of Run that are values of their own; facts, predictions and model follow under names of their own.
-_EXPORTED = tuple(name for name in Run.__dataclass_fields__ if name not in {"workload", "predicted", "model"})
-_FACTS = tuple(name for name, _ in Workload().facts())
-_PREDICTED = ("energy_j", "mean_power_w", "duration_s", "epoch_energy_j", "epoch_duration_s")
-_ENDS = ("value", "low", "high")
-_COLUMNS = (
-    *_EXPORTED,
-    *(f"workload_{name}" for name in _FACTS),
-    *(f"predicted_{name}_{end}" for name in _PREDICTED for end in _ENDS),
-    "model_name",
-    "model_version",
-)
-
-
-def export_csv(found: Iterable[Run], file: IO[str]) -> None:
-    """Write runs as CSV with a header line."""
-    writer = csv.writer(file)
-    writer.writerow(_COLUMNS)
-    writer.writerows(_csv_row(run) for run in found)
-
-
-def _csv_row(run: Run) -> list[object]:
-    estimates = [getattr(run.predicted, name) if run.predicted else None for name in _PREDICTED]
-    return [
-        *(getattr(run, name) for name in _EXPORTED),
-        *(getattr(run.workload, name).value for name in _FACTS),
-        *(getattr(estimate, end) if estimate else None for estimate in estimates for end in _ENDS),
-        run.model.name if run.model else None,
-        run.model.version if run.model else None,
-    ]
-
-
 @command.command()
 @click.pass_obj
 def check(path: Path) -> None:
@@ -170,13 +119,6 @@ def check(path: Path) -> None:
     if problems:
         raise CorpusError(f"The corpus {path} is damaged: {problems[0]}.", hint="Restore it from a backup.")
     click.echo(f"{path} is sound (version {len(schema.names())})")
-
-
-def problems_of(db: Database) -> list[str]:
-    """What SQLite finds wrong with the corpus; empty where it is sound."""
-    damage = [str(row[0]) for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
-    orphans = [f"a row of {row[0]} points at no row of {row[2]}" for row in db.execute("PRAGMA foreign_key_check")]
-    return damage + orphans
 
 
 @command.command()

@@ -7,8 +7,8 @@ from dataclasses import asdict, fields
 
 import click
 
-from advisor.cli.admin.doctor_checks import FAIL, Check, all_checks
 from advisor.settings import Settings, load_settings
+from advisor.workflows.check_site import FAIL, Check, all_checks
 
 # \b keeps click from filling the lines.
 EXAMPLES = """\b

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import json
-import os
 import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from advisor.cli.screens.report import printable
-from advisor.corpus import store
-from advisor.corpus.ask_accounting import ask_accounting
-from advisor.corpus.ingest import IngestSummary, ingest
+from advisor.cli.screens.printable import printable
+from advisor.corpus.ingest import IngestSummary
 from advisor.settings import load_settings
+from advisor.workflows.ingest_spool import ingest_spool
 
 # More rejected files than this are counted, not listed; --json lists all.
 _LISTED = 20
@@ -46,15 +42,8 @@ def command(spool: str | None, corpus: str | None, *, as_json: bool) -> None:
     """
     named = {name: value for name, value in (("spool_dir", spool), ("corpus", corpus)) if value is not None}
     settings = load_settings(command_line=named)
-    with store.writing(settings.corpus) as db:
-        summary = ingest(
-            db,
-            settings.spool_dir,
-            functools.partial(ask_accounting, backend=settings.backend),
-            uid=os.geteuid(),
-            now_s=time.time(),
-            progress=_progress if sys.stderr.isatty() else lambda _done, _all: None,
-        )
+    progress = _progress if sys.stderr.isatty() else lambda _done, _all: None
+    summary = ingest_spool(settings, progress=progress)
     click.echo(json.dumps(summary_object(summary)) if as_json else summary_text(summary, settings.corpus))
 
 

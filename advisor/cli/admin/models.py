@@ -8,7 +8,7 @@ import click
 
 from advisor.registry import Registry, StoredModel
 from advisor.settings import load_settings
-from advisor.workflows.advise import site_registry
+from advisor.workflows.site import site_registry
 
 # \b keeps click from filling the lines.
 EXAMPLES = """\b

@@ -8,13 +8,9 @@ from typing import Any
 
 import click
 
-from advisor.cli.screens.report import printable
-from advisor.corpus import rows, store
-from advisor.inventory.site_gpus import catalogue_with
+from advisor.cli.screens.printable import printable
 from advisor.settings import load_settings
-from advisor.training.corpus_runs import training_runs
-from advisor.training.retrain import RetrainReport, retrain
-from advisor.workflows.advise import site_registry
+from advisor.workflows.learn import Retraining, retrain_from_corpus
 
 # \b keeps click from filling the lines.
 EXAMPLES = """\b
@@ -40,20 +36,15 @@ def command(corpus: str | None, prior_data: str | None, *, no_promote: bool, as_
     gsadmin models rollback returns to that.
     """
     settings = load_settings(command_line={"corpus": corpus} if corpus else {})
-    with store.reading(settings.corpus) as db:
-        found = list(rows.runs(db, finished=True))
-    usable, left_out = training_runs(found, catalogue_with(settings.gpu_catalogue))
-    report = retrain(
-        usable,
-        site_registry(settings),
-        prior_data_dir=Path(prior_data) if prior_data else None,
-        promote=not no_promote,
+    done = retrain_from_corpus(
+        settings, prior_data_dir=Path(prior_data) if prior_data else None, promote=not no_promote
     )
-    click.echo(json.dumps(report_object(report, left_out)) if as_json else report_text(report, left_out))
+    click.echo(json.dumps(report_object(done)) if as_json else report_text(done))
 
 
-def report_object(report: RetrainReport, left_out: list[str]) -> dict[str, Any]:
+def report_object(done: Retraining) -> dict[str, Any]:
     """The report as JSON; errors are means of the absolute error of the logarithm on withheld runs."""
+    report = done.report
     return {
         "version": report.stored.version if report.stored else None,
         "promoted": report.promoted,
@@ -63,12 +54,13 @@ def report_object(report: RetrainReport, left_out: list[str]) -> dict[str, Any]:
         "withheld_runs": report.withheld_runs,
         "error_promoted": report.error_promoted,
         "error_candidate": report.error_candidate,
-        "left_out": left_out,
+        "left_out": list(done.left_out),
     }
 
 
-def report_text(report: RetrainReport, left_out: list[str]) -> str:
+def report_text(done: Retraining) -> str:
     """The report for a person."""
+    report, left_out = done.report, done.left_out
     lines = [f"{report.corpus_runs} runs of the corpus can be learned from, {len(left_out)} are left out"]
     lines += [printable(f"  left out {line}") for line in left_out[:_LISTED]]
     if len(left_out) > _LISTED:

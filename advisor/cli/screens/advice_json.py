@@ -9,7 +9,7 @@ from advisor.inspection.workload import Fact, Source, Workload
 from advisor.prediction.prediction import Estimate
 from advisor.recommendation.recommendation import RankedPlacement, Recommendation
 
-_SOURCE_WORDS = {
+_CONTRACT_SOURCES = {
     Source.LAUNCHER: Source.SOURCE_CODE,
     Source.ARGUMENTS: Source.SOURCE_CODE,
     Source.CONFIGURATION: Source.SOURCE_CODE,
@@ -39,8 +39,8 @@ def advice_object(recommendation: Recommendation) -> dict[str, Any]:
 def workload_object(workload: Workload) -> dict[str, Any]:
     """Every fact: value, source, and under ``others`` the values that lost, where there are any.
 
-    ``source`` is one of the six words that programs were promised; ``evidence`` is the exact one where that
-    is a finer one.
+    ``source`` is one of the six names of the JSON contract; ``evidence`` is the exact source where that is
+    finer.
     """
     return {name: _fact(fact) for name, fact in workload.facts()}
 
@@ -53,8 +53,8 @@ def _fact(fact: Fact[Any]) -> dict[str, Any]:
 
 
 def _source(source: Source) -> dict[str, str]:
-    word = _SOURCE_WORDS.get(source)
-    return {"source": source.value} if word is None else {"source": word.value, "evidence": source.value}
+    promised = _CONTRACT_SOURCES.get(source)
+    return {"source": source.value} if promised is None else {"source": promised.value, "evidence": source.value}
 
 
 def _placement(ranked: RankedPlacement) -> dict[str, Any]:
@@ -84,7 +84,10 @@ def _placement(ranked: RankedPlacement) -> dict[str, Any]:
         "expected_start": placement.expected_start,
         "method": prediction.method,
         "confidence": prediction.confidence,
-        "too_uncertain_to_rank": ranked.too_uncertain_to_rank,
+        "energy_over_first_choice": _estimate(ranked.energy_over_first_choice),
+        "probability_least": ranked.probability_least,
+        "expected_regret": ranked.expected_regret,
+        "tied_with_first_choice": ranked.tied,
         "reason": ranked.reason,
         "confidence_reason": prediction.reason,
     }

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from advisor.cli.screens.report import printable
+from advisor.cli.screens.printable import printable
 from advisor.inspection.workload import Source, Workload
 from advisor.placement.placement import Rejection
 from advisor.prediction.prediction import Estimate

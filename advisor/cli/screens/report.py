@@ -8,6 +8,7 @@ from typing import Any
 
 from advisor import units
 from advisor.cli.screens.course import course_lines, course_object
+from advisor.cli.screens.printable import printable
 from advisor.corpus.comparison import Comparison, comparisons
 from advisor.corpus.run import Run
 from advisor.recommendation.ranking import Rates
@@ -84,11 +85,6 @@ def _footprint(run: Run, rates: Rates) -> tuple[float | None, float | None]:
 def shown_job_id(run: Run) -> str:
     """The id people know: ``5_1`` for a task of array 5."""
     return f"{run.array_job_id}_{run.array_task}" if run.array_job_id and run.array_task else run.job_id
-
-
-def printable(text: str) -> str:
-    """A text that users wrote, without what could steer a terminal: file names and model names may hold escapes."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def report_text(run: Run, course: Course, rates: Rates, currency: str = "") -> str:

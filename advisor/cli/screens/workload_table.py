@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from advisor.cli.screens.report import printable
+from advisor.cli.screens.printable import printable
 from advisor.inspection.inspect import NAMES
 from advisor.inspection.workload import Fact, Source, Workload
 

@@ -15,7 +15,7 @@ import time
 import traceback
 from typing import Any, Dict
 
-from ..sandbox import files, network, processes, reads, seccomp
+from ..sandbox import files, network, opened_outside, processes, reads, seccomp
 from . import adapters, arguments, loop_source, report, source, tally
 
 _deadline = [0.0]
@@ -31,11 +31,11 @@ def main(specification: str) -> None:
     spec: Dict[str, Any] = json.loads(specification)
     report.start(os.dup(1))
     report.write({"started": "%d.%d.%d" % sys.version_info[:3]})
-    if not seccomp.forbid() and not spec.get("unconfined"):
+    _silence()
+    if not _confine() and not spec.get("unconfined"):
         _end("unconfined")
     _deadline[0] = time.monotonic() + spec["wall_s"]
     _watch_the_clock(spec["after_fit_s"])
-    _silence()
     if spec["scratch"]:
         files.mirror_writes(spec["scratch"])
         reads.watch(spec["scratch"])
@@ -46,6 +46,18 @@ def main(specification: str) -> None:
     adapters.hook(spec)
     source.watch_local_modules(os.path.dirname(os.path.realpath(spec["script"])))
     _end(_run(spec))
+
+
+def _confine() -> bool:
+    """Put the filter of system calls in place; False where this machine has none."""
+    # A wrapper of the interpreter that clears the environment leaves the strictest filter and no files to write.
+    may_write = os.environ.pop("GSBATCH_CONFINED_BY", "") in ("landlock", "namespaces")
+    descriptor = os.environ.pop("GSBATCH_SCRATCH_FILES", "")
+    if not seccomp.forbid(may_write=may_write):
+        return False
+    if not may_write and descriptor.isdigit():
+        opened_outside.OpenedOutside(int(descriptor)).take_over()
+    return True
 
 
 def _run(spec: Dict[str, Any]) -> str:

@@ -17,11 +17,13 @@ _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _scratch = ""
 _mirror = ""
 _mirrored: List[str] = []
+_make_folder: Callable[[str], None] = os.mkdir
 
 
 def mirror_writes(scratch: str) -> None:
     """Redirect Python's own ways to write files into ``scratch``."""
-    global _scratch, _mirror  # noqa: PLW0603 (builtins are patched, so this is per process by nature)
+    global _scratch, _mirror, _make_folder  # noqa: PLW0603 (builtins are patched, so this is per process by nature)
+    _make_folder = os.mkdir  # which may be opened_outside's
     _scratch = os.path.realpath(scratch)
     _mirror = os.path.join(_scratch, "mirror")
     builtins.open = io.open = _opener(io.open)
@@ -64,7 +66,7 @@ def _for_writing(path: Any) -> Any:
 def _real_makedirs(path: str) -> None:
     if not os.path.isdir(path):
         _real_makedirs(os.path.dirname(path))
-        _MKDIR(path)
+        _make_folder(path)
 
 
 def _for_reading(path: Any, *, listed: bool = False) -> Any:
@@ -85,7 +87,6 @@ def _exists(path: str) -> bool:
     return True
 
 
-_MKDIR = os.mkdir
 _STAT = os.stat
 
 

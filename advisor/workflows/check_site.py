@@ -15,15 +15,16 @@ import psutil
 import pynvml
 
 from advisor import slurm
-from advisor.cli.admin.corpus import problems_of
-from advisor.cli.admin.init import SHARED_SPOOL_MODE, is_for_each_user, is_shared
 from advisor.corpus import schema, store
-from advisor.errors import AdvisorError, SlurmError
-from advisor.inspection.confine import landlock_version
+from advisor.corpus.statistics import problems_of
+from advisor.errors import AdvisorError, SlurmError, SlurmNotFound
+from advisor.inspection.confine import LANDLOCK, NAMESPACES, SYSTEM_CALLS, landlock_version, way_here
 from advisor.inventory.read import backend_in_use
 from advisor.prediction.model import load_model
 from advisor.settings import Settings
-from advisor.workflows.advise import site_registry
+from advisor.submission.real_sbatch import NAME, sbatch_call
+from advisor.workflows.initialise import SHARED_SPOOL_MODE, is_for_each_user, is_shared
+from advisor.workflows.site import site_registry
 
 OK, WARN, FAIL = "OK", "WARN", "FAIL"
 
@@ -41,7 +42,7 @@ class Check:
 def all_checks(settings: Settings) -> list[Check]:
     """Every check, in the order of the data flow. A check that cannot be made is a finding, not an error."""
     checks: list[Check] = []
-    for check in (_python, _slurm, _accounting, _backend, _landlock, _nvml, _rapl, _psutil, _spool, _corpus, _model):
+    for check in (_python, _slurm, _accounting, _backend, _dry_run, _nvml, _rapl, _psutil, _spool, _corpus, _model):
         try:
             checks.extend(check(settings))
         except AdvisorError as exc:
@@ -54,7 +55,9 @@ def _python(_settings: Settings) -> Iterator[Check]:
 
 
 def _slurm(settings: Settings) -> Iterator[Check]:
-    if not slurm.is_installed():
+    try:
+        sbatch = sbatch_call(os.environ)
+    except SlurmNotFound:
         described = settings.inventory is not None
         yield Check(
             name="slurm",
@@ -63,8 +66,13 @@ def _slurm(settings: Settings) -> Iterator[Check]:
             next_step=None if described else "Load Slurm's module, or describe a cluster with the setting inventory.",
         )
         return
-    version = slurm.run("sbatch", "--version").strip()
-    yield Check(name="slurm", verdict=OK, message=f"{version} on PATH")
+    told = slurm.ask(
+        (NAME, "--version"),
+        timeout_s=settings.slurm_timeout_s,
+        environment=sbatch.environment,
+        program=sbatch.program,
+    )
+    yield Check(name="slurm", verdict=OK, message=f"{told.stdout.strip()}, {sbatch.program}")
     answer = slurm.ask(["scontrol", "ping"], timeout_s=settings.slurm_timeout_s)
     up = answer.returncode == 0
     said = (answer.stdout or answer.stderr).strip().splitlines()
@@ -103,16 +111,18 @@ def _backend(settings: Settings) -> Iterator[Check]:
         yield Check(name="backend", verdict=OK, message=f"{choice.backend}: {choice.reason}")
 
 
-def _landlock(_settings: Settings) -> Iterator[Check]:
-    abi = landlock_version()
-    if abi > 0:
-        yield Check(name="landlock", verdict=OK, message=f"the dry run of a script can be confined (ABI {abi})")
-        return
+def _dry_run(_settings: Settings) -> Iterator[Check]:
+    way = way_here()
+    said = {
+        LANDLOCK: f"confined by Landlock (version {landlock_version()}) and seccomp",
+        NAMESPACES: "confined by user namespaces and seccomp; this kernel has no Landlock",
+        SYSTEM_CALLS: "confined by seccomp alone; this kernel has no Landlock, and no user namespaces for users",
+    }
     yield Check(
-        name="landlock",
-        verdict=WARN,
-        message=f"this kernel ({platform.release()}) cannot confine the dry run of a script",
-        next_step="The setting probe = auto leaves the dry run out here; facts come from --set and the source.",
+        name="dry run",
+        verdict=OK if way else WARN,
+        message=said.get(way, f"this machine ({platform.release()}, {platform.machine()}) cannot confine it"),
+        next_step=None if way else "Scripts are dry-run in the job, or here with --probe; facts come from --set.",
     )
 
 

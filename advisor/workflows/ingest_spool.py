@@ -1,0 +1,38 @@
+"""New traces of the spool folder, and what accounting says of their jobs, into the corpus."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+
+from advisor import slurm
+from advisor.corpus import store
+from advisor.corpus.accounting import AccountedJob
+from advisor.corpus.ask_accounting import ask_accounting
+from advisor.corpus.ingest import IngestSummary, Progress, ingest
+from advisor.settings import Settings
+
+
+def ingest_spool(
+    settings: Settings, *, needs_slurm: bool = True, progress: Progress = lambda _done, _all: None
+) -> IngestSummary:
+    """Bring the corpus up to date; accounting is asked once.
+
+    Args:
+        settings: name the spool and the corpus.
+        needs_slurm: False ingests on a machine without Slurm what needs no accounting, which are local runs.
+        progress: is told how many attempts are done, of how many.
+
+    Raises:
+        CorpusError: the corpus cannot be written, or another writes to it.
+        SlurmError: accounting cannot be asked.
+    """
+
+    def accounting(job_ids: Iterable[str]) -> tuple[AccountedJob, ...]:
+        if not needs_slurm and not slurm.is_installed():
+            return ()
+        return ask_accounting(job_ids, backend=settings.backend)
+
+    with store.writing(settings.corpus) as db:
+        return ingest(db, settings.spool_dir, accounting, uid=os.geteuid(), now_s=time.time(), progress=progress)

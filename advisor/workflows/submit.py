@@ -1,0 +1,213 @@
+"""``gsbatch`` proper: advise, write, submit, keep a ticket; and submit all the same when any of ours fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from advisor.errors import AdvisorError, SlurmError, SlurmNotFound
+from advisor.inspection.workload import Workload
+from advisor.rendering.picks import Pick
+from advisor.rendering.render import plain_python_script
+from advisor.request.command_line import CommandLine
+from advisor.request.job import Job, load_script, read_job
+from advisor.request.sbatch_options import arguments_without_quiet
+from advisor.request.script import Script, ScriptKind, interpreter_command
+from advisor.submission.environment import submission_environment
+from advisor.submission.quiet import quiet_outputs
+from advisor.submission.real_sbatch import sbatch_call
+from advisor.submission.submit import BatchScript, Outputs, Submission, run_sbatch, submit
+from advisor.submission.ticket import write_ticket
+from advisor.workflows.advise import Advice, advise_in_time
+from advisor.workflows.listener import Listener
+from advisor.workflows.new_ticket import new_ticket
+from advisor.workflows.write_script import new_ticket_id, render_job
+
+_NO_SLURM_HINT = "Without Slurm: --advise, --print-script or --local, with --inventory FILE."
+# With these sbatch submits nothing, or a job whose steps start elsewhere: there is nothing to advise.
+_SBATCH_ALONE = ("usage", "autocomplete", "external")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Call:
+    """One call of gsbatch. ``stdin_data`` is None where the script does not come on standard input."""
+
+    line: CommandLine
+    environment: Mapping[str, str]
+    stdin_data: bytes | None
+    outputs: Outputs
+    listener: Listener
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prepared:
+    """What could be found out before the submission; None where it could not."""
+
+    job: Job | None
+    advice: Advice | None
+    ticket_id: str
+
+
+def submit_job(
+    line: CommandLine,
+    environment: Mapping[str, str],
+    *,
+    read_stdin: Callable[[], bytes],
+    outputs: Outputs,
+    listener: Listener,
+) -> Submission:
+    """Submit with advice where there is any; what sbatch answered.
+
+    Args:
+        line: what was typed.
+        environment: what the job inherits.
+        read_stdin: called where the script comes on standard input.
+        outputs: where sbatch's output goes as it comes.
+        listener: hears the advice before the job is submitted, and what went wrong.
+
+    Raises:
+        SlurmNotFound: there is no sbatch to submit with.
+    """
+    try:
+        sbatch_call(environment)
+    except SlurmNotFound as missing:
+        missing.hint = _NO_SLURM_HINT
+        raise
+    call = _Call(line=line, environment=environment, stdin_data=None, outputs=outputs, listener=listener)
+    if line.has(*_SBATCH_ALONE) or line.is_heterogeneous:
+        if line.is_heterogeneous:
+            listener.tell("a heterogeneous job goes to sbatch as it is, without advice")
+        return _submit_unchanged(call)
+    call = replace(call, stdin_data=read_stdin() if line.reads_stdin else None)
+    try:
+        script = load_script(line, environment, call.stdin_data)
+    except Exception as exc:  # noqa: BLE001 (if reading the script fails, sbatch gets it unchanged and reports the error)
+        listener.tell(f"{exc} It goes to sbatch as it is.")
+        return _submit_unchanged(call)
+    if script.kind is ScriptKind.UNTOUCHED:
+        listener.tell(f"submitted as it is, without advice or record: {script.note}")
+        return _submit_unchanged(call)
+    if script.note:
+        listener.tell(script.note)
+    return _submit_script(call, script)
+
+
+def _submit_script(call: _Call, script: Script) -> Submission:
+    line = call.line
+    prepared = _prepare(call, script)
+    picks = prepared.advice.picks if prepared.advice else ()
+    text = _rendered(call, script, prepared, picks)
+    if text is None:
+        return _submit_unchanged(call)
+    # Where sbatch tells no job id, --wait's failed job cannot be told from a refused one: nothing is tried twice.
+    is_silent = line.has("quiet") and not _is_quiet(line)
+    can_retry = bool(picks) and not (is_silent and (line.has("wait") or "SBATCH_WAIT" in call.environment))
+    answer = _submit_text(call, script, text, hold_refusal=can_retry)
+    followed = bool(picks)
+    if answer.returncode != 0 and answer.job_id is None and can_retry:
+        reason = answer.held_stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
+        call.listener.tell(f"sbatch refused the job as advised; trying without what advice added ({reason[-1]})")
+        followed = False
+        text = _rendered(call, script, prepared, ())
+        answer = _submit_unchanged(call) if text is None else _submit_text(call, script, text)
+    if answer.job_id is not None and not line.has("test-only"):
+        _keep_ticket(call, prepared, answer, followed=followed)
+    return answer
+
+
+def _prepare(call: _Call, script: Script) -> _Prepared:
+    """Read settings and ask for advice; whatever fails is told in one line and left out."""
+    tell = call.listener.tell
+    job = advice = None
+    try:
+        job = read_job(call.line, script, call.environment)
+        advice = advise_in_time(job, tell=tell)
+        call.listener.advised(job, advice)
+    except AdvisorError as exc:
+        tell(f"no advice: {exc.with_hint}")
+    except Exception as exc:  # noqa: BLE001 (a bug of ours must not cost the user a job; the line below reports it)
+        tell(f"no advice: internal error, {type(exc).__name__}: {exc}")
+    return _Prepared(job=job, advice=advice, ticket_id=new_ticket_id())
+
+
+def _rendered(call: _Call, script: Script, prepared: _Prepared, picks: tuple[Pick, ...]) -> str | None:
+    """The batch script; the least that runs where the template fails; None where sbatch needs none of ours."""
+    job, tell = prepared.job, call.listener.tell
+    python: tuple[str, ...] = ()
+    try:
+        if script.kind is ScriptKind.PYTHON:
+            chosen = job.settings.python if job else None
+            python = interpreter_command(script, environment=call.environment, chosen=chosen)
+        if job is not None:
+            workload = prepared.advice.recommendation.workload if prepared.advice else Workload()
+            return render_job(job, picks, workload, ticket_id=prepared.ticket_id, python=python)
+    except AdvisorError as exc:
+        tell(f"submitted without record: {exc.with_hint}")
+    except Exception as exc:  # noqa: BLE001 (a bug of ours must not cost the user a job; the line below reports it)
+        tell(f"submitted without record: internal error, {type(exc).__name__}: {exc}")
+    return plain_python_script(script, python) if python else None
+
+
+def _submit_unchanged(call: _Call) -> Submission:
+    """Call sbatch with the user's own arguments."""
+    return run_sbatch(
+        call.line.sbatch_arguments,
+        environment=submission_environment(call.environment),
+        outputs=call.outputs,
+        stdin_text=None if call.stdin_data is None else call.stdin_data.decode("utf-8", "surrogateescape"),
+    )
+
+
+def _submit_text(call: _Call, script: Script, text: str, *, hold_refusal: bool = False) -> Submission:
+    """Submit generated text: as a file that gives the job its name, or on standard input where none may be written."""
+    line, tell = call.line, call.listener.tell
+    on_stdin = script.from_stdin or line.has("test-only")
+    is_quiet = _is_quiet(line)
+    outputs = quiet_outputs(call.outputs) if is_quiet else call.outputs
+    batch = BatchScript(
+        options=arguments_without_quiet(line.sbatch_options) if is_quiet else line.option_arguments,
+        text=text,
+        name=None if on_stdin else script.name,
+        arguments=script.arguments if script.kind is not ScriptKind.PYTHON else (),
+    )
+    environment = submission_environment(call.environment)
+    try:
+        return submit(batch, environment=environment, outputs=outputs, hold_refusal=hold_refusal)
+    except SlurmError as exc:
+        if isinstance(exc, SlurmNotFound) or batch.name is None:
+            raise
+        if batch.arguments:
+            tell(f"{exc} The script goes to sbatch as it is.")
+            return _submit_unchanged(call)
+        tell(f"{exc} It goes to sbatch on standard input.")
+        return submit(replace(batch, name=None), environment=environment, outputs=outputs, hold_refusal=hold_refusal)
+
+
+def _is_quiet(line: CommandLine) -> bool:
+    """Whether our own handling of --quiet stands in for sbatch's, which would not tell the job id.
+
+    Twice --quiet silences errors too, and sbatch refuses it beside --verbose: those are left to sbatch.
+    """
+    return [option.name for option in line.options if option.name in {"quiet", "verbose"}] == ["quiet"]
+
+
+def _keep_ticket(call: _Call, prepared: _Prepared, answer: Submission, *, followed: bool) -> None:
+    """Write the ticket; without one the job is still measured, only not held against a prediction."""
+    job, advice = prepared.job, prepared.advice
+    if job is None or advice is None or answer.job_id is None:
+        return
+    try:
+        ticket = new_ticket(
+            job,
+            advice,
+            ticket_id=prepared.ticket_id,
+            cluster=answer.cluster or advice.cluster_name(),
+            job_id=answer.job_id,
+            prediction=advice.submitted_prediction(job, accepted=followed),
+            followed=followed,
+        )
+        write_ticket(ticket, job.settings.spool_dir)
+    except AdvisorError as exc:
+        call.listener.tell(f"the prediction is not kept: {exc}")
+    except Exception as exc:  # noqa: BLE001 (the job is submitted; nothing of ours may change its exit status now)
+        call.listener.tell(f"the prediction is not kept: internal error, {type(exc).__name__}: {exc}")
