@@ -10,14 +10,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
+import advisor
 from advisor.cli.errors import INTERRUPTED, forget_stdout, leave, prepare_streams, report_error, report_full_output
 from advisor.cli.gsbatch_help import HELP
-from advisor.errors import AdvisorError
+from advisor.errors import AdvisorError, SlurmError
 from advisor.request.command_line import CommandLine, Mode, facts, parse_command_line, setting_texts
 from advisor.submission.environment import inherited_environment
 from advisor.submission.real_sbatch import NAME, SbatchCall, call_of_wrapper, sbatch_call
 
 PROG_NAME = "gsbatch"
+_VERSION_TIMEOUT_S = 15.0
 
 
 def main() -> None:
@@ -52,6 +54,8 @@ def gsbatch(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     if line.has("help"):
         sys.stdout.write(HELP)
         return 0
+    if line.has("version") and os.path.basename(sys.argv[0]) != NAME:  # noqa: PTH119 (pathlib is slow to load)
+        return _show_versions(environment)
     _check_own_options(line)
     if line.mode is Mode.SUBMIT:
         try:
@@ -66,6 +70,27 @@ def gsbatch(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     status = run_without_submission(line, environment)
     sys.stdout.flush()
     return status
+
+
+def _show_versions(environment: Mapping[str, str]) -> int:
+    """Gsbatch's version, then what sbatch says of its own where there is one; sbatch's exit status.
+
+    A gsbatch that goes by the name of sbatch says only what sbatch says: programs read that line.
+    """
+    from advisor import slurm  # noqa: PLC0415 (keeps --help quick)
+
+    sys.stdout.write(f"gsbatch {advisor.__version__}\n")
+    sys.stdout.flush()
+    try:
+        call = sbatch_call(environment)
+        answer = slurm.ask(
+            (NAME, "--version"), timeout_s=_VERSION_TIMEOUT_S, environment=call.environment, program=call.program
+        )
+    except SlurmError:
+        return 0
+    sys.stdout.write(answer.stdout)
+    sys.stderr.write(answer.stderr)
+    return answer.returncode
 
 
 def _become(call: SbatchCall, arguments: Sequence[str]) -> NoReturn:

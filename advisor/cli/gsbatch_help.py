@@ -28,6 +28,7 @@ gsbatch options (before SCRIPT):
   --no-probe             do not dry-run the script; its source and --set have to do
   --no-record            do not measure the job
   -h, --help             this text; sbatch's own options: sbatch --help
+  -V, --version          gsbatch's version, then sbatch's
 
 #GSBATCH --set epochs=50 lines in a script are read like #SBATCH lines. Settings come from the command line, GSBATCH_*
 variables, #GSBATCH lines, ~/.config/gsbatch/config.toml and /etc/gsbatch/config.toml; see: gsadmin doctor

@@ -25,7 +25,7 @@ from advisor.workflows.write_script import new_ticket_id, render_job
 
 _NO_SLURM_HINT = "Without Slurm: --advise, --print-script or --local, with --inventory FILE."
 # With these sbatch submits nothing, or a job whose steps start elsewhere: there is nothing to advise.
-_SBATCH_ALONE = ("usage", "autocomplete", "external")
+_SBATCH_ALONE = ("version", "usage", "autocomplete", "external")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import advisor
 from advisor.corpus import store
 from advisor.submission.ticket import TrainingFile, find_ticket
 from tests.cli.gsbatch_calls import FACTS, Gsbatch, facts_without, make_gsbatch
@@ -313,14 +316,46 @@ def test_a_heterogeneous_job_passes_through_untouched(gsbatch: Gsbatch) -> None:
     assert "heterogeneous" in done.stderr
 
 
-@pytest.mark.parametrize("words", [("--version",), ("-V",), ("--usage",)])
-def test_what_sbatch_says_of_itself_it_says_itself(gsbatch: Gsbatch, words: tuple[str, ...]) -> None:
-    """`sbatch --version` parsers go on working."""
+def test_usage_is_sbatchs_own(gsbatch: Gsbatch) -> None:
+    """What is said of sbatch's options is sbatch's to say."""
+    (gsbatch.sbatch.folder / "answers.json").unlink()
+    gsbatch.sbatch.answers("Usage: sbatch ...\n")
+
+    assert "Usage: sbatch ...\n" == gsbatch("--usage").stdout
+    assert ["--usage"] == gsbatch.sbatch.calls()[0].words
+
+
+@pytest.mark.parametrize("option", ["--version", "-V"])
+def test_version_names_gsbatch_and_then_sbatch(gsbatch: Gsbatch, option: str) -> None:
+    """One line each, and nothing is submitted."""
     (gsbatch.sbatch.folder / "answers.json").unlink()
     gsbatch.sbatch.answers("slurm 22.05.8\n")
+    done = gsbatch(option, "train.py")
 
-    assert "slurm 22.05.8\n" == gsbatch(*words).stdout
-    assert list(words) == gsbatch.sbatch.calls()[0].words
+    assert (0, f"gsbatch {advisor.__version__}\nslurm 22.05.8\n") == (done.returncode, done.stdout)
+    assert ["--version"] == gsbatch.sbatch.calls()[0].words
+
+
+def test_version_needs_no_slurm(gsbatch: Gsbatch) -> None:
+    """On a laptop it names gsbatch alone."""
+    (gsbatch.sbatch.folder / "sbatch").unlink()
+    done = gsbatch("--version", PATH=str(gsbatch.sbatch.folder))
+
+    assert (0, f"gsbatch {advisor.__version__}\n") == (done.returncode, done.stdout)
+
+
+def test_version_of_a_gsbatch_named_sbatch_is_sbatchs(gsbatch: Gsbatch) -> None:
+    """Workflow managers read the one line that `sbatch --version` prints."""
+    (gsbatch.sbatch.folder / "answers.json").unlink()
+    gsbatch.sbatch.answers("slurm 22.05.8\n")
+    linked = gsbatch.folder / "sbatch"
+    linked.write_text(f"#!{sys.executable}\nfrom advisor.cli.gsbatch import main\nmain()\n", encoding="utf-8")
+    linked.chmod(0o755)
+    done = subprocess.run(
+        [linked, "--version"], capture_output=True, text=True, check=False, env=dict(gsbatch.variables)
+    )
+
+    assert (0, "slurm 22.05.8\n") == (done.returncode, done.stdout)
 
 
 def test_a_job_submitted_from_a_job_starts_clean_and_nothing_is_exported(gsbatch: Gsbatch) -> None:
