@@ -61,6 +61,16 @@ class PredictionModel:
     site_widths: Array
     pair_widths: Array
 
+    def measured_gpus(self) -> dict[str, set[str]]:
+        """The GPUs, by the names that they have themselves, that the site's own runs measured in each partition."""
+        found: dict[str, set[str]] = {}
+        for fitted in (self.time, self.power):
+            here = fitted.rows.study == process.HERE
+            for site in np.unique(fitted.rows.site[here]).tolist():
+                partition, _, gpu = site.partition("/")
+                found.setdefault(partition, set()).add(gpu)
+        return found
+
     def width(self, rows: process.Rows, novelty: NDArray[np.int64]) -> Array:
         """The half-widths of each row's intervals in standard deviations, (measures x rows)."""
         places = {name: place for place, name in enumerate(self.sites.tolist())}

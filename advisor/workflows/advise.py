@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from advisor import slurm
@@ -10,8 +10,10 @@ from advisor.errors import InspectionError
 from advisor.inspection.workload import Source, Workload
 from advisor.inventory.commands import ask_config
 from advisor.inventory.described import BACKEND as DESCRIBED
+from advisor.inventory.measured import settled
 from advisor.inventory.model import Inventory
 from advisor.inventory.read import default_cache_dir
+from advisor.inventory.site_gpus import catalogue_with
 from advisor.placement.candidates import candidate_placements
 from advisor.prediction.comparison import joint_of
 from advisor.prediction.model import load_model
@@ -33,12 +35,17 @@ _SIGNS_OF_TRAINING = ("framework", "model_name", "parameters", "forward_flops_pe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
-    """The recommendation, what of it goes into the header, the cluster it speaks of, and the file that trains."""
+    """The recommendation, what of it goes into the header, the cluster it speaks of, and the file that trains.
+
+    ``rank_again`` ranks the ``predictions`` anew when more is known of their placements, such as their expected start.
+    """
 
     recommendation: Recommendation
     picks: tuple[Pick, ...]
     inventory: Inventory
     training: TrainingFile | None
+    predictions: tuple[Prediction, ...]
+    rank_again: Callable[[Sequence[Prediction]], Recommendation]
 
     def cluster_name(self) -> str:
         """The name of the Slurm cluster that jobs go to, which a described one need not bear.
@@ -113,22 +120,34 @@ def advise(job: Job, *, tell: Callable[[str], None]) -> Advice:
         cache_dir=None if job.is_test else default_cache_dir(job.environment),  # a test leaves nothing behind
         request=job.asked.request,
     )
-    candidates = candidate_placements(workload, inventory, job.asked.request)
     model = load_model(site_registry(settings).promoted())
+    inventory = settled(inventory, model.measured_gpus(), catalogue_with(settings.gpu_catalogue))
+    candidates = candidate_placements(workload, inventory, job.asked.request)
     outlook = foresee(workload, candidates.placements, model)
-    recommendation = rank(
-        workload,
-        outlook.predictions,
-        candidates.rejections,
-        objective=settings.objective,
-        joint=joint_of(model, outlook),
-        model=model.identity,
-        rates=site_rates(settings),
-        time_limit_s=job.asked.request.time_s,
-    )
+    joint = joint_of(model, outlook)
+
+    def rank_again(predictions: Sequence[Prediction]) -> Recommendation:
+        return rank(
+            workload,
+            predictions,
+            candidates.rejections,
+            objective=settings.objective,
+            joint=joint,
+            model=model.identity,
+            rates=site_rates(settings),
+            time_limit_s=job.asked.request.time_s,
+        )
+
+    recommendation = rank_again(outlook.predictions)
     best = recommendation.recommended
-    picks = () if best is None else picks_for(job, best, inventory)
-    return Advice(recommendation=recommendation, picks=picks, inventory=inventory, training=inspected.training)
+    return Advice(
+        recommendation=recommendation,
+        picks=() if best is None else picks_for(job, best, inventory),
+        inventory=inventory,
+        training=inspected.training,
+        predictions=outlook.predictions,
+        rank_again=rank_again,
+    )
 
 
 def is_training(workload: Workload) -> bool:

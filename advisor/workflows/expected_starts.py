@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from advisor.errors import AdvisorError
 from advisor.inventory.described import BACKEND as DESCRIBED
+from advisor.placement.placement import Placement
 from advisor.recommendation.recommendation import RankedPlacement
 from advisor.request.job import Job
 from advisor.submission.environment import submission_environment
@@ -21,19 +22,27 @@ def with_expected_starts(job: Job, advice: Advice) -> Advice:
     """The advice with the expected start of its first placements, where a Slurm that would run them can be asked.
 
     The RAM variants of a placement wait for the same GPUs: only the first of them is asked about. Whatever cannot be
-    asked stays unknown.
+    asked stays unknown. A tie goes to the placement where the run would end first.
     """
     if advice.inventory.backend == DESCRIBED or job.asked.tied_by is not None:
         return advice
     asked: dict[tuple[object, ...], str | None] = {}
-    ranked = []
     for item in advice.recommendation.ranked:
-        placement = item.prediction.placement
-        key = (placement.partition, placement.gres_type, placement.gpu.name, placement.gpus, placement.nodes)
-        if key not in asked and len(asked) < _MOST_ASKED:
-            asked[key] = _expected_start(job, advice, item)
-        ranked.append(_starting(item, asked.get(key)))
-    return replace(advice, recommendation=replace(advice.recommendation, ranked=tuple(ranked)))
+        where = _where(item.prediction.placement)
+        if where not in asked and len(asked) < _MOST_ASKED:
+            asked[where] = _expected_start(job, advice, item)
+    predictions = tuple(
+        replace(found, placement=replace(found.placement, expected_start=asked.get(_where(found.placement))))
+        for found in advice.predictions
+    )
+    recommendation = advice.rank_again(predictions)
+    best = recommendation.recommended
+    picks = () if best is None else picks_for(job, best, advice.inventory)
+    return replace(advice, recommendation=recommendation, picks=picks, predictions=predictions)
+
+
+def _where(placement: Placement) -> tuple[object, ...]:
+    return placement.partition, placement.gres_type, placement.gpu.name, placement.gpus, placement.nodes
 
 
 def _expected_start(job: Job, advice: Advice, item: RankedPlacement) -> str | None:
@@ -47,8 +56,3 @@ def _expected_start(job: Job, advice: Advice, item: RankedPlacement) -> str | No
         )
     except AdvisorError:
         return None
-
-
-def _starting(item: RankedPlacement, start: str | None) -> RankedPlacement:
-    placement = replace(item.prediction.placement, expected_start=start)
-    return replace(item, prediction=replace(item.prediction, placement=placement))

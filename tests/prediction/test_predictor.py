@@ -218,6 +218,8 @@ def test_one_run_pulls_its_partition_and_narrows_it(prior: PredictionModel) -> N
     assert pytest.approx(measured_s, rel=0.1) == after.epoch_duration_s.value
     assert _width(after.epoch_duration_s) < _width(before.epoch_duration_s)
     assert other.epoch_duration_s.value > 1.2 * other_before.epoch_duration_s.value
+    assert {"hopper": {asked.gpu.name}} == calibrated.measured_gpus()
+    assert {} == prior.measured_gpus()
 
 
 def _width(estimate: Estimate) -> float:
