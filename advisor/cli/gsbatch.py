@@ -15,7 +15,7 @@ from advisor.cli.errors import INTERRUPTED, forget_stdout, leave, prepare_stream
 from advisor.cli.gsbatch_help import HELP
 from advisor.errors import AdvisorError, SlurmError
 from advisor.request.command_line import CommandLine, Mode, facts, parse_command_line, setting_texts
-from advisor.submission.environment import inherited_environment
+from advisor.submission.environment import inherited_environment, without_recording
 from advisor.submission.real_sbatch import NAME, SbatchCall, call_of_wrapper, sbatch_call
 
 PROG_NAME = "gsbatch"
@@ -24,7 +24,7 @@ _VERSION_TIMEOUT_S = 15.0
 
 def main() -> None:
     """Entry point."""
-    environment = inherited_environment()  # what the job inherits: nothing of the line below
+    environment = without_recording(inherited_environment())  # what the job inherits: nothing of the line below
     # One prediction is too small to share out: on a busy login node a second thread makes it ten times slower.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     prepare_streams()

@@ -13,7 +13,12 @@ _INPUT = frozenset({
     "SLURM_EXIT_ERROR", "SLURM_EXIT_IMMEDIATE", "SLURM_TIME_FORMAT", "SLURM_DEBUG_FLAGS", "SLURM_BITSTR_LEN",
     "SLURM_HINT",
 })  # fmt: skip
+# Of another installation or release too.
+_INJECTED = os.path.join("advisor", "injected")  # noqa: PTH118 (as above)
 _JOB_PREFIXES = ("SLURM_", "SLURMD_", "SRUN_", "PMI_", "PMIX_", "PMI2_")
+INJECTED_FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "injected")  # noqa: PTH100, PTH118, PTH120 (pathlib takes a third as long to load as --help)
+# Set by the recorder for the Pythons of its own job; advisor/injected/sitecustomize.py reads them.
+RECORDING = frozenset({"GSBATCH_JOB", "GSBATCH_MARKS", "GSBATCH_PLACE", "GSBATCH_SAMPLER", "GSBATCH_STOPS"})
 # Set by the generated script for its own second start only.
 _OWN = frozenset({"GSBATCH_RECORDED", GUARD})
 
@@ -27,9 +32,21 @@ def submission_environment(environment: Mapping[str, str]) -> dict[str, str]:
     is_in_job = "SLURM_JOB_ID" in environment
     return {
         name: value
-        for name, value in environment.items()
+        for name, value in without_recording(environment).items()
         if name not in _OWN and not (is_in_job and name.startswith(_JOB_PREFIXES) and name not in _INPUT)
     }
+
+
+def without_recording(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what a recorder gave its own job: nothing of it may act in another one."""
+    kept = {name: value for name, value in environment.items() if name not in RECORDING}
+    entries = environment.get("PYTHONPATH", "").split(os.pathsep)
+    others = [entry for entry in entries if not entry.endswith(_INJECTED)]
+    if len(others) < len(entries):
+        del kept["PYTHONPATH"]
+        if any(others):
+            kept["PYTHONPATH"] = os.pathsep.join(others)
+    return kept
 
 
 def inherited_environment() -> dict[str, str]:

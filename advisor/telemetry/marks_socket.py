@@ -7,7 +7,6 @@ import json
 import os
 import socket
 import struct
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -74,13 +73,17 @@ class MarksSocket:
                 Path(path).parent.rmdir()
 
 
-def answer(mark: Mark, word: Mapping[str, str | None]) -> None:
-    """Tell the hook whether to stop, if it waits to hear; it may be gone, and its pipe is never waited for."""
+def answer(mark: Mark, *, stop: bool, signal: str | None = None) -> None:
+    """Tell the hook whether to stop, if it waits to hear; it may be gone, and its pipe is never waited for.
+
+    ``signal`` is the name of the signal that a training without a framework's own way to stop is sent.
+    """
     if mark.answer is None:
         return
     with contextlib.suppress(OSError):
         os.set_blocking(mark.answer, False)
-        os.write(mark.answer, json.dumps(word).encode())
+        if stop:
+            os.write(mark.answer, f"stop {signal or ''}\n".encode())
     os.close(mark.answer)
 
 

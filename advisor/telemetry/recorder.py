@@ -15,6 +15,7 @@ import errno
 import json
 import os
 import select
+import shlex
 import signal
 import socket
 import sys
@@ -23,10 +24,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 from advisor.rendering.recorder_options import RecorderOptions, parse_recorder_arguments
-from advisor.submission.environment import inherited_environment
+from advisor.submission.environment import INJECTED_FOLDER, inherited_environment, without_recording
 from advisor.telemetry.signals import HANDED_ON, exit_status_of
 
-INJECTED_FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "injected")
 # How long a signal may take from us to the sampler, if it was sent to both.
 _WITNESS_S = 0.1
 # How long a trace may take to be closed after the command has ended, on a slow shared file system.
@@ -325,9 +325,10 @@ def _environment(
     environment: Mapping[str, str], marks_path: str | None, command: Sequence[str], options: RecorderOptions
 ) -> dict[str, str]:
     """The training's environment: its own, and what lets the hook start in Python, on this node and on others."""
-    changed = dict(environment)
+    changed = without_recording(environment)
     if marks_path is not None:
-        own = environment.get("PYTHONPATH")
+        own = changed.get("PYTHONPATH")
+        changed["GSBATCH_JOB"] = _this_job(environment)
         changed["PYTHONPATH"] = INJECTED_FOLDER + (os.pathsep + own if own else "")
         changed["GSBATCH_MARKS"] = marks_path
         if options.has_stop_rule:
@@ -336,9 +337,21 @@ def _environment(
             place = (environment["SLURMD_NODENAME"], environment.get("SLURM_STEP_ID", "batch"))
             changed["GSBATCH_PLACE"] = "/".join(place)
         if environment.get("SLURM_JOB_NUM_NODES", "1") != "1":
-            program = [sys.executable, "-I", "-m", "advisor.telemetry.node_sampler"]
-            changed["GSBATCH_SAMPLER"] = json.dumps([*program, *_sampler_arguments(command, options)])
+            changed["GSBATCH_SAMPLER"] = _node_sampler(command, options)
     return changed
+
+
+def _this_job(environment: Mapping[str, str]) -> str:
+    """Cluster, job and attempt, which the hook compares with its own; outside Slurm no job's id is like it."""
+    names = (("SLURM_CLUSTER_NAME", ""), ("SLURM_JOB_ID", "none"), ("SLURM_RESTART_COUNT", "0"))
+    return "/".join(environment.get(name, default) for name, default in names)
+
+
+def _node_sampler(command: Sequence[str], options: RecorderOptions) -> str:
+    """What a shell on another node runs to have that node measured; its own arguments are the hook's to say."""
+    program = shlex.quote(sys.executable)
+    arguments = shlex.join(_sampler_arguments(command, options))
+    return f'[ -x {program} ] || exit 1; {program} -I -m advisor.telemetry.node_sampler "$@" {arguments} &'
 
 
 def _remove(marks_path: str | None) -> None:

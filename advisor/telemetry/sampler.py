@@ -119,7 +119,7 @@ class Sampler:
         if mark.kind == "stopped" and self._stop is not None:
             self._trace.add(replace(self._stop, by=mark.by), flush=True)
             warn(f"the training is told to stop ({mark.by}): {self._stop.reason}")
-        answer(mark, {} if stop is None else {"stop": stop.reason, "signal": self._rules.signal})
+        answer(mark, stop=stop is not None, signal=self._rules.signal)
 
     def _take_epoch(self, epoch: Epoch, mark: Mark) -> Stop | None:
         self._epochs += not epoch.validation

@@ -64,16 +64,31 @@ def test_missing_module_is_missing_as_ever(package: Path) -> None:
     assert "gone\n" == run(code, package)
 
 
-def test_sites_own_sitecustomize_still_runs(tmp_path: Path) -> None:
-    """Ours comes first on the path and must not hide the one that was there."""
-    (tmp_path / "sitecustomize.py").write_text("import builtins; builtins.site_was_here = 1\n", encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-c", "import sitecustomize, sys; print(site_was_here, sitecustomize.__file__, sys.path[-1])"],
-        env={"PYTHONPATH": f"{INJECTED}:{tmp_path}", "GSBATCH_MARKS": "/nowhere"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+def test_an_error_of_the_module_has_no_frame_of_ours(package: Path) -> None:
+    """The traceback is the user's, from the import statement to the line that fails."""
+    (package / "pkg" / "__init__.py").write_text("1 / 0\n", encoding="utf-8")
+    catching = "import traceback\ntry:\n    import pkg\nexcept ZeroDivisionError:\n    print(traceback.format_exc())"
+
+    assert run(catching, package) == run(f"when_imported('pkg', print); {catching}", package)
+
+
+def test_a_module_that_failed_may_be_tried_again(package: Path) -> None:
+    """The callback is for a module that is there."""
+    (package / "pkg" / "__init__.py").write_text("import builtins\nbuiltins.worked\n", encoding="utf-8")
+    code = (
+        "when_imported('pkg', lambda m: print('called'))\ntry:\n    import pkg\nexcept AttributeError:\n"
+        "    print('failed')\nimport builtins\nbuiltins.worked = 1\nimport pkg"
     )
 
-    assert f"1 {tmp_path / 'sitecustomize.py'} {INJECTED}\n" == done.stdout
+    assert "failed\ncalled\n" == run(code, package)
+
+
+def test_looking_for_a_module_is_not_importing_it(package: Path) -> None:
+    """Libraries ask in this way which frameworks are installed."""
+    code = "when_imported('pkg', lambda m: print('called'))\n"
+    code += "import importlib.util\nspec = importlib.util.find_spec('pkg')\n"
+    code += (
+        "print(type(spec).__name__, 'pkg' in sys.modules)\nimport pkg\nprint(type(pkg.__spec__) is type(sys.__spec__))"
+    )
+
+    assert "ModuleSpec False\ncalled\nTrue\n" == run(code, package)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from advisor.submission.environment import submission_environment, without_coerced_locale
+from advisor.submission.environment import (
+    INJECTED_FOLDER,
+    RECORDING,
+    submission_environment,
+    without_coerced_locale,
+)
 
 
 def test_outside_a_job_nothing_of_the_users_is_touched() -> None:
@@ -33,6 +38,15 @@ def test_inside_a_job_its_variables_stay_behind() -> None:
     }
 
     assert kept == submission_environment({**kept, **poison})
+
+
+def test_nothing_of_an_enclosing_recorder_is_inherited() -> None:
+    """Its variables and its folder of PYTHONPATH stay in its own job; the user's folders and settings stay the user's."""
+    own = {"GSBATCH_SPOOL_DIR": "/s", "PYTHONPATH": "/a:/b"}
+    recorders = {name: "x" for name in RECORDING} | {"PYTHONPATH": f"{INJECTED_FOLDER}:/a:/b"}
+
+    assert own == submission_environment({**own, **recorders})
+    assert {} == submission_environment({"PYTHONPATH": "/other/release/advisor/injected"})
 
 
 def test_a_locale_that_python_gave_itself_is_not_the_users() -> None:

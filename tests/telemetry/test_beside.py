@@ -16,10 +16,10 @@ import pytest
 from advisor.inspection.confine import way_here
 from advisor.inspection.inspect import ScriptToInspect
 from advisor.inspection.workload import Fact, Source, Workload
+from advisor.submission.environment import INJECTED_FOLDER
 from advisor.telemetry.beside import DryRunBeside
 from advisor.telemetry.inspect_training import Training, memory_for_dry_run, script_of, training_of
 from advisor.telemetry.reading import parse_trace
-from advisor.telemetry.recorder import INJECTED_FOLDER
 from advisor.telemetry.trace import Trace
 from advisor.units import GIB
 from tests.capabilities import frameworks_python

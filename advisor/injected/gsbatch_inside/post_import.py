@@ -1,23 +1,16 @@
-"""Call back when the user's script has imported a module, without importing it ourselves.
+"""Call back when the user's script imports a module, without importing anything ourselves.
 
-A finder at the front of ``sys.meta_path`` lets the ordinary finders find the module and only wraps its loader, so what
-is imported, and in which order, stays the user's. A callback that fails is forgotten: the user's import never sees it.
+A finder at the front of ``sys.meta_path`` lets the other finders find the module and looks on: the import system says
+in the module's spec when it begins and ends to run the module. So what is imported, by which loader and in which order
+stays the user's, and an error in the module has no frame of ours in its traceback. A callback that fails is forgotten.
+
+Loaded when the script looks for its first framework: it imports nothing but ``sys``.
 """
 
-from __future__ import annotations
-
-import importlib.util
 import sys
-import threading
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
-from types import ModuleType
-from typing import Any, Callable, Dict, List, Optional, Sequence
-
-Callback = Callable[[ModuleType], None]
 
 
-def when_imported(name: str, callback: Callback) -> None:
+def when_imported(name, callback):
     """Call ``callback(module)`` once ``name`` has been executed; at once where that has happened already."""
     module = sys.modules.get(name)
     spec = getattr(module, "__spec__", None)
@@ -27,64 +20,84 @@ def when_imported(name: str, callback: Callback) -> None:
     _finder().waiting.setdefault(name, []).append(callback)
 
 
-class _PostImportFinder(MetaPathFinder):
-    """Wraps the loader of the awaited modules; finds nothing by itself."""
+class PostImportFinder:
+    """Finds nothing by itself. ``waiting`` holds the callbacks of each module."""
 
-    def __init__(self) -> None:
-        self.waiting: Dict[str, List[Callback]] = {}
-        self._searching = threading.local()
+    def __init__(self):
+        self.waiting = {}
+        self._first = frozenset()
+        self._start = None
 
-    def find_spec(
-        self, fullname: str, path: Optional[Sequence[str]] = None, target: Optional[ModuleType] = None
-    ) -> Optional[ModuleSpec]:
-        if fullname not in self.waiting or getattr(self._searching, "name", None) == fullname:
+    def before_first(self, names, callback):
+        """Call ``callback()`` when the first of the modules is about to be executed."""
+        self._first, self._start = frozenset(names), callback
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname not in self.waiting and fullname not in self._first:
             return None
-        self._searching.name = fullname
-        try:
-            spec = importlib.util.find_spec(fullname)
-        finally:
-            self._searching.name = None
-        if spec is not None and spec.loader is not None and hasattr(spec.loader, "exec_module"):
-            spec.loader = _NotifyingLoader(spec.loader, self)
+        spec = self._found_by_others(fullname, path, target)
+        if spec is not None and spec.loader is not None:
+            try:
+                spec.__class__ = _looked_on(type(spec), self)
+            except TypeError:
+                pass  # a kind of spec that a finder of the user's made; it is imported unseen
         return spec
 
+    def _found_by_others(self, fullname, path, target):
+        for finder in list(sys.meta_path):
+            find = getattr(finder, "find_spec", None)
+            spec = find(fullname, path, target) if finder is not self and find is not None else None
+            if spec is not None:
+                return spec
+        return None
 
-class _NotifyingLoader(Loader):
-    """The module's own loader, with the callbacks after ``exec_module``."""
+    def begins(self, name):
+        if name in self._first:
+            self._first = frozenset()
+            _call_back(self._start)
 
-    def __init__(self, loader: Any, finder: _PostImportFinder) -> None:
-        self._loader = loader
-        self._finder = finder
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
-
-    def create_module(self, spec: ModuleSpec) -> Optional[ModuleType]:
-        created: Optional[ModuleType] = self._loader.create_module(spec)
-        return created
-
-    def exec_module(self, module: ModuleType) -> None:
-        # The module sees its own loader again: some packages look at __spec__.loader while they start.
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._loader
-        module.__loader__ = self._loader
-        self._loader.exec_module(module)
-        for callback in self._finder.waiting.pop(module.__name__, []):
+    def has_ended(self, name):
+        callbacks = self.waiting.pop(name, [])
+        module = sys.modules.get(name)
+        if module is None:
+            self.waiting[name] = callbacks  # it failed, and may be tried again
+            return
+        for callback in callbacks:
             _call_back(callback, module)
 
 
-def _finder() -> _PostImportFinder:
+def _looked_on(kind, finder):
+    """``kind`` of spec, of which the finder hears when its module begins and ends to run."""
+
+    class Spec(kind):
+        __slots__ = ()
+
+        def __setattr__(self, attribute, value):
+            kind.__setattr__(self, attribute, value)
+            if attribute != "_initializing":
+                return
+            if value:
+                finder.begins(self.name)
+                return
+            self.__class__ = kind
+            finder.has_ended(self.name)
+
+    Spec.__name__, Spec.__qualname__ = kind.__name__, kind.__qualname__
+    return Spec
+
+
+def _finder():
     for finder in sys.meta_path:
-        if isinstance(finder, _PostImportFinder):
+        if type(finder) is PostImportFinder:
             return finder
-    finder = _PostImportFinder()
+    finder = PostImportFinder()
     sys.meta_path.insert(0, finder)
     return finder
 
 
-def _call_back(callback: Callback, module: ModuleType) -> None:
+def _call_back(callback, *arguments):
     try:
-        callback(module)
+        callback(*arguments)
     except Exception:
         # Ours must never become an ImportError of the user's.
         return

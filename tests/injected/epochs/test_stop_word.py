@@ -16,7 +16,6 @@ from advisor.telemetry.epochs import Mark
 from advisor.telemetry.marks_socket import MarksSocket, answer
 
 INJECTED = Path(__file__).parents[3] / "advisor" / "injected"
-STOP = {"stop": "the budget is spent", "signal": None}
 # Of which the hook may wait a hundredth.
 EPOCH_S = 20.0
 
@@ -72,7 +71,7 @@ def test_a_late_answer_is_heeded_at_the_next_epoch(sender: Any, marks: MarksSock
     told: list[str] = []
     ended(sender, stop=pytest.fail)
     (mark,), _words = marks.receive()
-    answer(mark, STOP)
+    answer(mark, stop=True)
     ended(sender, stop=lambda: told.append("keras"))
     found, _words = marks.receive()
 
@@ -84,7 +83,7 @@ def test_one_of_several_processes_is_not_stopped_alone(sender: Any, marks: Marks
     """The others would wait for it in their next step, for ever."""
     ended(sender, stop=pytest.fail, processes=2)
     (mark,), _words = marks.receive()
-    answer(mark, STOP)
+    answer(mark, stop=True)
     ended(sender, stop=pytest.fail, processes=2)
     *_end, stopped = marks.receive()[0]
 
@@ -95,7 +94,7 @@ def test_a_hook_that_is_gone_harms_no_sampler() -> None:
     """The training was killed between question and answer."""
     read_end, write_end = os.pipe()
     os.close(read_end)
-    answer(Mark(kind="epoch_end", phase=0, index=0, time_s=0.0, answer=write_end), STOP)
+    answer(Mark(kind="epoch_end", phase=0, index=0, time_s=0.0, answer=write_end), stop=True)
 
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(write_end)

@@ -1,8 +1,7 @@
 """Marks epochs for the recorder: a datagram at each begin and end, sent without waiting and without signals."""
 
-import json
+import _socket
 import os
-import socket
 import time
 
 from ..frameworks.keras import epochs as keras_epochs
@@ -29,7 +28,7 @@ class MarkSender:
         self._stop_word = StopWord()
         self._begun_at = time.time()
         self._path = path
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket = _socket_above_standard_streams()
         self._socket.setblocking(False)
         self._waiting = []
         self._pid = os.getpid()
@@ -93,7 +92,7 @@ class MarkSender:
     def _mark(self, kind, phase, index, facts):
         mark = dict(facts, kind=kind, phase=phase, index=index, process=self._pid)
         mark.update(time_s=time.time(), monotonic_s=time.monotonic())
-        return json.dumps(mark).encode()
+        return _json(mark).encode()
 
     def _send_waiting(self):
         while self._waiting:
@@ -101,7 +100,36 @@ class MarkSender:
             del self._waiting[0]
 
     def _send_message(self, buffers, ancillary):
-        self._socket.sendmsg(buffers, ancillary, getattr(socket, "MSG_NOSIGNAL", 0), self._path)
+        self._socket.sendmsg(buffers, ancillary, getattr(_socket, "MSG_NOSIGNAL", 0), self._path)
+
+
+def _socket_above_standard_streams():
+    """Where stdin, stdout or stderr is closed, a socket of that number would get what is meant for it."""
+    made = [_socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)]
+    while made[-1].fileno() <= 2:
+        made.append(_socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM))
+    for unfit in made[:-1]:
+        unfit.close()
+    return made[-1]
+
+
+def _json(value):
+    """A mark as JSON, without the module of that name, which may be a file of the script's own."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(_json(str(name)) + ": " + _json(part) for name, part in value.items()) + "}"
+    if isinstance(value, str):
+        return '"' + "".join(letter if _is_plain(letter) else _escaped(letter) for letter in value) + '"'
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return repr(int(value)) if isinstance(value, int) else repr(float(value))
+
+
+def _is_plain(letter):
+    return " " <= letter <= "~" and letter not in '"\\'
+
+
+def _escaped(letter):
+    return "\\u{:04x}".format(ord(letter)) if ord(letter) <= 0xFFFF else "?"
 
 
 def start(path):

@@ -4,12 +4,11 @@ The question is a mark with one end of a pipe attached; the answer comes through
 slow costs a moment: an answer that is late is read at the next epoch's end.
 """
 
-import array
-import json
+import _signal
+import _socket
 import os
-import select
-import signal
-import socket
+import sys
+import time
 
 # Of an epoch's own time, and at most.
 _SHARE_OF_EPOCH, _LONGEST_S = 0.01, 0.2
@@ -46,7 +45,8 @@ class StopWord:
         """
         answer_end, question_end = os.pipe()
         try:
-            send([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [question_end]))])
+            descriptor = question_end.to_bytes(4, sys.byteorder)
+            send([message], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptor)])
         except OSError:
             os.close(answer_end)
             raise
@@ -69,8 +69,8 @@ class StopWord:
         if way.stop is not None and way.processes == 1:
             way.stop()
             return way.name
-        name = word.get("signal")
-        if name is None:
+        name = word.partition(" ")[2]
+        if not name:
             return "none: " + ("several processes train together" if way.processes != 1 else way.name)
         if self._signalled:
             return None
@@ -82,7 +82,7 @@ class StopWord:
         """Send the signal, if it is one that was named."""
         kind, _, name = by.partition(" ")
         if kind == "signal":
-            os.kill(os.getpid(), getattr(signal, "SIG" + name))
+            os.kill(os.getpid(), getattr(_signal, "SIG" + name))
 
 
 def numbers(metrics):
@@ -97,10 +97,13 @@ def numbers(metrics):
 
 
 def _read(descriptor, longest_s):
-    """The answer as a dictionary, ``{}`` for "go on"; None while there is none."""
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    if not poll.poll(longest_s * 1000):
-        return None
-    text = os.read(descriptor, 4096)
-    return json.loads(text.decode()) if text else {}
+    """The answer, ``stop`` or ``stop SIGNAL``; empty for "go on", None while there is none."""
+    os.set_blocking(descriptor, False)
+    until = time.monotonic() + longest_s
+    while True:
+        try:
+            return os.read(descriptor, 4096).decode("ascii", "replace").strip()
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                return None
+            time.sleep(0.0005)
