@@ -41,9 +41,9 @@ def test_inside_a_job_its_variables_stay_behind() -> None:
 
 
 def test_nothing_of_an_enclosing_recorder_is_inherited() -> None:
-    """Its variables and its folder of PYTHONPATH stay in its own job; the user's folders and settings stay the user's."""
+    """Its variables and its folder of PYTHONPATH stay in its own job; what is the user's stays."""
     own = {"GSBATCH_SPOOL_DIR": "/s", "PYTHONPATH": "/a:/b"}
-    recorders = {name: "x" for name in RECORDING} | {"PYTHONPATH": f"{INJECTED_FOLDER}:/a:/b"}
+    recorders = dict.fromkeys(RECORDING, "x") | {"PYTHONPATH": f"{INJECTED_FOLDER}:/a:/b"}
 
     assert own == submission_environment({**own, **recorders})
     assert {} == submission_environment({"PYTHONPATH": "/other/release/advisor/injected"})
