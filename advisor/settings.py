@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +16,8 @@ from typing import Any
 
 from advisor.account import user_name
 from advisor.errors import ConfigurationError, UsageError
+from advisor.toml_file import TomlError, parse_toml, read_toml_text
 from advisor.units import GainRule, energy_j_from_text, gain_rule_from_text
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 OBJECTIVES = ("energy", "time", "edp", "carbon", "cost")
 BUDGET_ON = ("spent", "projected")
@@ -340,17 +334,13 @@ def _read(setting: Setting, text: str, place: str) -> Any:
 
 def _from_file(path: Path, label: str) -> dict[str, tuple[Any, str]]:
     try:
-        if stat.S_ISFIFO(path.stat().st_mode):  # reading it would wait, perhaps for ever
-            raise ConfigurationError(f"{path} is a pipe, not a file.")
-        text = path.read_text(encoding="utf-8")
-        entries = tomllib.loads(text)
+        text = read_toml_text(path)
+        entries = parse_toml(text, path)
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as exc:
         raise ConfigurationError(f"{path} cannot be read: {exc.strerror}.", hint="Check its permissions.") from exc
-    except UnicodeDecodeError as exc:
-        raise ConfigurationError(f"{path} is not UTF-8 text.") from exc
-    except tomllib.TOMLDecodeError as exc:
+    except TomlError as exc:
         raise ConfigurationError(f"{path} is not TOML: {exc}.", hint='Write lines like: objective = "time"') from exc
     return {name: (_entry(path, text, name, value), f"{label} {path}") for name, value in entries.items()}
 

@@ -120,6 +120,28 @@ def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
     load_settings(environment={"HOME": str(tmp_path), "GSBATCH_SITE_CONFIG": os.devnull})
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("/dev/zero", "no plain file"),
+        ("x = " + "[" * 50_000 + "]" * 50_000, "nested too deep"),
+        ("# " + "x" * 5 * 1024**2, "larger than 4 MiB"),
+        (b"\xff", "not UTF-8"),
+    ],
+    ids=["device", "nested", "large", "bytes"],
+)
+def test_whatever_lies_at_its_path_a_settings_file_is_read_in_bounds(
+    tmp_path: Path, content: str | bytes, said: str
+) -> None:
+    """Settings are read before a job is submitted: no file may end or stop that."""
+    path = Path("/dev/zero") if content == "/dev/zero" else tmp_path / "config.toml"
+    if content != "/dev/zero":
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+    with pytest.raises(ConfigurationError, match=said):
+        load_settings(environment={"HOME": str(tmp_path), "GSBATCH_SITE_CONFIG": str(path)})
+
+
 def test_a_mistake_in_a_variable_names_the_variable(tmp_path: Path) -> None:
     """GSBATCH_PROBE=maybe is found by its name."""
     refusal = "GSBATCH_PROBE: must be one of auto, on, fresh, job, off, never, not 'maybe'"

@@ -1,9 +1,13 @@
-"""Configuration files of a script: JSON, YAML, TOML and INI, read as data only, and Hydra's folders of them."""
+"""Configuration files of a script: JSON, YAML, TOML and INI, read as data only, and Hydra's folders of them.
+
+Whatever a file holds, what is read of it is bounded in size and depth, with all that its aliases repeat.
+"""
 
 from __future__ import annotations
 
 import configparser
 import json
+import os
 import stat
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +21,9 @@ else:
 
 # A configuration is written by hand. YAML is read by pure Python where libyaml is missing: some 100 KB a second.
 _MOST_BYTES = 256 * 1024
-_DEEPEST = 12
+# Of values in one another; libyaml's own recursion ends the process long before it is out of memory.
+_DEEPEST = 50
+_MOST_VALUES = 100_000
 
 
 def read_configuration(path: Path) -> Any:
@@ -26,29 +32,61 @@ def read_configuration(path: Path) -> Any:
     Never raises: a broken file is the script's own business, and leaves its facts unknown.
     """
     reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        return None
     try:
-        status = path.stat()
-        if reader is None or not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_BYTES:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # without waiting for a pipe's writer
+        with os.fdopen(descriptor, "rb") as file:
+            data = file.read(_MOST_BYTES + 1) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+        if data is None or len(data) > _MOST_BYTES:
             return None
-        return reader(path.read_text(encoding="utf-8"))
+        found = reader(data.decode("utf-8"))
     except (OSError, ValueError, RecursionError, configparser.Error):
         return None
+    return found if _is_small(found) else None
+
+
+def _is_small(value: Any) -> bool:
+    """Whether values are nested no deeper and are no more than any that are written by hand."""
+    level, count = [value], 0
+    for _depth in range(_DEEPEST):
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                below += item.values()
+            elif isinstance(item, list):
+                below += item
+            count += 1
+            if count + len(below) > _MOST_VALUES:
+                return False
+        if not below:
+            return True
+        level = below
+    return False
 
 
 def _yaml(text: str) -> Any:
     import yaml  # noqa: PLC0415 (costs 30 ms that a submission without YAML need not pay)
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    depth = 0
     try:
+        for event in yaml.parse(text, Loader=loader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:
+                raise ValueError("its values are nested too deep")
         return yaml.load(text, Loader=loader)  # noqa: S506 (both loaders are safe ones: plain data, no objects)
     except yaml.YAMLError as exc:
         raise ValueError(str(exc)) from exc
 
 
 def _ini(text: str) -> dict[str, dict[str, str]]:
-    parser = configparser.ConfigParser()
+    # Interpolation multiplies: ten values that each repeat the one before a thousand times are more than any memory.
+    parser = configparser.RawConfigParser()
     parser.read_string(text)
-    return {name: dict(section) for name, section in parser.items()}
+    return {
+        name: {key: value for key, value in section.items() if "%" not in value} for name, section in parser.items()
+    }
 
 
 _READERS: Mapping[str, Callable[[str], Any]] = {

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from advisor.inspection.bounded_call import OutOfBounds, bounded_call
 from advisor.inspection.bounds import Bounds
 from advisor.inspection.cache import Question, dry_run_once
 from advisor.inspection.dry_run import DryRun
 from advisor.inspection.evidence import Facts, merge
 from advisor.inspection.facts import read_facts
-from advisor.inspection.source_code import read_source
+from advisor.inspection.source_code import SourceReading, read_source
 from advisor.inspection.workload import Contender, Fact, Source, Workload
 from advisor.settings import IN_JOB, NEVER
 
@@ -29,6 +30,7 @@ NAMES: Mapping[Source, str] = {
 }  # fmt: skip
 _NAMES = frozenset(item.name for item in fields(Workload)) - {"notes"}
 _MOST_MODULES = 200
+_NOT_HERE = frozenset({"off", IN_JOB, NEVER})
 _FOLD_TOLERANCE = 0.01
 
 
@@ -90,18 +92,35 @@ def inspect(
     known = history or {}
     if isinstance(script, str):
         return _workload(merge([stated, known]), (script,))
-    reading = read_source(
-        script.path,
-        script.arguments,
-        environment={**environment, **script.variables},
-        folder=script.folder,
-        module=script.module,
-    )
-    probed, notes = _probed(script, probe, environment, tell, cache_dir=cache_dir, bounds=bounds)
+    reading, imports_framework = _read(script, environment)
+    if imports_framework or probe in _NOT_HERE or script.opaque is not None:
+        probed, notes = _probed(script, probe, environment, tell, cache_dir=cache_dir, bounds=bounds)
+    else:
+        probed, notes = {}, ("it imports no framework that is known here: state its facts with --set",)
     probed, read = (_of_all_processes(facts, script.processes) for facts in (probed, reading.facts))
     facts = merge([stated, script.facts, probed, read, _one_device(probed), reading.table, known])
     notes = (*script.notes, *notes, *(reading.notes if not probed else ()), *_disagreement(facts))
     return _workload(facts, notes)
+
+
+def _read(script: ScriptToInspect, environment: Mapping[str, str]) -> tuple[SourceReading, bool]:
+    """What the source says, and whether it imports a framework; True where that cannot be told."""
+
+    def read() -> tuple[SourceReading, bool]:
+        reading = read_source(
+            script.path,
+            script.arguments,
+            environment={**environment, **script.variables},
+            folder=script.folder,
+            module=script.module,
+        )
+        return reading, imports_any(script.path, FRAMEWORKS)
+
+    try:
+        return bounded_call(read)
+    except OutOfBounds:
+        note = "its source takes too long or too much memory to read"
+        return SourceReading(facts={}, notes=(note,), files=(), table={}, trains=False), True
 
 
 def _probed(
@@ -114,12 +133,10 @@ def _probed(
     bounds: Bounds,
 ) -> tuple[dict[str, Fact[Any]], tuple[str, ...]]:
     """What the dry run finds, where there is one."""
-    if probe in {"off", IN_JOB, NEVER}:
+    if probe in _NOT_HERE:
         return {}, ()
     if script.opaque is not None:
         return {}, (f"not dry-run: {script.opaque}",)
-    if not imports_any(script.path, FRAMEWORKS):
-        return {}, ("it imports no framework that is known here: state its facts with --set",)
     question = Question(
         script=script.path,
         arguments=script.arguments,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
@@ -12,12 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from advisor.errors import ConfigurationError, UsageError
+from advisor.toml_file import TomlError, parse_toml, read_toml_text
 from advisor.units import duration_s_from_slurm, memory_bytes_from_slurm
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _TABLE_HEADER = re.compile(r"^\s*\[\[\s*(?P<path>[\w.\s\"']+?)\s*\]\]")
 
@@ -29,13 +24,12 @@ def read_table(path: Path, kind: str) -> Table:
         ConfigurationError: the file cannot be read or is not TOML.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
-        raise ConfigurationError(f"The file {path} cannot be read: {reason}.") from exc
+        text = read_toml_text(path)
+    except OSError as exc:
+        raise ConfigurationError(f"The file {path} cannot be read: {exc.strerror}.") from exc
     try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
+        content = parse_toml(text, path)
+    except TomlError as exc:
         line = re.search(r"at line (\d+)", str(exc))
         number = line[1] if line else str(text.count("\n") + 1)
         said = re.sub(r"\s*\(at [^)]*\)", "", str(exc))

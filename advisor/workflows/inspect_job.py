@@ -10,6 +10,7 @@ from pathlib import Path
 
 from advisor.corpus.history import facts_of_earlier_jobs
 from advisor.inspection.batch_script import script_of_batch
+from advisor.inspection.bounded_call import OutOfBounds, bounded_call
 from advisor.inspection.inspect import ScriptToInspect, inspect
 from advisor.inspection.workload import Workload
 from advisor.inventory.read import default_cache_dir
@@ -94,10 +95,15 @@ def _script_of(job: Job) -> ScriptToInspect | str:
         )
     if job.script.kind is not ScriptKind.SHELL:
         return f"{job.script.name} is no Python script and no shell script: state facts with --set"
-    return script_of_batch(
-        job.script.header.body,
-        arguments=job.script.arguments,
-        environment=job.environment,
-        slurm=slurm_variables(job.asked.options),
-        folder=folder,
-    )
+    try:
+        return bounded_call(
+            lambda: script_of_batch(
+                job.script.header.body,
+                arguments=job.script.arguments,
+                environment=job.environment,
+                slurm=slurm_variables(job.asked.options),
+                folder=folder,
+            )
+        )
+    except OutOfBounds:
+        return f"{job.script.name} takes too long or too much memory to read: state facts with --set"
