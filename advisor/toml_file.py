@@ -32,7 +32,7 @@ def read_toml_text(path: Path) -> str:
         status = os.fstat(descriptor)
         if stat.S_ISFIFO(status.st_mode):
             raise ConfigurationError(f"{path} is a pipe, not a file.")
-        if stat.S_ISCHR(status.st_mode) and status.st_rdev == os.stat(os.devnull).st_rdev:
+        if stat.S_ISCHR(status.st_mode) and status.st_rdev == Path(os.devnull).stat().st_rdev:
             return ""  # a way to say that there is none
         if not stat.S_ISREG(status.st_mode):
             raise ConfigurationError(f"{path} is no plain file.")
@@ -53,6 +53,7 @@ def parse_toml(text: str, path: Path) -> dict[str, Any]:
         ConfigurationError: its values are nested too deep.
     """
     try:
-        return tomllib.loads(text)
+        found: dict[str, Any] = tomllib.loads(text)
     except RecursionError:
         raise ConfigurationError(f"{path}: its values are nested too deep.") from None
+    return found

@@ -58,13 +58,7 @@ def gsbatch(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         return _show_versions(environment)
     _check_own_options(line)
     if line.mode is Mode.SUBMIT:
-        try:
-            from advisor.cli.gsbatch_modes import run_submission  # noqa: PLC0415 (keeps --help quick)
-        except Exception as exc:  # noqa: BLE001 (a broken installation of ours must not cost the user a job)
-            sys.stderr.write(f"gsbatch: submitted without advice or record: {type(exc).__name__}: {exc}\n")
-            sys.stderr.flush()
-            _become(sbatch_call(environment), line.sbatch_arguments)
-        return run_submission(line, environment)
+        return _submit(line, environment)
     from advisor.cli.gsbatch_modes import run_without_submission  # noqa: PLC0415 (keeps --help quick)
 
     status = run_without_submission(line, environment)
@@ -91,6 +85,31 @@ def _show_versions(environment: Mapping[str, str]) -> int:
     sys.stdout.write(answer.stdout)
     sys.stderr.write(answer.stderr)
     return answer.returncode
+
+
+def _submit(line: CommandLine, environment: Mapping[str, str]) -> int:
+    from advisor.cli.supervised import supervised  # noqa: PLC0415 (keeps --help quick)
+
+    child = supervised(lambda text: _tell(line, text), reads_stdin=line.reads_stdin)
+    if child is None:
+        _become(sbatch_call(environment), line.sbatch_arguments)
+    try:
+        from advisor.cli.gsbatch_modes import run_submission  # noqa: PLC0415 (an import that fails costs no job)
+
+        return run_submission(line, environment, child)
+    except (AdvisorError, KeyboardInterrupt):
+        raise
+    except BaseException as exc:  # a fault or a broken installation of ours must not cost the user a job
+        if child.has_begun:
+            raise
+        _tell(line, f"internal error, {type(exc).__name__}: {exc}")
+        child.failed()
+
+
+def _tell(line: CommandLine, text: str) -> None:
+    if not line.has("quiet"):
+        sys.stderr.write(f"gsbatch: {text}\n")
+        sys.stderr.flush()
 
 
 def _become(call: SbatchCall, arguments: Sequence[str]) -> NoReturn:

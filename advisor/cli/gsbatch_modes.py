@@ -7,10 +7,12 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TextIO
 
 from advisor.cli.screens.advice_json import advice_object, workload_object
+from advisor.cli.supervised import Child
 from advisor.errors import ScriptError
 from advisor.request.command_line import CommandLine, Mode
 from advisor.request.job import Job, load_script, read_job
@@ -23,8 +25,8 @@ from advisor.workflows.submit import submit_job
 from advisor.workflows.write_script import WrittenJob, write_job
 
 
-def run_submission(line: CommandLine, environment: Mapping[str, str]) -> int:
-    """Submit; sbatch's exit status.
+def run_submission(line: CommandLine, environment: Mapping[str, str], child: Child) -> int:
+    """Submit, in the child that does so; sbatch's exit status.
 
     Raises:
         SlurmNotFound: there is no sbatch to submit with.
@@ -34,7 +36,8 @@ def run_submission(line: CommandLine, environment: Mapping[str, str]) -> int:
         environment,
         read_stdin=sys.stdin.buffer.read,
         outputs=Outputs(partial(_hand_on, sys.stdout), partial(_hand_on, sys.stderr)),
-        listener=_listener(line),
+        listener=replace(_listener(line), advice_may_take=child.advice_may_take, submitting=child.submitting),
+        is_plain=child.is_plain,
     )
     return submission.returncode
 

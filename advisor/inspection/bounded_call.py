@@ -26,7 +26,7 @@ _MOST_ANSWER_BYTES = 16 * 1024**2
 _PIECE_BYTES = 65536
 
 
-class OutOfBounds(Exception):  # noqa: N818 (named for what happened)
+class OutOfBounds(Exception):
     """The function was ended, or ended its process."""
 
 

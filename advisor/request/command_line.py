@@ -66,7 +66,12 @@ class CommandLine:
     @property
     def reads_stdin(self) -> bool:
         """Whether the script comes on standard input."""
-        return self.script is None and self.value("wrap") is None
+        return self.script is None and self.value("wrap") is None and not self.is_left_to_sbatch
+
+    @property
+    def is_left_to_sbatch(self) -> bool:
+        """Whether there is nothing to advise: sbatch submits nothing, or a job whose steps start elsewhere."""
+        return self.is_heterogeneous or self.has("version", "usage", "autocomplete", "external")
 
     def value(self, name: str) -> str | None:
         """The last value of an sbatch option."""

@@ -11,7 +11,13 @@ from advisor.workflows.advise import Advice
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """``tell`` takes one line for a person, ``advised`` the advice as soon as there is some."""
+    """``tell`` takes one line for a person, ``advised`` the advice as soon as there is some.
+
+    ``advice_may_take`` is told the seconds that advice may take, once they are known; ``submitting`` is called before
+    sbatch is, after which nothing may be submitted a second time by anybody else.
+    """
 
     tell: Callable[[str], None]
     advised: Callable[[Job, Advice], None]
+    advice_may_take: Callable[[float], None] = lambda _limit_s: None
+    submitting: Callable[[], None] = lambda: None

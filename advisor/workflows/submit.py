@@ -24,8 +24,6 @@ from advisor.workflows.new_ticket import new_ticket
 from advisor.workflows.write_script import new_ticket_id, render_job
 
 _NO_SLURM_HINT = "Without Slurm: --advise, --print-script or --local, with --inventory FILE."
-# With these sbatch submits nothing, or a job whose steps start elsewhere: there is nothing to advise.
-_SBATCH_ALONE = ("version", "usage", "autocomplete", "external")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +35,7 @@ class _Call:
     stdin_data: bytes | None
     outputs: Outputs
     listener: Listener
+    is_plain: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +54,7 @@ def submit_job(
     read_stdin: Callable[[], bytes],
     outputs: Outputs,
     listener: Listener,
+    is_plain: bool = False,
 ) -> Submission:
     """Submit with advice where there is any; what sbatch answered.
 
@@ -64,6 +64,7 @@ def submit_job(
         read_stdin: called where the script comes on standard input.
         outputs: where sbatch's output goes as it comes.
         listener: hears the advice before the job is submitted, and what went wrong.
+        is_plain: ask for no advice and keep no record, because that ended an earlier attempt.
 
     Raises:
         SlurmNotFound: there is no sbatch to submit with.
@@ -73,8 +74,15 @@ def submit_job(
     except SlurmNotFound as missing:
         missing.hint = _NO_SLURM_HINT
         raise
-    call = _Call(line=line, environment=environment, stdin_data=None, outputs=outputs, listener=listener)
-    if line.has(*_SBATCH_ALONE) or line.is_heterogeneous:
+    call = _Call(
+        line=line,
+        environment=environment,
+        stdin_data=None,
+        outputs=outputs,
+        listener=listener,
+        is_plain=is_plain,
+    )
+    if line.is_left_to_sbatch:
         if line.is_heterogeneous:
             listener.tell("a heterogeneous job goes to sbatch as it is, without advice")
         return _submit_unchanged(call)
@@ -119,8 +127,11 @@ def _prepare(call: _Call, script: Script) -> _Prepared:
     """Read settings and ask for advice; whatever fails is told in one line and left out."""
     tell = call.listener.tell
     job = advice = None
+    if call.is_plain:
+        return _Prepared(job=None, advice=None, ticket_id=new_ticket_id())
     try:
         job = read_job(call.line, script, call.environment)
+        call.listener.advice_may_take(job.settings.advice_timeout_s)
         advice = advise_in_time(job, tell=tell)
         call.listener.advised(job, advice)
     except AdvisorError as exc:
@@ -150,6 +161,7 @@ def _rendered(call: _Call, script: Script, prepared: _Prepared, picks: tuple[Pic
 
 def _submit_unchanged(call: _Call) -> Submission:
     """Call sbatch with the user's own arguments."""
+    call.listener.submitting()
     return run_sbatch(
         call.line.sbatch_arguments,
         environment=submission_environment(call.environment),
@@ -171,6 +183,7 @@ def _submit_text(call: _Call, script: Script, text: str, *, hold_refusal: bool =
         arguments=script.arguments if script.kind is not ScriptKind.PYTHON else (),
     )
     environment = submission_environment(call.environment)
+    call.listener.submitting()
     try:
         return submit(batch, environment=environment, outputs=outputs, hold_refusal=hold_refusal)
     except SlurmError as exc:
