@@ -102,8 +102,7 @@ def _submit(line: CommandLine, environment: Mapping[str, str]) -> int:
     except BaseException as exc:  # a fault or a broken installation of ours must not cost the user a job
         if child.has_begun:
             raise
-        _tell(line, f"internal error, {type(exc).__name__}: {exc}")
-        child.failed()
+        child.failed(f"{type(exc).__name__}: {exc}")
 
 
 def _tell(line: CommandLine, text: str) -> None:

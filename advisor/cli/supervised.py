@@ -10,16 +10,16 @@ Standard library only: this must work where the rest of an installation is broke
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import resource
-import select
 import signal
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
 # A framework's reading of a large model takes some hundred MiB; the dry run has bounds of its own.
 _MEMORY_BYTES = 3 * 1024**3
@@ -30,7 +30,10 @@ _WRITING_S = 30.0
 _MOST_STDIN_BYTES = 64 * 1024**2
 _PIECE_BYTES = 1024**2
 _PR_SET_PDEATHSIG = 1
-_BEGUN, _FAILED, _LIMIT = b"b", b"f", b"l"
+_BEGUN, _FAILED, _LIMIT = "b", "f", "l"
+_MOST_LETTERS = 500
+_LOOK_EVERY_S = 1.0
+_HEARD_BY_PARENT = (signal.SIGINT, signal.SIGCHLD)
 
 
 @dataclass(slots=True)
@@ -47,19 +50,33 @@ class Child:
 
     def advice_may_take(self, limit_s: float) -> None:
         """The settings have been read."""
-        os.write(self._writing, _LIMIT + str(int(limit_s) + 1).encode() + b"\n")
+        self._say(_LIMIT, str(int(limit_s) + 1))
 
     def submitting(self) -> None:
         """From now on nothing is tried again. sbatch hands limits on to the job, so they are the user's own again."""
         for limit, values in self._limits:
             resource.setrlimit(limit, values)
+        if not self.has_begun:
+            self._say(_BEGUN, "")
         self.has_begun = True
-        os.write(self._writing, _BEGUN + b"\n")
 
-    def failed(self) -> NoReturn:
+    def failed(self, why: str) -> NoReturn:
         """Nothing has been submitted, and that was no mistake of the user's."""
-        os.write(self._writing, _FAILED + b"\n")
+        self._say(_FAILED, why)
         os._exit(1)
+
+    def _say(self, what: str, text: str) -> None:
+        one_line = text.replace("\n", " ")[:_MOST_LETTERS]
+        os.write(self._writing, f"{what}{one_line}\n".encode("utf-8", "backslashreplace"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Forked:
+    """A child as its parent sees it; ``mask`` are the signals that were blocked before."""
+
+    pid: int
+    reading: int
+    mask: set[int]
 
 
 def supervised(tell: Callable[[str], None], *, reads_stdin: bool) -> Child | None:
@@ -73,6 +90,7 @@ def supervised(tell: Callable[[str], None], *, reads_stdin: bool) -> Child | Non
     """
     if reads_stdin:
         _keep_stdin()
+    told = ""
     for is_plain in (False, True):
         if reads_stdin:
             os.lseek(0, 0, os.SEEK_SET)
@@ -80,17 +98,12 @@ def supervised(tell: Callable[[str], None], *, reads_stdin: bool) -> Child | Non
         if isinstance(forked, Child):
             return forked
         why = _waited(forked)
-        tell(f"submitted without advice or record: {why}" if not is_plain else f"submitted as it is: {why}")
+        if why != told:
+            tell(f"submitted without advice or record: {why}")
+        told = why
     if reads_stdin:
         os.lseek(0, 0, os.SEEK_SET)
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class _Forked:
-    pid: int
-    reading: int
-    on_interrupt: Any
 
 
 def _forked(*, is_plain: bool) -> Child | _Forked:
@@ -98,16 +111,17 @@ def _forked(*, is_plain: bool) -> Child | _Forked:
     sys.stdout.flush()
     sys.stderr.flush()
     reading, writing = os.pipe()
-    on_interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the child, which decides
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD_BY_PARENT)
     parent, pid = os.getpid(), os.fork()
     if pid:
         os.close(writing)
-        return _Forked(pid, reading, on_interrupt)
-    signal.signal(signal.SIGINT, on_interrupt)
+        os.set_blocking(reading, False)
+        return _Forked(pid, reading, set(map(int, mask)))
     os.close(reading)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     limits = tuple((limit, resource.getrlimit(limit)) for limit in (resource.RLIMIT_DATA, resource.RLIMIT_CORE))
     _lower_soft(resource.RLIMIT_DATA, _MEMORY_BYTES)
     _lower_soft(resource.RLIMIT_CORE, 0)
@@ -121,43 +135,53 @@ def _lower_soft(limit: int, value: int) -> None:
 
 def _waited(child: _Forked) -> str:
     """Wait for a child, and exit as it did; return why, where it has to be done without."""
-    begun, why = _heard(child.reading)
-    os.close(child.reading)
-    if why:
-        os.kill(child.pid, signal.SIGKILL)
-    _, status = os.waitpid(child.pid, 0)
-    signal.signal(signal.SIGINT, child.on_interrupt)
-    code = os.waitstatus_to_exitcode(status)
-    if why:
-        return why
-    if code >= 0:
-        sys.exit(code)
-    if begun:
-        sys.exit(128 - code)
-    return f"advice crashed ({signal.Signals(-code).name})"
-
-
-def _heard(reading: int) -> tuple[bool, str]:
-    """Listen until the child ends, or has begun to submit; whether it has, and why it is given up, "" if it is not."""
-    left_s, text = _READING_S, b""
-    while left_s > 0:
+    heard = _Heard(child.reading)
+    status = None
+    while status is None and not heard.why:
         begun = time.monotonic()
-        ready, _, _ = select.select([reading], [], [], min(left_s, 1.0))
-        left_s -= min(time.monotonic() - begun, 1.0)  # not the time for which both were stopped (Ctrl-Z)
-        if not ready:
-            continue
-        piece = os.read(reading, 4096)
-        text += piece
-        *lines, text = text.split(b"\n")
+        signalled = signal.sigtimedwait(_HEARD_BY_PARENT, _LOOK_EVERY_S)
+        if signalled is not None and signalled.si_signo == signal.SIGINT and signalled.si_code <= 0:
+            os.kill(child.pid, signal.SIGINT)  # sent to this process alone: Ctrl-C reaches the child by itself
+        ended, code = os.waitpid(child.pid, os.WNOHANG)
+        status = code if ended else None
+        heard.listen(min(time.monotonic() - begun, _LOOK_EVERY_S))  # not while both were stopped (Ctrl-Z)
+    if status is None:
+        os.kill(child.pid, signal.SIGKILL)
+        os.waitpid(child.pid, 0)
+    os.close(child.reading)
+    signal.pthread_sigmask(signal.SIG_SETMASK, child.mask)
+    if heard.why:
+        return heard.why
+    code = os.waitstatus_to_exitcode(status or 0)
+    if code < 0 and not heard.has_begun:
+        return f"advice crashed ({signal.Signals(-code).name})"
+    sys.exit(code if code >= 0 else 128 - code)
+
+
+class _Heard:
+    """What a child has said: whether it has begun to submit, and why it is given up, "" if it is not."""
+
+    def __init__(self, reading: int) -> None:
+        self._reading, self._text = reading, b""
+        self._left_s = _READING_S
+        self.has_begun, self.why = False, ""
+
+    def listen(self, passed_s: float) -> None:
+        """Read what there is, and count the time that passed since the last call."""
+        self._left_s -= passed_s
+        with contextlib.suppress(BlockingIOError):
+            self._text += os.read(self._reading, 65536)
+        *lines, self._text = self._text.split(b"\n")
         for line in lines:
-            if line == _BEGUN:
-                return True, ""
-            if line == _FAILED:
-                return False, "advice failed"
-            left_s = float(line[1:]) + _WRITING_S
-        if not piece:
-            return False, ""
-    return False, "advice took too long"
+            what, text = chr(line[0]), line[1:].decode("utf-8", "replace")
+            if what == _BEGUN:
+                self.has_begun = True
+            elif what == _FAILED:
+                self.why = text
+            else:
+                self._left_s = float(text) + _WRITING_S
+        if self._left_s <= 0 and not self.has_begun:
+            self.why = "advice took too long"
 
 
 def _keep_stdin() -> None:

@@ -68,6 +68,7 @@ def test_what_ends_advice_costs_advice_and_no_job(gsbatch: Gsbatch, fault: str) 
     (call,) = gsbatch.sbatch.calls()
     assert "--partition=ampere" in call.words
     assert "--epochs=3" in call.text
+    assert 1 == done.stderr.count("gsbatch: ")
     assert "advice" in done.stderr
 
 
