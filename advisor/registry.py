@@ -1,7 +1,8 @@
 """Stored models: save, verify, load, promote, roll back.
 
 A model is a folder ``NAME/VERSION`` of ``model.npz`` (arrays, no pickle), ``card.json``, ``card.md`` and
-``manifest.json``, which holds the format's version and the SHA-256 of every other file. ``PROMOTED`` beside versions
+``manifest.json``, which holds the format's version and the SHA-256 of every other file; the paper's regressors may
+stand beside it (``methods.npz``, ``methods.skops``). ``PROMOTED`` beside versions
 names the one that predicts and those that did before. Everything is written beside its place, flushed to disk and
 renamed, so that a reader sees an old model or a new one, never half of one; one writer at a time holds ``.lock``. The
 prior ships in ``models/prior``.
@@ -35,6 +36,9 @@ MANIFEST = "manifest.json"
 ARRAYS = "model.npz"
 CARD = "card.json"
 CARD_TEXT = "card.md"
+METHODS = "methods.npz"
+METHODS_SKOPS = "methods.skops"
+_EXTRAS = (METHODS, METHODS_SKOPS)
 # The name by which the model that ships is promoted: it stays what ships, also after an update.
 PRIOR = "prior"
 # Everybody predicts with the site's models.
@@ -47,7 +51,10 @@ _LOCK = ".lock"
 _LOCK_S = 10.0
 _LOCK_POLL_S = 0.05
 # A model of 20,000 settings has 30 MB.
-_LIMITS = {ARRAYS: 512 * MIB, CARD: 64 * MIB, CARD_TEXT: 64 * MIB, MANIFEST: MIB, PROMOTED: 16 * MIB}
+_LIMITS = {
+    ARRAYS: 512 * MIB, CARD: 64 * MIB, CARD_TEXT: 64 * MIB, MANIFEST: MIB, PROMOTED: 16 * MIB,
+    METHODS: 64 * MIB, METHODS_SKOPS: 64 * MIB,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +90,20 @@ class StoredModel:
             raise ModelError(f"The card of the model in {self.folder} is no JSON object.")
         return card
 
+    def optional_file(self, file: str) -> bytes | None:
+        """A file that not every model has, None where this one has none.
+
+        Raises:
+            ModelError: it was altered, or is missing though the model was stored with it.
+        """
+        manifest = _manifest(self.folder, ships=self.ships)
+        return _verified(self.folder, file, manifest, ships=self.ships) if file in manifest["sha256"] else None
+
+    def extras(self) -> dict[str, bytes]:
+        """All of these files that it has, by name."""
+        found = {file: self.optional_file(file) for file in _EXTRAS}
+        return {file: content for file, content in found.items() if content is not None}
+
     def card_text(self) -> str:
         """The model card for a person."""
         return self._verified(CARD_TEXT).decode(errors="replace")
@@ -105,7 +126,7 @@ class Registry:
 
     def save(
         self, version: str, *, arrays: bytes, card: Mapping[str, Any], card_text: str, trained_on_runs: int,
-        now: datetime | None = None,
+        extras: Mapping[str, bytes] | None = None, now: datetime | None = None,
     ) -> StoredModel:  # fmt: skip
         """Store a model under a new version, not yet promoted.
 
@@ -121,7 +142,7 @@ class Registry:
                 )
             write_model(
                 self._folder / version, name=self.name, version=version, arrays=arrays, card=card, card_text=card_text,
-                trained_on_runs=trained_on_runs, now=now,
+                trained_on_runs=trained_on_runs, extras=extras, now=now,
             )  # fmt: skip
         return self.open(version)
 
@@ -263,14 +284,16 @@ _KINDS: dict[str, type] = {"name": str, "version": str, "created_at": str, "trai
 
 def write_model(
     folder: Path, *, name: str, version: str, arrays: bytes, card: Mapping[str, Any], card_text: str,
-    trained_on_runs: int, now: datetime | None = None, replace: bool = False,
+    trained_on_runs: int, extras: Mapping[str, bytes] | None = None, now: datetime | None = None, replace: bool = False,
 ) -> None:  # fmt: skip
     """Write a model's folder in one step: under another name first, then renamed.
 
     Raises:
         ModelError: it cannot be written.
     """
-    files = {ARRAYS: arrays, CARD: json.dumps(card, indent=1).encode(), CARD_TEXT: card_text.encode()}
+    files = {
+        ARRAYS: arrays, CARD: json.dumps(card, indent=1).encode(), CARD_TEXT: card_text.encode(), **(extras or {}),
+    }  # fmt: skip
     manifest = {
         "format": FORMAT,
         "name": name,

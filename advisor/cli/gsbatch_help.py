@@ -11,6 +11,8 @@ set (command line, SBATCH_* variables, #SBATCH lines) stands, and advice fills o
 
 gsbatch options (before SCRIPT):
   --advise               print the recommendation, submit nothing
+  --methods              beside the recommendation, what other estimators say: the paper's regressors, Green Algorithms,
+                         MLCO2, the board's limit
   --explain-workload     print every fact that is known of the training, from where, and how to know it better
   --json                 print the recommendation as JSON on stdout, submit nothing; with --explain-workload the facts
   --print-script         print the batch script on stdout, submit nothing

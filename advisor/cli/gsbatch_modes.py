@@ -13,7 +13,7 @@ from typing import TextIO
 
 from advisor.cli.screens.advice_json import advice_object, workload_object
 from advisor.cli.supervised import Child
-from advisor.errors import ScriptError
+from advisor.errors import ModelError, ScriptError
 from advisor.request.command_line import CommandLine, Mode
 from advisor.request.job import Job, load_script, read_job
 from advisor.submission.submit import Outputs
@@ -55,7 +55,7 @@ def run_without_submission(line: CommandLine, environment: Mapping[str, str]) ->
     if line.mode is Mode.EXPLAIN:
         _explain(job)
     elif line.mode is Mode.JSON:
-        sys.stdout.write(json.dumps(advice_object(_advice(job).recommendation)) + "\n")
+        sys.stdout.write(json.dumps(advice_object(_with_methods(job, _advice(job)).recommendation)) + "\n")
     elif line.mode is Mode.ADVISE:
         _show_advice(job, _advice(job), all_placements=True)
     else:
@@ -69,6 +69,15 @@ def run_without_submission(line: CommandLine, environment: Mapping[str, str]) ->
 def _advice(job: Job) -> Advice:
     advice = advise_in_time(job, tell=_listener(job.line).tell)
     return with_expected_starts(job, advice)
+
+
+def _with_methods(job: Job, advice: Advice) -> Advice:
+    """The advice with what other methods say; without, and a line that says why, where they cannot be read."""
+    try:
+        return advice.with_methods()
+    except ModelError as exc:
+        _listener(job.line).tell(f"other methods are left out: {exc.with_hint}")
+        return advice
 
 
 def _explain(job: Job) -> None:
@@ -114,6 +123,11 @@ def _show_advice(job: Job, advice: Advice, *, all_placements: bool) -> None:
     print_advice(
         advice.recommendation, advice.picks, file=sys.stderr, currency=job.settings.currency, show_all=all_placements
     )
+    if any(option.name == "methods" for option in job.line.own):
+        from advisor.cli.screens.methods_table import print_methods  # noqa: PLC0415 (not always needed)
+
+        ranked = _with_methods(job, advice).recommendation.ranked
+        print_methods([item.prediction for item in ranked], file=sys.stderr)
 
 
 def _hand_on(stream: TextIO, data: bytes) -> None:

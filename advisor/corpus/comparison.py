@@ -36,6 +36,42 @@ class Comparison:
     remark: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodComparison:
+    """What another method said of a run's energy, and its error: (said - measured) / measured.
+
+    ``said_j`` is of the whole run where that can be held against what was measured, else of an epoch; None where the
+    method did not say it. ``error`` is None where there is nothing to compare.
+    """
+
+    method: str
+    said_j: float | None
+    error: float | None
+
+
+def method_comparisons(run: Run) -> tuple[MethodComparison, ...]:
+    """Ours first, then every other method that was asked when the job was submitted; none without a ticket."""
+    if run.predicted is None:
+        return ()
+    of_run, of_epoch = (_compare(run, name) for name in ("energy_j", "epoch_energy_j"))
+    whole = of_run.error is not None or of_epoch.error is None
+    own = of_run if whole else of_epoch
+    found = [
+        MethodComparison(
+            method=run.predicted.method,
+            said_j=own.predicted.value if own.predicted else None,
+            error=own.error,
+        )
+    ]
+    for said in run.predicted.methods:
+        said_j = said.energy_j if whole else said.epoch_energy_j
+        error = None
+        if own.error is not None and said_j is not None and own.measured:
+            error = (said_j - own.measured) / own.measured
+        found.append(MethodComparison(method=said.method, said_j=said_j, error=error))
+    return tuple(found)
+
+
 def comparisons(run: Run) -> tuple[Comparison, ...]:
     """Every quantity that was predicted or measured, in the order of the report."""
     return tuple(_compare(run, name) for name in QUANTITIES)

@@ -21,13 +21,27 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MethodEstimate:
+    """What another estimator says of the same run; power and energies are of all GPUs of the placement.
+
+    None where the method does not say it, or where the number of epochs is unknown.
+    """
+
+    method: str
+    mean_power_w: float | None
+    epoch_energy_j: float | None
+    energy_j: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
     """The cost of one run on one placement.
 
     Energies and power are of the GPUs; power is the mean over the run, summed over the placement's GPUs.
     ``duration_s`` and ``energy_j`` are None where the number of epochs is unknown. ``gpu_utilisation`` is 0..1.
     ``gpu_memory_bytes`` is per GPU, ``host_memory_bytes`` per node. ``confidence`` is ``high``, ``medium`` or ``low``;
-    ``reason`` says in one line what the confidence rests on, ``method`` which estimator spoke.
+    ``reason`` says in one line what the confidence rests on, ``method`` which estimator spoke. ``methods`` is what
+    others say, where they were asked.
     """
 
     placement: Placement
@@ -42,6 +56,7 @@ class Prediction:
     method: str
     confidence: str
     reason: str
+    methods: tuple[MethodEstimate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from advisor.errors import UsageError
 from advisor.request.sbatch_options import Option, split_options
 
-OWN_FLAGS = frozenset({"advise", "explain-workload", "json", "print-script", "local", "no-probe", "no-record"})
+OWN_FLAGS = frozenset({
+    "advise", "explain-workload", "json", "print-script", "local", "methods", "no-probe", "no-record",
+})  # fmt: skip
 _STOP_OPTIONS = frozenset({"energy-budget", "budget-on", "budget-signal", "min-gain"})
 OWN_WITH_VALUE = frozenset({"objective", "set", "inventory"}) | _STOP_OPTIONS
 OWN_WITH_CHOICE = frozenset({"probe"})

@@ -1,19 +1,15 @@
 """The offline regressors of arXiv 2307.05520, whole: features, four models, random search, 5-fold cross-validation.
 
 ``python -m advisor.training.paper_tables DATA_FOLDER`` rebuilds its tables 8 and 9 with them, beside its own figures.
-Stored through skops with a list of trusted types, never as a pickle.
 """
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import skops.io
 from scipy.stats import loguniform
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import LinearRegression, Ridge
@@ -23,13 +19,11 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
-from advisor.errors import ModelError
 from advisor.prediction.features import Array, paper_features
 from advisor.training.runs import TrainingRun
 
 DRAWS = 100
 FOLDS = 5
-TRUSTED_TYPES = ("numpy.dtype",)
 
 # Published cross-validation RMSE on the same rows: power in W, epoch energy and stable epoch energy in kJ.
 PUBLISHED = {
@@ -132,47 +126,6 @@ def scores_of(runs: Sequence[TrainingRun], predictions: Mapping[tuple[str, str],
             )
         )
     return scores
-
-
-def green_algorithms_energy_j(tdp_w: float, duration_s: float, *, usage: float = 1.0, memory_gb: float = 0.0) -> float:
-    """Green Algorithms (doi 10.1002/advs.202100707): board limit times usage, and 0.3725 W for each GB of RAM."""
-    return duration_s * (tdp_w * usage + 0.3725 * memory_gb)
-
-
-def mlco2_energy_j(tdp_w: float, duration_s: float) -> float:
-    """MLCO2's estimate: the board limit for the whole duration (arXiv 1910.09700)."""
-    return duration_s * tdp_w
-
-
-def offline_energy_j(mean_power_w: float, duration_s: float) -> float:
-    """The paper's first offline estimator: predicted mean power times expected duration."""
-    return mean_power_w * duration_s
-
-
-def offline_epoch_energy_j(epoch_energy_j: float, epochs: int) -> float:
-    """The paper's second offline estimator: predicted epoch energy times epochs."""
-    return epoch_energy_j * epochs
-
-
-def save_regressor(regressor: Pipeline, path: Path) -> None:
-    """Store a regressor without pickle."""
-    skops.io.dump(regressor, path)
-
-
-def load_regressor(path: Path) -> Pipeline:
-    """Load a stored regressor if it holds nothing but trusted types.
-
-    Raises:
-        ModelError: it holds other types, or is no skops file.
-    """
-    try:
-        unknown = set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED_TYPES)
-        if unknown:
-            raise ModelError(f"{path} holds types that are not trusted: {', '.join(sorted(unknown))}.")
-        loaded: Pipeline = skops.io.load(path, trusted=list(TRUSTED_TYPES))
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as problem:
-        raise ModelError(f"{path} cannot be read as a regressor: {problem}.") from problem
-    return loaded
 
 
 def table(scores: Sequence[PaperScore]) -> str:

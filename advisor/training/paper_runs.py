@@ -17,13 +17,13 @@ import numpy as np
 
 from advisor.inventory.catalogue import load_catalogue
 from advisor.prediction.features import Array
-from advisor.training.paper import (
-    TARGETS,
+from advisor.prediction.methods import (
     green_algorithms_energy_j,
     mlco2_energy_j,
     offline_energy_j,
     offline_epoch_energy_j,
 )
+from advisor.training.paper import TARGETS
 from advisor.training.runs import TrainingRun
 
 # RMSE in kJ on the paper's own test runs.

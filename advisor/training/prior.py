@@ -12,6 +12,7 @@ from advisor.registry import write_model
 from advisor.training.card import card_of, card_text
 from advisor.training.evaluation import Scores, judge, pooled
 from advisor.training.fit import fit
+from advisor.training.methods import method_files
 from advisor.training.prior_data import read_prior
 from advisor.training.runs import TrainingRun
 
@@ -30,7 +31,7 @@ def make_prior(data_dir: Path, models_dir: Path, version: str = VERSION) -> Path
     folder = models_dir / NAME
     write_model(
         folder, name=NAME, version=version, arrays=to_bytes(model), card=card, card_text=card_text(card),
-        trained_on_runs=len(runs), replace=True,
+        trained_on_runs=len(runs), extras=method_files(runs), replace=True,
     )  # fmt: skip
     return folder
 

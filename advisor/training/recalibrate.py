@@ -78,7 +78,7 @@ def recalibrate(
     }
     registry.save(
         version, arrays=to_bytes(after), card=card, card_text=card_text(card), trained_on_runs=identity.trained_on_runs,
-        now=now,
+        extras=promoted.extras(), now=now,
     )  # fmt: skip
     return CalibrationReport(stored=registry.promote(version, now), shifts=shifts)
 

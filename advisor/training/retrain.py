@@ -24,6 +24,7 @@ from advisor.training.calibration import calibrated
 from advisor.training.card import card_of, card_text
 from advisor.training.evaluation import Judged, Scores, judge, pooled
 from advisor.training.fit import evenly, fit
+from advisor.training.methods import method_files
 from advisor.training.prior_data import read_prior
 from advisor.training.runs import TrainingRun, aggregate
 
@@ -89,7 +90,7 @@ def retrain(
     card = card_of(model, [*aggregate(prior_runs), *mine], {"corpus, groups": scores}, now)
     stored = registry.save(
         version, arrays=to_bytes(model), card=card, card_text=card_text(card), trained_on_runs=identity.trained_on_runs,
-        now=now,
+        extras=method_files([*prior_runs, *mine]) or registry.prior().extras(), now=now,
     )  # fmt: skip
     better, reason = _verdict(error_new, error_old)
     if better and promote:

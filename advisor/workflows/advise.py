@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from advisor import slurm
 from advisor.errors import InspectionError
@@ -16,11 +16,13 @@ from advisor.inventory.read import default_cache_dir
 from advisor.inventory.site_gpus import catalogue_with
 from advisor.placement.candidates import candidate_placements
 from advisor.prediction.comparison import joint_of
+from advisor.prediction.methods import load_regressors, with_methods
 from advisor.prediction.model import load_model
 from advisor.prediction.prediction import Prediction
 from advisor.prediction.predictor import foresee
 from advisor.recommendation.ranking import rank
 from advisor.recommendation.recommendation import RankedPlacement, Recommendation
+from advisor.registry import StoredModel
 from advisor.rendering.picks import Pick, choose_picks
 from advisor.request.job import Job
 from advisor.submission.ticket import TrainingFile
@@ -45,7 +47,27 @@ class Advice:
     inventory: Inventory
     training: TrainingFile | None
     predictions: tuple[Prediction, ...]
+    model: StoredModel
     rank_again: Callable[[Sequence[Prediction]], Recommendation]
+
+    def with_methods(self) -> Advice:
+        """The advice with what every other method says of each placement.
+
+        Raises:
+            ModelError: the paper's regressors that were stored with the model cannot be read.
+        """
+        ranked = self.recommendation.ranked
+        said = self.other_methods([item.prediction for item in ranked])
+        found = tuple(replace(item, prediction=prediction) for item, prediction in zip(ranked, said, strict=True))
+        return replace(self, recommendation=replace(self.recommendation, ranked=found))
+
+    def other_methods(self, predictions: Sequence[Prediction]) -> tuple[Prediction, ...]:
+        """These predictions with what every other method says of the same run.
+
+        Raises:
+            ModelError: the paper's regressors that were stored with the model cannot be read.
+        """
+        return with_methods(self.recommendation.workload, predictions, load_regressors(self.model))
 
     def cluster_name(self) -> str:
         """The name of the Slurm cluster that jobs go to, which a described one need not bear.
@@ -120,7 +142,8 @@ def advise(job: Job, *, tell: Callable[[str], None]) -> Advice:
         cache_dir=None if job.is_test else default_cache_dir(job.environment),  # a test leaves nothing behind
         request=job.asked.request,
     )
-    model = load_model(site_registry(settings).promoted())
+    stored = site_registry(settings).promoted()
+    model = load_model(stored)
     inventory = settled(inventory, model.measured_gpus(), catalogue_with(settings.gpu_catalogue))
     candidates = candidate_placements(workload, inventory, job.asked.request)
     outlook = foresee(workload, candidates.placements, model)
@@ -146,6 +169,7 @@ def advise(job: Job, *, tell: Callable[[str], None]) -> Advice:
         inventory=inventory,
         training=inspected.training,
         predictions=outlook.predictions,
+        model=stored,
         rank_again=rank_again,
     )
 

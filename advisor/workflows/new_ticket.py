@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
+from advisor.errors import ModelError
 from advisor.prediction.prediction import Prediction
 from advisor.request.job import Job, spelled
 from advisor.submission.ticket import TICKET_SCHEMA_VERSION, Ticket
@@ -32,9 +33,20 @@ def new_ticket(
         script_sha256=job.script.sha256,
         arguments=tuple(map(spelled, job.script.arguments)),
         workload=advice.recommendation.workload,
-        prediction=prediction,
+        prediction=_with_methods(advice, prediction),
         model=advice.recommendation.model,
         objective=advice.recommendation.objective,
         followed=followed,
         training=advice.training,
     )
+
+
+def _with_methods(advice: Advice, prediction: Prediction | None) -> Prediction | None:
+    """What every method said is kept, so that the finished job shows which of them was right."""
+    if prediction is None:
+        return None
+    try:
+        (found,) = advice.other_methods([prediction])
+    except ModelError:  # damaged regressors must not cost the ticket
+        return prediction
+    return found

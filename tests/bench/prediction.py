@@ -24,13 +24,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from advisor.inspection.workload import Fact, Source, Workload
 from advisor.prediction.filled import filled_facts
+from advisor.prediction.methods import green_algorithms_energy_j, mlco2_energy_j
 from advisor.prediction.prediction import ModelIdentity
 from advisor.recommendation.choice import TIE_BREAK
 from advisor.registry import Registry
 from advisor.training.calibration import calibrated
 from advisor.training.evaluation import Judged, judge, pooled
 from advisor.training.fit import fit
-from advisor.training.paper import green_algorithms_energy_j, mlco2_energy_j
 from advisor.training.paper_tables import tables
 from advisor.training.prior_data import read_prior
 from advisor.training.retrain import retrain

@@ -67,6 +67,40 @@ def test_json_ranks_every_ram_allocation(gsbatch: Gsbatch) -> None:
     assert len([kind for kind in kinds if kind[0] == "ampere"]) > 1
 
 
+METHODS = {
+    *(f"offline, {what} ({name})" for what in ("power", "epoch energy")
+      for name in ("Linear", "Ridge", "Kernel Ridge", "SVM")),
+    "Green Algorithms", "MLCO2", "TDP", "TDP x utilisation",
+}  # fmt: skip
+
+
+def test_json_says_what_every_other_method_says(gsbatch: Gsbatch) -> None:
+    """The paper's two offline estimators with its four regressors, and the public calculators, for each placement."""
+    advice = json.loads(gsbatch("--json", *FACTS, "train.py").stdout)
+
+    for placement in advice["placements"]:
+        said = {item["method"]: item for item in placement["methods"]}
+        assert set(said) == METHODS
+        limit_j = placement["gpus"] * {"ampere": 250.0, "gtx": 250.0}[placement["partition"]]
+        limit_j *= placement["duration_s"]["value"]
+        assert pytest.approx(limit_j) == said["MLCO2"]["energy_j"]
+        assert pytest.approx(2 * said["TDP"]["epoch_energy_j"]) == said["TDP"]["energy_j"]
+        assert said["Green Algorithms"]["energy_j"] > said["TDP x utilisation"]["energy_j"]
+        assert said["offline, epoch energy (SVM)"]["mean_power_w"] is None
+
+
+def test_methods_are_shown_beside_the_advice(gsbatch: Gsbatch) -> None:
+    """One line a method, ours first; without --methods none."""
+    with_them = gsbatch("--advise", "--methods", *FACTS, "train.py").stderr
+    without = gsbatch("--advise", *FACTS, "train.py").stderr
+
+    lines = with_them[with_them.index("what other methods say") :].splitlines()
+    assert len(METHODS) + 3 == len(lines)
+    assert "1 ampere, NVIDIA A100" in lines[1]
+    assert lines[2].startswith("  ours ")
+    assert "MLCO2" not in without
+
+
 @pytest.mark.parametrize("mode", ["--json", "--advise", "--print-script"])
 def test_a_gpus_full_name_in_a_described_cluster_is_advised(gsbatch: Gsbatch, mode: str) -> None:
     """Slurm spells such a type without spaces, and so does the header."""

@@ -54,6 +54,7 @@ def test_the_prediction_is_kept_in_a_ticket(gsbatch: Gsbatch) -> None:
     assert ticket is not None
     assert ticket.prediction is not None
     assert ("ampere", True) == (ticket.prediction.placement.partition, ticket.followed)
+    assert {"MLCO2", "offline, power (Kernel Ridge)"} <= {said.method for said in ticket.prediction.methods}
     assert ("--epochs", "2") == ticket.arguments
     assert f"--ticket {ticket.ticket_id} " in gsbatch.sbatch.calls()[0].text
 

@@ -9,10 +9,10 @@ import pytest
 
 from advisor.cli.screens.printable import printable
 from advisor.cli.screens.report import report_object, report_text, shown_job_id
-from advisor.corpus.comparison import comparisons
+from advisor.corpus.comparison import comparisons, method_comparisons
 from advisor.corpus.run import Run, RunEpoch
 from advisor.inspection.workload import Fact, Source, Workload
-from advisor.prediction.prediction import ModelIdentity
+from advisor.prediction.prediction import MethodEstimate, ModelIdentity
 from advisor.recommendation.ranking import Rates
 from advisor.telemetry.trace import Projection, Stop
 from advisor.units import GIB
@@ -226,3 +226,31 @@ def test_user_texts_cannot_steer_the_terminal() -> None:
 
     assert "\x1b" not in report_text(run, Course(), Rates())
     assert "a?b" == printable("a\x07b")
+
+
+def test_the_method_that_was_right_is_named() -> None:
+    """What every method had said is held against the measured energy; the nearest comes first."""
+    said = (
+        MethodEstimate(method="MLCO2", mean_power_w=None, epoch_energy_j=2000.0, energy_j=16_000.0),
+        MethodEstimate(method="offline, power (SVM)", mean_power_w=150.0, epoch_energy_j=800.0, energy_j=8_200.0),
+    )
+    run = replace(RUN, predicted=replace(PREDICTION, methods=said))
+
+    text = report_text(run, Course(), Rates())
+    found = report_object(run, Course(), Rates())["methods"]
+
+    assert "nearest to the measured energy: offline, power (SVM), +2%; others: prior +25%, MLCO2 +100%" in text
+    assert ["prior", "MLCO2", "offline, power (SVM)"] == [item["method"] for item in found]
+    assert pytest.approx(1.0) == found[1]["error"]
+
+
+def test_a_run_that_did_not_end_is_judged_by_its_epochs() -> None:
+    """Energies of the whole run cannot be held against half of one."""
+    said = (MethodEstimate(method="MLCO2", mean_power_w=None, epoch_energy_j=1560.0, energy_j=16_000.0),)
+    run = replace(RUN, state="TIMEOUT", predicted=replace(PREDICTION, methods=said))
+
+    _, mlco2 = method_comparisons(run)
+
+    assert 1560.0 == mlco2.said_j
+    assert pytest.approx(1.0) == mlco2.error
+    assert () == method_comparisons(replace(RUN, predicted=None))

@@ -1,48 +1,16 @@
 from __future__ import annotations
 
-import pickle
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from advisor.errors import ModelError
-from advisor.training.paper import (
-    TARGETS,
-    cross_validate,
-    fit_regressor,
-    green_algorithms_energy_j,
-    load_regressor,
-    mlco2_energy_j,
-    regressors,
-    save_regressor,
-)
+from advisor.prediction.methods import green_algorithms_energy_j, mlco2_energy_j
+from advisor.training.paper import TARGETS, cross_validate, regressors
 from advisor.training.paper_runs import offline_scores, online_epoch_energy_j, online_power_energy_j, online_scores
 from advisor.training.prior_data import read_prior
 from tests.training.prior import PRIOR_DATA, needs_prior_data
 from tests.training.runs import varied
-
-
-@pytest.mark.parametrize("name", sorted(regressors()))
-def test_every_regressor_is_stored_without_pickle(name: str, tmp_path: Path) -> None:
-    """What is loaded predicts what was stored."""
-    rng = np.random.default_rng(0)
-    features = rng.normal(size=(30, 9))
-    fitted = fit_regressor(name, features, features @ np.arange(9.0), draws=3)
-    save_regressor(fitted, tmp_path / "model.skops")
-
-    loaded = load_regressor(tmp_path / "model.skops")
-
-    assert pytest.approx(fitted.predict(features)) == loaded.predict(features)
-
-
-def test_a_pickle_is_not_loaded(tmp_path: Path) -> None:
-    """A file that could run code when it is read is refused."""
-    (tmp_path / "model.skops").write_bytes(pickle.dumps({"a": 1}))
-
-    with pytest.raises(ModelError, match="cannot be read"):
-        load_regressor(tmp_path / "model.skops")
 
 
 def test_cross_validation_gives_all_twelve_scores() -> None:

@@ -83,6 +83,7 @@ def _placement(ranked: RankedPlacement) -> dict[str, Any]:
         "cost": _estimate(ranked.cost),
         "expected_start": placement.expected_start,
         "method": prediction.method,
+        "methods": [dataclasses.asdict(said) for said in prediction.methods],
         "confidence": prediction.confidence,
         "energy_over_first_choice": _estimate(ranked.energy_over_first_choice),
         "probability_least": ranked.probability_least,

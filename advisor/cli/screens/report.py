@@ -9,7 +9,7 @@ from typing import Any
 from advisor import units
 from advisor.cli.screens.course import course_lines, course_object
 from advisor.cli.screens.printable import printable
-from advisor.corpus.comparison import Comparison, comparisons
+from advisor.corpus.comparison import Comparison, comparisons, method_comparisons
 from advisor.corpus.run import Run
 from advisor.recommendation.ranking import Rates
 from advisor.workflows.course import Course
@@ -61,6 +61,7 @@ def report_object(run: Run, course: Course, rates: Rates) -> dict[str, Any]:
         "cost": cost,
         "model": asdict(run.model) if run.model else None,
         "method": run.predicted.method if run.predicted else None,
+        "methods": [asdict(item) for item in method_comparisons(run)],
         "found_in_job": run.found_in_job is not None,
     }
 
@@ -155,6 +156,17 @@ def _outside(run: Run, course: Course) -> str:
     return f"; {units.human_duration(outside_s)} outside them (imports, data, validation apart)"
 
 
+def _other_methods(run: Run) -> Iterator[str]:
+    """Which of the methods that were asked at submission came nearest to the measured energy."""
+    judged = [(abs(item.error), item) for item in method_comparisons(run) if item.error is not None]
+    if len(judged) < 2:  # noqa: PLR2004 (ours and another)
+        return
+    judged.sort(key=lambda pair: pair[0])
+    nearest = judged[0][1]
+    others = ", ".join(printable(f"{item.method} {item.error:+.0%}") for _, item in judged[1:])
+    yield printable(f"nearest to the measured energy: {nearest.method}, {nearest.error:+.0%}; others: ") + others
+
+
 def _footnotes(run: Run, course: Course, rates: Rates, currency: str) -> Iterator[str]:
     planned = run.workload.epochs.value
     yield f"epochs: {run.epochs} measured" + (f" of {planned} planned" if planned else "") + _outside(run, course)
@@ -172,5 +184,6 @@ def _footnotes(run: Run, course: Course, rates: Rates, currency: str) -> Iterato
         yield "no prediction: this job was not submitted with gsbatch's advice for where it ran"
     elif run.model is not None:
         yield f"predicted by: {run.model.name} {run.model.version} ({run.predicted.method})"
+    yield from _other_methods(run)
     if run.found_in_job is not None:
         yield "predicted with what a dry run beside the training found; there was none when it was submitted"
