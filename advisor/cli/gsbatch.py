@@ -94,7 +94,7 @@ def _submit(line: CommandLine, environment: Mapping[str, str]) -> int:
     if child is None:
         _become(sbatch_call(environment), line.sbatch_arguments)
     try:
-        from advisor.cli.gsbatch_modes import run_submission  # noqa: PLC0415 (an import that fails costs no job)
+        from advisor.cli.gsbatch_submission import run_submission  # noqa: PLC0415 (an import that fails costs no job)
 
         return run_submission(line, environment, child)
     except (AdvisorError, KeyboardInterrupt):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,9 +59,11 @@ def installed_pyslurm_version() -> str | None:
     """The installed pyslurm's version without importing it (an import reads slurm.conf and may end the process)."""
     if importlib.util.find_spec("pyslurm") is None:
         return None
+    from importlib import metadata  # noqa: PLC0415 (takes 10 ms, and most sites have no pyslurm)
+
     try:
-        return importlib.metadata.version("pyslurm")
-    except importlib.metadata.PackageNotFoundError:
+        return metadata.version("pyslurm")
+    except metadata.PackageNotFoundError:
         return None
 
 

@@ -10,7 +10,6 @@ from advisor.inspection.workload import Source, Workload
 from advisor.rendering.picks import Pick
 from advisor.rendering.recorder_command import recorder_command
 from advisor.rendering.recorder_options import RecorderOptions
-from advisor.rendering.render import render
 from advisor.request.job import Job
 from advisor.request.script import ScriptKind, interpreter_command
 from advisor.settings import NEVER, Settings
@@ -80,6 +79,8 @@ def render_job(
     Raises:
         RenderingError: see ``render``.
     """
+    from advisor.rendering.render import render  # noqa: PLC0415 (loads Jinja2, 23 ms that advice alone does not need)
+
     settings = job.settings
     recorder = None
     if settings.record:

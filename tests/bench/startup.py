@@ -1,9 +1,11 @@
-"""Start-up of the commands, side by side with plain sbatch, in one run: medians of wall seconds.
+"""Start-up and size of installed gsbatch, of several installations side by side, in one run: medians of wall seconds.
 
-    python -m tests.bench.startup [--runs 10] [--slurm-conf FILE]
+    python -m tests.bench.startup [--runs 10] [--installed NAME=ENVIRONMENT ...]
 
-Needs the installed commands on PATH; ``sbatch --test-only`` is timed where a Slurm answers (SLURM_CONF, or a test
-cluster: ``python -m tests.real_slurm.cluster run --dir DIR -- python -m tests.bench.startup``).
+An ENVIRONMENT is the folder of a virtual environment with gsbatch in it; without any, the one that runs this program.
+``sbatch --test-only`` is timed where a Slurm answers (SLURM_CONF, or a test cluster:
+``python -m tests.real_slurm.cluster run --dir DIR -- python -m tests.bench.startup``). A size is that of all files in
+site-packages but pip and setuptools, which a virtual environment has anyway.
 """
 
 from __future__ import annotations
@@ -15,34 +17,35 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 FACTS = ("batch_size=32", "epochs=50", "train_samples=50000", "validation_samples=10000", "parameters=25600000",
          "trainable_parameters=25600000", "forward_flops_per_sample=8.2e9", "input_shape=224,224,3",
          "framework=tensorflow", "precision=float32", "optimizer=adam", "model_name=resnet50")  # fmt: skip
+_OF_EVERY_ENVIRONMENT = ("pip", "setuptools", "pkg_resources", "_distutils_hack")
 
 
-def commands(bin_folder: Path, script: Path) -> dict[str, list[str]]:
-    """What is compared; every run of each does the same work."""
-    facts = [word for fact in FACTS for word in ("--set", fact)]
-    gsbatch = str(bin_folder / "gsbatch")
+def commands(environment: Path, script: Path, *, has_slurm: bool) -> dict[str, list[str]]:
+    """What is timed of one installation; every run of each does the same work."""
+    facts = [argument for fact in FACTS for argument in ("--set", fact)]
+    gsbatch = str(environment / "bin" / "gsbatch")
     described = ["--inventory", str(ROOT / "docs" / "examples" / "datacentre.toml")]
-    compared = {
-        "python -c pass": [sys.executable, "-c", "pass"],
+    timed = {
         "gsbatch --help": [gsbatch, "--help"],
         "gsbatch --advise, facts given, described cluster": [
             gsbatch, "--advise", "--no-probe", *described, *facts, str(script),
         ],
+        "gseff --help": [str(environment / "bin" / "gseff"), "--help"],
+        "gsadmin --help": [str(environment / "bin" / "gsadmin"), "--help"],
     }  # fmt: skip
-    if shutil.which("sbatch") and subprocess.run(["sinfo"], capture_output=True, check=False).returncode == 0:
-        compared["sbatch --test-only"] = ["sbatch", "--test-only", "--wrap", "true"]
-        compared["gsbatch --advise, facts given, this Slurm"] = [gsbatch, "--advise", "--no-probe", *facts, str(script)]
-        compared["gsbatch --test-only, facts given, this Slurm"] = [
+    if has_slurm:
+        timed["gsbatch --advise, facts given, this Slurm"] = [gsbatch, "--advise", "--no-probe", *facts, str(script)]
+        timed["gsbatch --test-only, facts given, this Slurm"] = [
             gsbatch, "--test-only", "--no-probe", *facts, str(script),
         ]  # fmt: skip
-    return compared
+    return timed
 
 
 def wall_seconds(argv: Sequence[str]) -> float:
@@ -52,24 +55,55 @@ def wall_seconds(argv: Sequence[str]) -> float:
     return time.perf_counter() - begun
 
 
+def installed_bytes(environment: Path) -> int:
+    """The size of all files that gsbatch and what it needs have put into an environment."""
+    (packages,) = environment.glob("lib/python3*/site-packages")
+    return sum(
+        file.lstat().st_size
+        for entry in packages.iterdir()
+        if not entry.name.startswith(_OF_EVERY_ENVIRONMENT)
+        for file in ([entry] if entry.is_file() else entry.rglob("*"))
+        if not file.is_dir()
+    )
+
+
+def timed_in_turn(compared: Mapping[tuple[str, str], Sequence[str]], runs: int) -> dict[tuple[str, str], list[float]]:
+    """Time the commands in turn, A B C A B C ..., after one run of each that fills caches."""
+    seconds: dict[tuple[str, str], list[float]] = {key: [] for key in compared}
+    for number in range(runs + 1):
+        for key, argv in compared.items():
+            took_s = wall_seconds(argv)
+            seconds[key] += [took_s] if number else []
+    return seconds
+
+
 def main() -> None:
-    """Time the commands in turn, A B C A B C ..., and print a Markdown table."""
+    """Print sizes and times as Markdown tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=10)
-    runs = parser.parse_args().runs
+    parser.add_argument("--installed", action="append", default=[], metavar="NAME=ENVIRONMENT")
+    options = parser.parse_args()
+    named = dict(text.split("=", 1) for text in options.installed) or {"this": sys.prefix}
+    environments = {name: Path(folder) for name, folder in named.items()}
+    has_slurm = (
+        bool(shutil.which("sbatch")) and not subprocess.run(["sinfo"], capture_output=True, check=False).returncode
+    )
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "train.py"
         script.write_text("print('never run here')\n", encoding="utf-8")
-        compared = commands(Path(sys.executable).parent, script)
-        for argv in compared.values():
-            wall_seconds(argv)  # fills caches, as a user's second call of the day finds them
-        seconds: dict[str, list[float]] = {name: [] for name in compared}
-        for _ in range(runs):
-            for name, argv in compared.items():
-                seconds[name].append(wall_seconds(argv))
-    print(f"| command ({runs} runs in turn) | median s | min | max |\n|---|---|---|---|")
-    for name, times in seconds.items():
-        print(f"| `{name}` | {statistics.median(times):.3f} | {min(times):.3f} | {max(times):.3f} |")
+        compared: dict[tuple[str, str], Sequence[str]] = {("python -c pass", ""): [sys.executable, "-c", "pass"]}
+        if has_slurm:
+            compared["sbatch --test-only", ""] = ["sbatch", "--test-only", "--wrap", "true"]
+        for name, environment in environments.items():
+            for command, argv in commands(environment, script, has_slurm=has_slurm).items():
+                compared[command, name] = argv
+        seconds = timed_in_turn(compared, options.runs)
+    print("| installation | MiB |\n|---|---|")
+    for name, environment in environments.items():
+        print(f"| {name} | {installed_bytes(environment) / 1024**2:.1f} |")
+    print(f"\n| command ({options.runs} runs in turn) | installation | median s | min | max |\n|---|---|---|---|---|")
+    for (command, name), times in sorted(seconds.items(), key=lambda item: item[0][0]):
+        print(f"| `{command}` | {name} | {statistics.median(times):.3f} | {min(times):.3f} | {max(times):.3f} |")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,49 @@
+"""What ``gsbatch`` tells a person meanwhile, on stderr: advice, and one line for each thing that went wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from functools import partial
+
+from advisor.errors import ModelError
+from advisor.request.command_line import CommandLine
+from advisor.request.job import Job
+from advisor.workflows.advise import Advice
+from advisor.workflows.listener import Listener
+
+
+def listener_for(line: CommandLine) -> Listener:
+    """With sbatch's --quiet, nothing."""
+    if line.has("quiet"):
+        return Listener(tell=lambda _text: None, advised=lambda _job, _advice: None)
+    return Listener(tell=_tell, advised=partial(show_advice, all_placements=False))
+
+
+def _tell(text: str) -> None:
+    with contextlib.suppress(OSError):  # a full disk behind stderr must not cost the job
+        sys.stderr.write(f"gsbatch: {text}\n")
+        sys.stderr.flush()
+
+
+def show_advice(job: Job, advice: Advice, *, all_placements: bool) -> None:
+    """Print the advice, whole or its beginning."""
+    from advisor.cli.screens.advice_table import print_advice  # noqa: PLC0415 (loads rich: slow, not always needed)
+
+    print_advice(
+        advice.recommendation, advice.picks, file=sys.stderr, currency=job.settings.currency, show_all=all_placements
+    )
+    if any(option.name == "methods" for option in job.line.own):
+        from advisor.cli.screens.methods_table import print_methods  # noqa: PLC0415 (not always needed)
+
+        ranked = with_methods(job, advice).recommendation.ranked
+        print_methods([item.prediction for item in ranked], file=sys.stderr)
+
+
+def with_methods(job: Job, advice: Advice) -> Advice:
+    """The advice with what other methods say; without, and a line that says why, where they cannot be read."""
+    try:
+        return advice.with_methods()
+    except ModelError as exc:
+        listener_for(job.line).tell(f"other methods are left out: {exc.with_hint}")
+        return advice
