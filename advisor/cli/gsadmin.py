@@ -24,6 +24,10 @@ COMMANDS = {
     "models": ("advisor.cli.admin.models", "List, show, promote and roll back models."),
     "corpus": ("advisor.cli.admin.corpus", "Look into the corpus: runs, rejected files, export, check."),
     "doctor": ("advisor.cli.admin.doctor", "Check settings, Slurm, sensors, folders, corpus and model."),
+    "completion": (
+        "advisor.cli.admin.completion",
+        "Print what SHELL reads to complete gsbatch, gsinfo, gseff and gsadmin.",
+    ),
 }
 
 # \b keeps click from filling the lines.

@@ -1,4 +1,10 @@
-"""The text of ``gsbatch --help``."""
+"""The text of ``gsbatch --help``, and its options one by one, for completion and the manual page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
 
 HELP = """\
 Usage: gsbatch [sbatch options] [gsbatch options] SCRIPT [script arguments]
@@ -46,3 +52,38 @@ stdout and exit status are sbatch's; advice goes to stderr. When nothing was sub
 command line, script or setting, 3 where Slurm cannot be asked, 4 for an inventory without a usable GPU, 5 to 9 for
 other failures (docs/cli.md). When advice fails, the job is submitted as sbatch would have, and one line says so.
 """
+
+_OPTION = re.compile(
+    r"^  (?:-(?P<short>\w), )?(?P<long>--[\w-]+)"  # -h, --help
+    r"(?P<value>(?:[ =\[]\S+)?)"  # ENERGY, or [=fresh|job]
+    r"(?:  +(?P<help>\S.*)| (?P<tight>[a-z].*))?$"
+)
+_MORE = re.compile(r"^ {10,}(?P<help>\S.*)$")
+
+
+class OptionLine(NamedTuple):
+    """One option of the help: ``value`` is what follows it, None where nothing does."""
+
+    short: str | None
+    long: str
+    value: str | None
+    help: str
+
+    @property
+    def is_value_optional(self) -> bool:
+        """Whether the value may be left out, and else stands behind ``=``."""
+        return self.value is not None and self.value.startswith("[")
+
+
+def option_lines() -> Iterator[OptionLine]:
+    """The options of gsbatch in the order of the help."""
+    found: list[OptionLine] = []
+    for line in HELP.splitlines():
+        option, more = _OPTION.match(line), _MORE.match(line)
+        if option:
+            text = option["help"] or option["tight"] or ""
+            found.append(OptionLine(option["short"], option["long"], option["value"].strip() or None, text))
+        elif more and found:
+            last = found[-1]
+            found[-1] = last._replace(help=f"{last.help} {more['help']}".strip())
+    yield from found

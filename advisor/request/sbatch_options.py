@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from advisor.errors import UsageError
 
-_WITH_VALUE = """
+WITH_VALUE = """
 account acctg-freq array autocomplete batch bb bbf begin chdir cluster cluster-constraint clusters comment constraint
 container container-id context core-spec cores-per-socket cpu-freq cpus-per-gpu cpus-per-task deadline delay-boot
 dependency distribution error exclude export export-file extra extra-node-info gid gpu-bind gpu-freq gpus gpus-per-node
@@ -23,8 +23,8 @@ prefer priority profile qos reservation resources runtime segment signal sockets
 thread-spec threads-per-core time time-min tmp tres-bind tres-per-task uid wait-all-nodes wckey wrap
 """.split()  # noqa: SIM905 (one name a line would hide that this is sbatch's own list)
 # Their value stands only after "=": "--nice 5" is --nice and a script named 5. get-user-env took one until 24.11.
-_WITH_OPTIONAL_VALUE = "exclusive get-user-env nice no-kill oom-kill-step propagate requeue resv-ports".split()  # noqa: SIM905
-_FLAGS = """
+WITH_OPTIONAL_VALUE = "exclusive get-user-env nice no-kill oom-kill-step propagate requeue resv-ports".split()  # noqa: SIM905
+FLAGS = """
 consolidate-segments contiguous external help hold ignore-pbs no-requeue overcommit oversubscribe parsable quiet reboot
 share spread-job spread-segments stepmgr test-only usage use-min-nodes verbose version wait
 """.split()  # noqa: SIM905
@@ -37,7 +37,7 @@ _SHORT = {
     "W": "wait", "x": "exclude",
 }  # fmt: skip
 _ALIASES = {"cluster": "clusters", "tasks-per-node": "ntasks-per-node", "share": "oversubscribe"}
-_LONG = frozenset([*_WITH_VALUE, *_WITH_OPTIONAL_VALUE, *_FLAGS])
+LONG_OPTIONS = frozenset([*WITH_VALUE, *WITH_OPTIONAL_VALUE, *FLAGS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def split_options(
             continue
         name = _full_name(name)
         taken: tuple[str, ...] = (argument,)
-        if not equals and (name in _WITH_VALUE or (name not in _LONG and unknown_takes_value(name))) and queue:
+        if not equals and (name in WITH_VALUE or (name not in LONG_OPTIONS and unknown_takes_value(name))) and queue:
             taken = (argument, queue.pop(0))
         options.append(Option(_ALIASES.get(name, name), value if equals else _second(taken), taken))
     return SplitArguments(tuple(options), tuple(own_options), tuple(queue))
@@ -113,7 +113,7 @@ def split_options(
 
 def is_known(name: str) -> bool:
     """Whether a long option, or the beginning of one, is in the tables."""
-    return _full_name(name) in _LONG
+    return _full_name(name) in LONG_OPTIONS
 
 
 def arguments_without_quiet(options: Iterable[Option]) -> tuple[str, ...]:
@@ -150,9 +150,9 @@ def _second(arguments: tuple[str, ...]) -> str | None:
 
 
 def _full_name(name: str) -> str:
-    if name in _LONG:
+    if name in LONG_OPTIONS:
         return name
-    matches = {_ALIASES.get(known, known) for known in _LONG if known.startswith(name)}
+    matches = {_ALIASES.get(known, known) for known in LONG_OPTIONS if known.startswith(name)}
     return matches.pop() if len(matches) == 1 else name
 
 
@@ -164,14 +164,14 @@ def _short_options(argument: str, queue: list[str]) -> list[Option]:
         letter, letters = letters[0], letters[1:]
         name = _SHORT.get(letter, letter)
         value: str | None = None
-        if name in _WITH_VALUE:
+        if name in WITH_VALUE:
             if not letters and queue:
                 taken.append(queue.pop(0))
                 value = taken[-1]
             else:
                 value = letters or None
             letters = ""
-        elif name in _WITH_OPTIONAL_VALUE:
+        elif name in WITH_OPTIONAL_VALUE:
             value, letters = letters or None, ""
         found.append(Option(name, value))
     return [Option(found[0].name, found[0].value, tuple(taken)), *found[1:]]

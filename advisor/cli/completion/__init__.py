@@ -1,0 +1,1 @@
+"""Shell completion of the four commands."""
