@@ -177,7 +177,7 @@ def test_what_cannot_be_advised_is_an_error_with_its_own_status(
 
 @pytest.mark.parametrize(
     ("line", "said"),
-    [("python train.py", "it imports no framework"), ("python $SCRIPT", "no Python command that can be told")],
+    [("python train.py", "it imports no framework"), ("python $SCRIPT", "the batch script starts python ...: $SCRIPT")],
 )
 def test_the_training_inside_a_batch_script_is_looked_at(gsbatch: Gsbatch, line: str, said: str) -> None:
     """Where the line that starts it is plain; else the reader is told to state its facts."""
