@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from advisor import slurm
-from advisor.errors import SlurmCommandFailed, UsageError
+from advisor.errors import SlurmCommandFailed, SlurmError, UsageError
 from advisor.units import memory_bytes_from_slurm
 
 FIELDS = (
@@ -45,6 +45,8 @@ DELIMITER = "\x1f"
 JOBS_PER_QUERY = 5000
 # A query over years of a large site's accounting takes minutes, and ingest runs from cron.
 ACCOUNTING_TIMEOUT_S = 300.0
+_TRES_TIMEOUT_S = 15.0
+_TYPED = "gres/gpu:"
 
 UNFINISHED_STATES = frozenset(
     {"PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "STAGE_OUT", "STOPPED", "SIGNALING", "RESIZING"}
@@ -58,9 +60,10 @@ class AccountedJob:
 
     ``job_id`` is the raw id; ``shown_id`` the one people see (``5_1`` for a task of array 5). Times are seconds since
     the epoch, None while unknown. ``memory_bytes``, ``cpus`` and ``gpus`` are allocated over all ``nodes``; None where
-    nothing is allocated or the site does not track it. ``max_rss_bytes`` is the largest task of any step.
-    ``consumed_energy_j`` is the sum over steps, None where the site has no energy plugin. ``exit_status`` is 128+n
-    after signal n.
+    nothing is allocated or the site does not track it; ``gpus`` is 0 for a job without any where the site tracks them.
+    ``gpu_types`` are the types of its GPUs where the site tracks those. ``max_rss_bytes`` is the largest task of any
+    step. ``consumed_energy_j`` is the sum over steps, None where the site has no energy plugin. ``exit_status`` is
+    128+n after signal n.
     """
 
     cluster: str
@@ -83,6 +86,7 @@ class AccountedJob:
     gpus: int | None
     max_rss_bytes: int | None
     consumed_energy_j: float | None
+    gpu_types: tuple[str, ...] = ()
 
     @property
     def finished(self) -> bool:
@@ -138,7 +142,25 @@ def accounted_jobs(job_ids: Iterable[str], *, timeout_s: float = ACCOUNTING_TIME
     found: list[AccountedJob] = []
     for start in range(0, len(asked), JOBS_PER_QUERY):
         found += parse_sacct(_ask_sacct(asked[start : start + JOBS_PER_QUERY], timeout_s))
+    if any(_has_untold_gpus(job) for job in found) and _tracks_gpus():
+        found = [dataclasses.replace(job, gpus=0) if _has_untold_gpus(job) else job for job in found]
     return tuple(_with_uid(job) for job in found)
+
+
+def _has_untold_gpus(job: AccountedJob) -> bool:
+    """Whether something was allocated and no GPU among it: it has none, or the site does not track them."""
+    return job.gpus is None and job.cpus is not None
+
+
+def _tracks_gpus() -> bool:
+    """Whether accounting knows of GPUs at all (AccountingStorageTRES); it is not asked again where it fails."""
+    try:
+        text = slurm.run(
+            "sacctmgr", "--noheader", "--parsable2", "show", "tres", "format=Type,Name", timeout_s=_TRES_TIMEOUT_S
+        )
+    except SlurmError:
+        return False
+    return "gres|gpu" in text.split()
 
 
 def _with_uid(job: AccountedJob) -> AccountedJob:
@@ -224,6 +246,7 @@ def _accounted_job(job: dict[str, str], steps: list[dict[str, str]]) -> Accounte
         cpus=_number(tres.get("cpu", "")),
         memory_bytes=_memory(tres.get("mem", "")),
         gpus=_number(tres.get("gres/gpu", "")),
+        gpu_types=tuple(name.removeprefix(_TYPED) for name in tres if name.startswith(_TYPED)),
         max_rss_bytes=max(peaks, default=None),
         consumed_energy_j=sum(energies) if energies else None,
     )

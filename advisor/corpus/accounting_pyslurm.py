@@ -67,6 +67,7 @@ def accounted_job(job: Any) -> AccountedJob:
         cpus=_count(tres, "cpu"),
         memory_bytes=None if memory_mib is None else memory_mib * MIB,
         gpus=_gpus(tres),
+        gpu_types=_gpu_types(tres),
         max_rss_bytes=peak_bytes or None,
         consumed_energy_j=float(energy_j) if energy_j > 0 else None,
     )
@@ -108,6 +109,10 @@ def _gpus(tres: Any) -> int | None:
         return int(tres.gres["gpu"].count)
     typed = [int(entry.count) for name, entry in tres.gres.items() if name.startswith("gpu:")]
     return sum(typed) if typed else None
+
+
+def _gpu_types(tres: Any) -> tuple[str, ...]:
+    return () if tres is None else tuple(name.removeprefix("gpu:") for name in tres.gres if name.startswith("gpu:"))
 
 
 def _time(seconds: Any) -> float | None:

@@ -8,11 +8,11 @@ from typing import Any
 
 from advisor.corpus.accounting import AccountedJob
 from advisor.corpus.belief import JobTicket, NodeTrace, place_of, rank_of
-from advisor.corpus.plausibility import is_local, last_time_s
+from advisor.corpus.plausibility import is_local
 from advisor.corpus.rows import Attempt, TraceFile, ticket_fields
 from advisor.corpus.run import ENERGY_SOURCES, QUALITIES, Run, RunEpoch
-from advisor.telemetry.reading import Summary, gpu_energy_between
-from advisor.telemetry.trace import Epoch, Trace
+from advisor.telemetry.digest import Summary, TraceDigest
+from advisor.telemetry.trace import Epoch
 
 # The recorder writes at least every 30 s: a local trace that has been silent for this long has no writer left.
 _SILENT_S = 120.0
@@ -61,6 +61,7 @@ def build_attempt(nodes: Sequence[NodeTrace], ticket: JobTicket | None, *, now_s
         run=run,
         epochs=epochs,
         uid=header.uid,
+        accounted_start_s=job.started_at if job else None,
         finished=finished,
         traces=tuple(_trace_file(node) for node in ranked),
         ticket=ticket.ticket if ticket else None,
@@ -106,14 +107,14 @@ def unmeasured_run(job: AccountedJob, ticket: JobTicket | None) -> Run:
     )
 
 
-def _ending(traces: Sequence[Trace], job: AccountedJob | None, now_s: float) -> tuple[str, int | None, bool]:
+def _ending(traces: Sequence[TraceDigest], job: AccountedJob | None, now_s: float) -> tuple[str, int | None, bool]:
     """State in Slurm's words, exit status, and whether nothing more will come."""
     if job is not None:
         return job.state, job.exit_status if job.finished else None, job.finished
     if all(trace.footer for trace in traces):
         worst = max(trace.footer.exit_status or 0 for trace in traces if trace.footer)
         return ("COMPLETED" if worst == 0 else "FAILED"), worst, True
-    if now_s - max(last_time_s(trace) for trace in traces) < _SILENT_S:
+    if now_s - max(trace.last_time_s for trace in traces) < _SILENT_S:
         return "RUNNING", None, False
     return "NODE_FAIL", None, True
 
@@ -122,7 +123,7 @@ def _measurements(nodes: Sequence[NodeTrace], job: AccountedJob | None) -> dict[
     """The figures of all nodes together; see ``Run`` for what each covers."""
     # The steps of a job use a node's GPUs one after the other.
     gpus = list({(node.trace.header.node, gpu.uuid): gpu for node in nodes for gpu in node.trace.header.gpus}.values())
-    summaries = [node.summary for node in nodes]
+    summaries = [node.trace.summary for node in nodes]
     duration_s = max(summary.duration_s for summary in summaries)
     host_peaks = [summary.host_memory_bytes for summary in summaries] + [job.max_rss_bytes if job else None]
     energy_j, source = _energy(summaries, job)
@@ -167,7 +168,7 @@ def _total(values: Sequence[float | None]) -> float | None:
     return sum(known) if len(known) == len(values) else None
 
 
-def _epochs(traces: Sequence[Trace]) -> tuple[RunEpoch, ...]:
+def _epochs(traces: Sequence[TraceDigest]) -> tuple[RunEpoch, ...]:
     """Each epoch once: the first node's times, all nodes' energy, which is None where a node's is not known.
 
     A validation pass that was marked apart belongs to no epoch here: what is predicted and learnt is of training.
@@ -180,11 +181,11 @@ def _epochs(traces: Sequence[Trace]) -> tuple[RunEpoch, ...]:
     return tuple(_epoch(seen, traces) for _key, seen in sorted(on_node.items()))
 
 
-def _epoch(seen: Mapping[int, Epoch], traces: Sequence[Trace]) -> RunEpoch:
+def _epoch(seen: Mapping[int, Epoch], traces: Sequence[TraceDigest]) -> RunEpoch:
     """Only the training's first process marks epochs: what the other nodes used meanwhile is in their samples."""
     first = next(iter(seen.values()))
     energies = [
-        seen[place].gpu_energy_j if place in seen else gpu_energy_between(trace, first.started_at, first.ended_at)
+        seen[place].gpu_energy_j if place in seen else trace.energy.between(first.started_at, first.ended_at)
         for place, trace in enumerate(traces)
         if place in seen or not _is_apart(trace, first)
     ]
@@ -199,20 +200,20 @@ def _epoch(seen: Mapping[int, Epoch], traces: Sequence[Trace]) -> RunEpoch:
     )
 
 
-def _is_apart(trace: Trace, epoch: Epoch) -> bool:
+def _is_apart(trace: TraceDigest, epoch: Epoch) -> bool:
     """Whether a step of the job had ended on its node before the epoch, or began there after it."""
     header = trace.header
-    return header.step is not None and (header.started_at >= epoch.ended_at or last_time_s(trace) <= epoch.started_at)
+    return header.step is not None and (header.started_at >= epoch.ended_at or trace.last_time_s <= epoch.started_at)
 
 
-def _quality(traces: Sequence[Trace]) -> str:
+def _quality(traces: Sequence[TraceDigest]) -> str:
     """The worst of any node; an attempt that lacks a node's trace is cut."""
     missing = len({trace.header.node for trace in traces}) < traces[0].header.nodes
     qualities = [_trace_quality(trace) for trace in traces] + (["cut"] if missing else [])
     return max(qualities, key=QUALITIES.index)
 
 
-def _trace_quality(trace: Trace) -> str:
+def _trace_quality(trace: TraceDigest) -> str:
     # The last line of a file that was cut is damaged as a matter of course.
     if trace.damaged_lines > (0 if trace.footer else 1):
         return "damaged"

@@ -8,6 +8,7 @@ from typing import IO
 
 from advisor.corpus.run import Run
 from advisor.inspection.workload import Workload
+from advisor.storage.plain_text import cell
 
 # Fields of Run that are values of their own; facts, predictions and model follow under names of their own.
 _EXPORTED = tuple(name for name in Run.__dataclass_fields__ if name not in {"workload", "predicted", "model"})
@@ -24,10 +25,10 @@ _COLUMNS = (
 
 
 def export_csv(found: Iterable[Run], file: IO[str]) -> None:
-    """Write runs as CSV with a header line."""
+    """Write runs as CSV with a header line; texts that a spreadsheet would run as a formula are made plain."""
     writer = csv.writer(file)
     writer.writerow(_COLUMNS)
-    writer.writerows(_csv_row(run) for run in found)
+    writer.writerows([cell(value) for value in _csv_row(run)] for run in found)
 
 
 def _csv_row(run: Run) -> list[object]:

@@ -11,6 +11,7 @@ from advisor.corpus.rows import workload_from_json
 from advisor.errors import TelemetryError
 from advisor.inspection.evidence import completed
 from advisor.inspection.workload import Fact, Source, Workload
+from advisor.storage.plain_text import escaped
 from advisor.submission.ticket import Ticket, TrainingFile, ticket_from_json
 
 # The latest jobs of a user's script; further back, scripts have changed too often for a look to be worth its time.
@@ -18,13 +19,12 @@ _MOST_TICKETS = 50
 # A ticket that names the Python file is told by that file: a batch script may stay as it is while its training changes.
 _QUERY = """
     SELECT tickets.document, runs.epochs, runs.state, runs.found_in_job,
-           ifnull(json_extract(tickets.document, '$.training.sha256') = :training, tickets.script_sha256 = :sha256)
-           AS same
+           ifnull(tickets.training_sha256 = :training, tickets.script_sha256 = :sha256) AS same
     FROM tickets JOIN jobs ON jobs.ticket = tickets.id JOIN runs ON runs.job = jobs.id
-    WHERE tickets.user = :user AND (tickets.script_sha256 = :sha256
-          OR json_extract(tickets.document, '$.script_path') = :path
-          OR json_extract(tickets.document, '$.training.sha256') = :training
-          OR json_extract(tickets.document, '$.training.path') = :training_path)
+    WHERE (tickets.user = :user AND tickets.script_sha256 = :sha256)
+       OR (tickets.user = :user AND tickets.script_path = :path)
+       OR (tickets.user = :user AND tickets.training_sha256 = :training)
+       OR (tickets.user = :user AND tickets.training_path = :training_path)
     ORDER BY same DESC, tickets.submitted_at DESC, runs.restart DESC LIMIT :most
 """
 
@@ -47,9 +47,9 @@ def facts_of_earlier_jobs(
     asked = {
         "sha256": script_sha256,
         "user": user,
-        "path": script_path,
+        "path": escaped(script_path),
         "training": training.sha256 if training else None,
-        "training_path": training.path if training else None,
+        "training_path": escaped(training.path) if training else None,
         "most": _MOST_TICKETS,
     }
     try:
@@ -63,7 +63,7 @@ def facts_of_earlier_jobs(
             workload = completed(ticket.workload, workload_from_json(found))
         except TelemetryError:
             continue
-        if _is_same(ticket, training, tuple(arguments)):
+        if _is_same(ticket, training, tuple(map(escaped, arguments))):
             return _facts(workload, epochs if state == "COMPLETED" else 0)
     return {}
 
@@ -72,8 +72,8 @@ def _is_same(ticket: Ticket, training: TrainingFile | None, arguments: tuple[str
     """Whether a job trained with the same words; where both Python files are known, with those that they were given."""
     if ticket.training is None or training is None:
         return ticket.arguments == arguments
-    is_same_file = training.sha256 == ticket.training.sha256 or training.path == ticket.training.path
-    return is_same_file and training.arguments == ticket.training.arguments
+    is_same_file = training.sha256 == ticket.training.sha256 or escaped(training.path) == ticket.training.path
+    return is_same_file and tuple(map(escaped, training.arguments)) == ticket.training.arguments
 
 
 def _facts(workload: Workload, epochs: int) -> dict[str, Fact[Any]]:

@@ -13,8 +13,8 @@ from advisor.errors import TelemetryError
 from advisor.inspection.evidence import completed
 from advisor.inspection.workload import Workload
 from advisor.storage.plain_data import from_plain, to_plain
-from advisor.storage.untrusted_file import SpoolFile
-from advisor.submission.ticket import Ticket, ticket_from_json
+from advisor.storage.untrusted_file import FileState, TextFile
+from advisor.submission.ticket import Ticket, ticket_from_json, ticket_to_json
 
 if TYPE_CHECKING:  # loading sqlite-utils loads pandas, 0.4 s that a gseff without corpus need not pay
     from sqlite_utils import Database
@@ -52,7 +52,7 @@ _RUN_COLUMNS = (
 class TraceFile:
     """Where a run's figures came from: one trace, as it was when it was read."""
 
-    file: SpoolFile
+    file: FileState
     node: str
     schema: int
     quality: str
@@ -60,7 +60,11 @@ class TraceFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One attempt with all that the corpus keeps of it. ``finished`` is False while accounting may still change."""
+    """One attempt with all that the corpus keeps of it.
+
+    ``finished`` is False while accounting may still change; ``accounted_start_s`` is the start of the attempt by which
+    accounting vouches for it, None for a local run.
+    """
 
     run: Run
     epochs: tuple[RunEpoch, ...]
@@ -68,7 +72,8 @@ class Attempt:
     finished: bool
     traces: tuple[TraceFile, ...]
     ticket: Ticket | None
-    ticket_file: SpoolFile | None
+    ticket_file: TextFile | None
+    accounted_start_s: float | None = None
 
 
 def store(db: Database, attempt: Attempt, ingested_at: str) -> bool:
@@ -80,6 +85,7 @@ def store(db: Database, attempt: Attempt, ingested_at: str) -> bool:
         found = attempt.run.found_in_job
         row = {name: getattr(attempt.run, name) for name in _RUN_COLUMNS} | {"job": job, "finished": attempt.finished}
         row["found_in_job"] = None if found is None else json.dumps(to_plain(found))
+        row["accounted_start_s"] = attempt.accounted_start_s
         if held is None:
             run = _insert(db, "runs", row)
         else:
@@ -97,10 +103,10 @@ def _store_ticket(db: Database, attempt: Attempt, ingested_at: str) -> int | Non
     if ticket is None or file is None:
         return None
     held = db.execute(
-        "SELECT id FROM tickets WHERE cluster = ? AND job_id = ?", [ticket.cluster, ticket.job_id]
+        "SELECT id, owner_uid FROM tickets WHERE cluster = ? AND job_id = ?", [ticket.cluster, ticket.job_id]
     ).fetchone()
     if held is not None:
-        return int(held[0])
+        return int(held[0]) if held[1] == file.state.owner_uid else None
     prediction = ticket.prediction
     energy = prediction.energy_j if prediction else None
     duration = prediction.duration_s if prediction else None
@@ -108,7 +114,7 @@ def _store_ticket(db: Database, attempt: Attempt, ingested_at: str) -> int | Non
         "cluster": ticket.cluster,
         "job_id": ticket.job_id,
         "ticket_id": ticket.ticket_id,
-        "user": ticket.user,
+        "user": attempt.run.user,
         "submitted_at": ticket.submitted_at,
         "script_sha256": ticket.script_sha256,
         "objective": ticket.objective,
@@ -120,10 +126,14 @@ def _store_ticket(db: Database, attempt: Attempt, ingested_at: str) -> int | Non
         "predicted_energy_low_j": energy.low if energy else None,
         "predicted_energy_high_j": energy.high if energy else None,
         "predicted_duration_s": duration.value if duration else None,
-        "document": file.text,
-        "file_name": file.path.name,
-        "sha256": file.sha256,
-        "owner_uid": file.owner_uid,
+        "script_path": ticket.script_path,
+        "training_sha256": ticket.training.sha256 if ticket.training else None,
+        "training_path": ticket.training.path if ticket.training else None,
+        # Not the file's own text, which may hold fields of anything beside those that are read.
+        "document": ticket_to_json(ticket),
+        "file_name": file.state.path.name,
+        "sha256": file.state.sha256,
+        "owner_uid": file.state.owner_uid,
         "ingested_at": ingested_at,
     }
     return _insert(db, "tickets", row)
@@ -187,10 +197,9 @@ def runs(
     conditions: list[str] = ["1"]
     values: list[str | int] = []
     if job_id is not None:
-        conditions.append(
-            "(jobs.job_id = ? OR jobs.array_job_id = ? OR jobs.array_job_id || '_' || jobs.array_task = ?)"
-        )
-        values += [job_id] * 3
+        array_id, _, task = job_id.partition("_")
+        conditions.append("(jobs.job_id = ? OR (jobs.array_job_id = ? AND (? = '' OR jobs.array_task = ?)))")
+        values += [job_id, array_id, task, task]
     if user is not None:
         conditions.append("jobs.user = ?")
         values.append(user)

@@ -153,6 +153,33 @@ def keep_what_jobs_found(db: Database) -> None:
     db.execute("ALTER TABLE runs ADD COLUMN found_in_job TEXT")
 
 
+@migrations()
+def bound_what_users_write(db: Database) -> None:
+    """Version 4: what ingest refused and why it need not look again, which attempt of accounting a run is, and indexes.
+
+    A ticket's paths get columns of their own: one document that is no JSON made every query over all of them fail.
+    """
+    for column in ("inode INTEGER", "bytes INTEGER", "modified_ns INTEGER", "final INTEGER NOT NULL DEFAULT 0"):
+        db.execute(f"ALTER TABLE rejected ADD COLUMN {column}")
+    db.execute("ALTER TABLE rejected ADD COLUMN judged_by TEXT")
+    db.execute("ALTER TABLE runs ADD COLUMN accounted_start_s REAL")
+    for column, place in (
+        ("script_path", "$.script_path"), ("training_sha256", "$.training.sha256"), ("training_path", "$.training.path")
+    ):  # fmt: skip
+        db.execute(f"ALTER TABLE tickets ADD COLUMN {column} TEXT")
+        db.execute(
+            f"UPDATE tickets SET {column} = json_extract(document, ?) WHERE json_valid(document)",  # noqa: S608 (above)
+            [place],
+        )
+    for table, columns in (
+        ("tickets", "user, script_sha256"), ("tickets", "user, script_path"), ("tickets", "user, training_sha256"),
+        ("tickets", "user, training_path"), ("jobs", "ticket"), ("jobs", "user"), ("jobs", "array_job_id, array_task"),
+        ("jobs", "job_id"), ("runs", "started_at"), ("runs", "partition, gpu_model"),
+    ):  # fmt: skip
+        name = "_".join([table, *columns.replace(",", "").split()])
+        db.execute(f"CREATE INDEX {name} ON {table} ({columns})")
+
+
 def names() -> tuple[str, ...]:
     """All migrations this program knows, oldest first."""
     return tuple(migration.name for migration in migrations.pending(Database(memory=True)))

@@ -15,12 +15,14 @@ from advisor.inspection.workload import Workload
 from advisor.prediction.prediction import ModelIdentity, Prediction
 from advisor.storage.folder import opened_folder
 from advisor.storage.plain_data import from_plain, to_plain
+from advisor.storage.plain_text import all_escaped
 from advisor.storage.untrusted_file import check_owner, read_file
 from advisor.units import MIB
 
 TICKET_SCHEMA_VERSION = 1
 TICKET_SUFFIX = ".ticket.json"
-MAX_TICKET_BYTES = 4 * MIB
+# Reading JSON takes up to 40 times its size.
+MAX_TICKET_BYTES = 2 * MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,13 +73,13 @@ def ticket_to_json(ticket: Ticket) -> str:
 
 
 def ticket_from_json(text: str) -> Ticket:
-    """Read a ticket back.
+    """Read a ticket back; texts in it are escaped (``storage/plain_text.py``).
 
     Raises:
         TelemetryError: it is no ticket, or of a schema that this program does not know.
     """
     try:
-        plain = json.loads(text)
+        plain = all_escaped(json.loads(text, parse_constant=_refuse_constant))
     except (ValueError, RecursionError) as exc:
         raise TelemetryError(f"The ticket is no JSON: {exc}") from exc
     schema = plain.get("schema") if isinstance(plain, dict) else None
@@ -85,6 +87,11 @@ def ticket_from_json(text: str) -> Ticket:
         raise TelemetryError(f"The ticket has schema {schema!r}; this program reads {TICKET_SCHEMA_VERSION}.")
     ticket: Ticket = from_plain(Ticket, plain, where="ticket")
     return ticket
+
+
+def _refuse_constant(name: str) -> None:
+    """NaN and Infinity, which Python reads and JSON does not know."""
+    raise ValueError(f"{name} is no number")
 
 
 def write_ticket(ticket: Ticket, spool_dir: Path) -> Path:
@@ -110,7 +117,7 @@ def read_ticket(path: Path) -> Ticket:
     """
     try:
         file = read_file(path, MAX_TICKET_BYTES)
-        check_owner(file, os.getuid())
+        check_owner(file.state.owner_uid, os.getuid())
         return ticket_from_json(file.text)
     except TelemetryError as exc:
         raise TelemetryError(f"{path}: {exc}") from exc

@@ -120,3 +120,10 @@ def _difference(begin_j: float | None, end_j: float | None) -> float | None:
 
 def _between(low: float | None, high: float | None, share: float) -> float | None:
     return None if low is None or high is None else low + (high - low) * share
+
+
+def named_source(source: str, sensor: str) -> str:
+    """Which energy counts, by the sensor that it is from: ``amdsmi_counter``; all of a replay is ``replay``."""
+    if source == "none" or sensor == "nvml":
+        return source
+    return sensor if sensor == "replay" else source.replace("nvml", sensor)

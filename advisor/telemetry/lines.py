@@ -14,6 +14,7 @@ from typing import Any
 
 from advisor.errors import TelemetryError
 from advisor.storage.plain_data import from_plain, to_plain
+from advisor.storage.plain_text import all_escaped
 from advisor.telemetry.trace import (
     Epoch,
     GpuSample,
@@ -37,10 +38,10 @@ _KINDS: dict[str, type] = {
     "footer": TraceFooter,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
-_GPU_WIDTH = len(fields(GpuSample))
-_HOST_WIDTH = len(fields(HostSample))
-_WHOLE_GPU_FIELDS = frozenset({3, 5, 6})  # memory, clock and throttle reasons are counts
-_WHOLE_HOST_FIELDS = frozenset({1})
+_WHOLE = frozenset({"memory_used_bytes", "sm_clock_mhz", "throttle_reasons", "memory_bytes"})
+# Name and whether it is a count, in the order of the arrays.
+_GPU_FIELDS = tuple((item.name, item.name in _WHOLE) for item in fields(GpuSample))
+_HOST_FIELDS = tuple((item.name, item.name in _WHOLE) for item in fields(HostSample))
 # A card knows its power to some watts: further digits of a day's samples are noise that fills disks. Epochs and the
 # footer, which are made from the readings themselves, keep all of theirs.
 _POWER_DIGITS, _ENERGY_DIGITS = 1, 2
@@ -69,14 +70,17 @@ def _shortened(gpu: GpuSample) -> tuple[Any, ...]:
     return astuple(replace(gpu, power_w=power_w, energy_counter_j=counter_j))
 
 
-def record_of(line: str) -> Record:
-    """Read one line.
+def record_of(line: str | bytes) -> Record:
+    """Read one line; texts in it are escaped (``storage/plain_text.py``).
 
     Raises:
         TelemetryError: it is not a record.
     """
     try:
-        plain = json.loads(line)
+        text = line.decode("utf-8", errors="replace") if isinstance(line, bytes) else line
+        plain = json.loads(text, parse_constant=_refuse_constant)
+        if isinstance(plain, dict) and plain.get("kind") != "sample":  # whose values are numbers alone
+            plain = all_escaped(plain)
     except (ValueError, RecursionError) as exc:
         raise TelemetryError("a line is not JSON") from exc
     if not isinstance(plain, dict):
@@ -90,6 +94,11 @@ def record_of(line: str) -> Record:
         _check_values(plain)
     record: Record = from_plain(_KINDS[kind], plain, where=kind)
     return record
+
+
+def _refuse_constant(name: str) -> None:
+    """NaN and Infinity, which Python reads and JSON does not know."""
+    raise ValueError(name)
 
 
 def _check_values(plain: dict[str, Any]) -> None:
@@ -107,7 +116,7 @@ def gpu_sample_of(values: object) -> GpuSample:
     Raises:
         TelemetryError: it is not one.
     """
-    return GpuSample(**_named(GpuSample, values, _GPU_WIDTH, _WHOLE_GPU_FIELDS))
+    return GpuSample(**_named(values, _GPU_FIELDS))
 
 
 def _sample(plain: dict[str, Any]) -> Sample:
@@ -117,16 +126,16 @@ def _sample(plain: dict[str, Any]) -> Sample:
     return Sample(
         time_s=_number(plain.get("time_s"), whole=False, optional=False),
         gpus=tuple(gpu_sample_of(gpu) for gpu in gpus),
-        host=HostSample(**_named(HostSample, plain.get("host"), _HOST_WIDTH, _WHOLE_HOST_FIELDS)),
+        host=HostSample(**_named(plain.get("host"), _HOST_FIELDS)),
     )
 
 
-def _named(kind: type[GpuSample | HostSample], values: object, width: int, whole: frozenset[int]) -> dict[str, Any]:
-    if not isinstance(values, list) or len(values) != width:
+def _named(values: object, names: tuple[tuple[str, bool], ...]) -> dict[str, Any]:
+    if not isinstance(values, list) or len(values) != len(names):
         raise TelemetryError("a sample has another number of readings")
     return {
-        item.name: _number(value, whole=index in whole, optional=True)
-        for index, (item, value) in enumerate(zip(fields(kind), values, strict=True))
+        name: None if value is None else _number(value, whole=whole, optional=True)
+        for (name, whole), value in zip(names, values, strict=True)
     }
 
 

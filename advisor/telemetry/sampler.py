@@ -27,12 +27,11 @@ from advisor import __version__
 from advisor.errors import TelemetryError, UsageError
 from advisor.rendering.recorder_options import RecorderOptions, parse_recorder_arguments
 from advisor.telemetry.beside import DryRunBeside
-from advisor.telemetry.energy import EnergyMeter
+from advisor.telemetry.energy import EnergyMeter, named_source
 from advisor.telemetry.epochs import EpochLog, Mark
 from advisor.telemetry.gpu import GpuSensor, ReplayedGpus, own_gpus
 from advisor.telemetry.host import HostSensor, step_task
 from advisor.telemetry.marks_socket import MarksSocket, answer
-from advisor.telemetry.reading import named_source
 from advisor.telemetry.signals import HARMLESS, WITNESSED
 from advisor.telemetry.steady_clock import SteadyClock
 from advisor.telemetry.stopping import Judge, StopRules

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from advisor.corpus.run import RunEpoch
-from advisor.telemetry.trace import Projection, Stop, Trace
+from advisor.telemetry.digest import TraceDigest
+from advisor.telemetry.trace import Projection, Stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,9 +22,6 @@ class Course:
     stop: Stop | None = None
 
 
-def course_of(trace: Trace, epochs: Sequence[RunEpoch], *, finished: bool) -> Course:
+def course_of(trace: TraceDigest, epochs: Sequence[RunEpoch], *, finished: bool) -> Course:
     """The course of an attempt, by its first node's trace."""
-    newest = trace.projections[-1].time_s if trace.projections else None
-    latest = tuple(projection for projection in trace.projections if projection.time_s == newest)
-    stop = trace.stops[-1] if trace.stops else None
-    return Course(epochs=tuple(epochs), projections=() if finished else latest, stop=stop)
+    return Course(epochs=tuple(epochs), projections=() if finished else trace.projections, stop=trace.stop)

@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from advisor.account import user_name
 from advisor.corpus import rows
 from advisor.corpus.accounting import AccountedJob, submitted_job
 from advisor.corpus.ask_accounting import ask_accounting
 from advisor.corpus.attempt import build_attempt, unmeasured_run
-from advisor.corpus.belief import JobTicket, NodeTrace, believed_ticket, believed_trace, place_of, rank_of
+from advisor.corpus.belief import JobTicket, NodeTrace, Reader, believed_ticket, believed_trace, place_of, rank_of
 from advisor.corpus.plausibility import LOCAL_PREFIX, is_local
 from advisor.corpus.run import Run
-from advisor.corpus.spool import read_first_line, trace_entries
+from advisor.corpus.spool import list_spool, read_header
 from advisor.errors import CorpusError, SlurmError, TelemetryError
 from advisor.settings import Settings
 from advisor.submission.ticket import TICKET_SUFFIX
-from advisor.telemetry.reading import parse_trace
 from advisor.workflows.course import Course, course_of
 
 
@@ -120,7 +120,8 @@ class _JobSearch:
             first = min(nodes.values(), key=lambda node: rank_of(node.trace.header))
             header = first.trace.header
             job_id = header.array_job_id or header.job_id
-            ticket = self._ticket(first.file.path.parent, header.cluster, job_id, first.file.owner_uid)
+            user = first.job.user if first.job else header.user
+            ticket = self._ticket(first.file.path.parent, header.cluster, job_id, (first.file.owner_uid, user))
             attempt = build_attempt(list(nodes.values()), ticket, now_s=self.now_s)
             yield JobAttempt(run=attempt.run, course=course_of(first.trace, attempt.epochs, finished=attempt.finished))
 
@@ -129,14 +130,15 @@ class _JobSearch:
             return
         raw_ids = {self.job_id, *(job.job_id for job in accounted)}
         named_ids = raw_ids | {job.shown_id for job in accounted}
-        for entry in trace_entries(self.settings.spool_dir):
+        reader = Reader(uid=self.uid, now_s=self.now_s)
+        for entry in list_spool(self.settings.spool_dir).entries:
             if not any(f"-{known}-" in entry.path.name for known in named_ids):
                 continue
             try:
-                header = parse_trace(read_first_line(entry.path)).header
+                header = read_header(entry.path)
                 # Nobody vouches for a job's trace while accounting is silent; that it is has been said.
                 if header.job_id in raw_ids and (self._accounting_answers or is_local(header)):
-                    yield believed_trace(entry.path, accounted, uid=self.uid, now_s=self.now_s)
+                    yield believed_trace(entry.path, accounted, reader)
             except TelemetryError as exc:
                 self.tell(f"{entry.path.name} is not believed: {exc}")
 
@@ -146,18 +148,23 @@ class _JobSearch:
             return
         for path in sorted(self.settings.spool_dir.glob(f"*-{self.job_id}{TICKET_SUFFIX}")):
             cluster = path.name.removesuffix(f"-{self.job_id}{TICKET_SUFFIX}")
-            ticket = self._ticket(self.settings.spool_dir, cluster, self.job_id, self.uid)
+            user = user_name()
+            ticket = self._ticket(self._spool(), cluster, self.job_id, (self.uid, user))
             if ticket is not None:
-                job = submitted_job(cluster, self.job_id, user=ticket.ticket.user, uid=self.uid)
+                job = submitted_job(cluster, self.job_id, user=user, uid=self.uid)
                 yield JobAttempt(run=unmeasured_run(job, ticket))
 
     def _ticket_of(self, job: AccountedJob) -> JobTicket | None:
         job_id = job.shown_id.partition("_")[0].partition("+")[0]
-        return None if job.uid is None else self._ticket(self.settings.spool_dir, job.cluster, job_id, job.uid)
+        return None if job.uid is None else self._ticket(self._spool(), job.cluster, job_id, (job.uid, job.user))
 
-    def _ticket(self, spool: Path, cluster: str, job_id: str, owner_uid: int) -> JobTicket | None:
+    def _spool(self) -> Path:
+        return self.settings.spool_dir.resolve()  # it may be linked elsewhere; what is read below it may not
+
+    def _ticket(self, spool: Path, cluster: str, job_id: str, owner: tuple[int, str]) -> JobTicket | None:
+        uid, user = owner
         try:
-            return believed_ticket(spool, cluster=cluster, job_id=job_id, owner_uid=owner_uid)
+            return believed_ticket(spool, cluster=cluster, job_id=job_id, owner_uid=uid, user=user)
         except TelemetryError as exc:
             self.tell(f"the ticket is not believed: {exc}")
             return None

@@ -7,10 +7,16 @@ import time
 from collections.abc import Iterable
 
 from advisor import slurm
+from advisor.account import user_name
 from advisor.corpus import store
 from advisor.corpus.accounting import AccountedJob
 from advisor.corpus.ask_accounting import ask_accounting
+from advisor.corpus.belief import Reader
+from advisor.corpus.hardware import Hardware, gpus_of_nodes
 from advisor.corpus.ingest import IngestSummary, Progress, ingest
+from advisor.errors import InventoryError, SlurmError
+from advisor.inventory.read import default_cache_dir, read_inventory
+from advisor.inventory.site_gpus import catalogue_with
 from advisor.settings import Settings
 
 
@@ -34,5 +40,24 @@ def ingest_spool(
             return ()
         return ask_accounting(job_ids, backend=settings.backend)
 
+    reader = Reader(uid=os.geteuid(), now_s=time.time(), hardware=_hardware(settings))
     with store.writing(settings.corpus) as db:
-        return ingest(db, settings.spool_dir, accounting, uid=os.geteuid(), now_s=time.time(), progress=progress)
+        return ingest(db, settings.spool_dir, accounting, reader, progress=progress)
+
+
+def _hardware(settings: Settings) -> Hardware:
+    """The GPUs of each node by Slurm; of none where Slurm cannot be asked, and then their names alone count."""
+    catalogue = catalogue_with(settings.gpu_catalogue)
+    if settings.inventory is not None:  # a described cluster is not the one that jobs ran on
+        return Hardware(catalogue=catalogue)
+    try:
+        inventory = read_inventory(
+            described=None,
+            backend=settings.backend,
+            user=user_name(),
+            catalogue=catalogue,
+            cache_dir=default_cache_dir(os.environ),
+        )
+    except (SlurmError, InventoryError):
+        return Hardware(catalogue=catalogue)
+    return Hardware(catalogue=catalogue, nodes=gpus_of_nodes(inventory))

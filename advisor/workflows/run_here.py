@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from advisor.corpus.plausibility import LOCAL_PREFIX
-from advisor.corpus.spool import read_first_line, trace_entries
+from advisor.corpus.spool import list_spool, read_header
 from advisor.errors import AdvisorError, ScriptError
 from advisor.inventory.site_gpus import catalogue_with
 from advisor.prediction.prediction import Prediction
@@ -20,7 +20,6 @@ from advisor.request.job import Job
 from advisor.request.script import ScriptKind
 from advisor.submission.environment import submission_environment
 from advisor.submission.ticket import write_ticket
-from advisor.telemetry.reading import parse_trace
 from advisor.workflows.advise import Advice
 from advisor.workflows.find_job import JobAttempt, find_job
 from advisor.workflows.ingest_spool import ingest_spool
@@ -115,7 +114,7 @@ def _prediction_for_this_machine(
 
 
 def _measured_gpus(job: Job, job_id: str) -> tuple[str, ...]:
-    for entry in trace_entries(job.settings.spool_dir):
+    for entry in list_spool(job.settings.spool_dir).entries:
         if job_id in entry.path.name:
-            return tuple(gpu.name for gpu in parse_trace(read_first_line(entry.path)).header.gpus)
+            return tuple(gpu.name for gpu in read_header(entry.path).gpus)
     return ()

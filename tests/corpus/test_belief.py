@@ -8,17 +8,19 @@ from pathlib import Path
 import pytest
 
 from advisor.corpus.attempt import build_attempt
-from advisor.corpus.belief import NodeTrace, check_apart, matching_attempt
-from advisor.corpus.spool import read_spool_file
+from advisor.corpus.belief import NodeTrace, Reader, believed_trace, check_apart, matching_attempt
 from advisor.errors import TelemetryError
-from advisor.telemetry.reading import summarise
 from advisor.telemetry.trace import Trace, TraceHeader
-from tests.corpus.measured import EPOCH_S, HEADER, JOB, POWER_W, made_trace, spooled
+from tests.corpus.measured import EPOCH_S, HEADER, JOB, NOW_S, POWER_W, UID, made_trace, spooled
 
 
 def node_trace(folder: Path, trace: Trace) -> NodeTrace:
     """A believed trace that lies in a folder."""
-    return NodeTrace(trace=trace, summary=summarise(trace), file=read_spool_file(spooled(folder, trace)), job=JOB)
+    return believed_trace(
+        spooled(folder, trace),
+        [replace(JOB, gpus=None, node_list="", nodes=2, ended_at=None)],
+        Reader(uid=UID, now_s=NOW_S),
+    )
 
 
 def step_header(step: str, **changes: object) -> TraceHeader:

@@ -14,7 +14,10 @@ from advisor.submission.ticket import Ticket, TrainingFile, ticket_to_json
 from tests.submission.test_ticket import TICKET
 
 TABLES = """
-CREATE TABLE tickets (id INTEGER PRIMARY KEY, user TEXT, submitted_at TEXT, script_sha256 TEXT, document TEXT);
+CREATE TABLE tickets (
+    id INTEGER PRIMARY KEY, user TEXT, submitted_at TEXT, script_sha256 TEXT, document TEXT,
+    script_path TEXT, training_sha256 TEXT, training_path TEXT
+);
 CREATE TABLE jobs (id INTEGER PRIMARY KEY, ticket INTEGER);
 CREATE TABLE runs (job INTEGER, restart INTEGER, state TEXT, epochs INTEGER, found_in_job TEXT);
 """
@@ -27,8 +30,16 @@ def corpus(path: Path, *rows: tuple[Ticket, str, int]) -> Path:
         connection.executescript(TABLES)
         for number, (ticket, state, epochs) in enumerate(rows):
             connection.execute(
-                "INSERT INTO tickets VALUES (?, ?, ?, ?, ?)",
-                [number, ticket.user, ticket.submitted_at, ticket.script_sha256, ticket_to_json(ticket)],
+                "INSERT INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    number,
+                    ticket.user,
+                    ticket.submitted_at,
+                    ticket.script_sha256,
+                    ticket_to_json(ticket),
+                    ticket.script_path,
+                    *((ticket.training.sha256, ticket.training.path) if ticket.training else (None, None)),
+                ],
             )
             connection.execute("INSERT INTO jobs VALUES (?, ?)", [number, number])
             connection.execute("INSERT INTO runs VALUES (?, 0, ?, ?, NULL)", [number, state, epochs])

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from advisor.corpus import rows, schema, store
+from advisor.corpus.history import facts_of_earlier_jobs
 from advisor.errors import CorpusError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -78,6 +79,24 @@ def test_a_corpus_of_version_1_keeps_its_rows(path: Path) -> None:
         db.execute("UPDATE runs SET energy_source = 'amdsmi_counter'")
         with pytest.raises(sqlite3.IntegrityError):
             db.execute("UPDATE runs SET energy_source = 'guessed'")
+
+
+def test_a_corpus_of_version_3_keeps_its_rows_and_finds_its_tickets(path: Path) -> None:
+    """What a ticket's document holds is found by columns of their own from then on."""
+    path.parent.mkdir()
+    before = sqlite3.connect(path)
+    before.executescript((REPOSITORY / "tests/data/corpus/version_3.sql").read_text(encoding="utf-8"))
+    before.close()
+    with store.writing(path) as db:
+        assert [1, 1, 1, 1] == [count_of(db.conn, name) for name in ("jobs", "runs", "tickets", "rejected")]
+        assert ("/home/alice/train.py", "cd" * 32, "/home/alice/train.py") == tuple(
+            db.execute("SELECT script_path, training_sha256, training_path FROM tickets").fetchone()
+        )
+    found = facts_of_earlier_jobs(
+        path, user="root", script_path="/home/alice/train.py", script_sha256="", arguments=("--epochs", "5")
+    )
+
+    assert 2 == found["epochs"].value
 
 
 def count_of(connection: sqlite3.Connection, table: str) -> int:

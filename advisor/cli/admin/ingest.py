@@ -35,8 +35,10 @@ def command(spool: str | None, corpus: str | None, *, as_json: bool) -> None:
 
     Reads the spool folder and the folders right below it, one for each user. Asks sacct once, for all jobs with news.
     A trace is believed only if its job exists and belongs to the file's owner; the others are listed with the reason,
-    kept out of the corpus, and looked at again next time. Can be run as often as one likes; two at once are not: the
-    second says so and ends with status 9. Run it as root, or as who may read all users' traces.
+    kept out of the corpus, and looked at again when they change or when time may have changed the reason. One user's
+    files take two minutes of an ingest at most; what is left comes first next time. Can be run as often as one likes;
+    two at once are not: the second says so and ends with status 9. Run it as root, or as who may read all users'
+    traces.
 
     The exit status is 0 also where files were rejected: any user can write one.
     """
@@ -67,7 +69,11 @@ def summary_text(summary: IngestSummary, corpus: Path) -> str:
         f" {summary.runs_added} runs added, {summary.runs_updated} updated, {len(summary.rejected)} files rejected;"
         f" corpus {corpus}"
     )
-    lines = [head, *(printable(f"  rejected {item.path.name}: {item.reason}") for item in summary.rejected[:_LISTED])]
+    lines = [head, *(f"  rejected {printable(item.path.name)}: {item.reason}" for item in summary.rejected[:_LISTED])]
     if len(summary.rejected) > _LISTED:
         lines.append(f"  and {len(summary.rejected) - _LISTED} more: gsadmin corpus rejected")
+    if summary.rejected_before:
+        lines.append(f"{summary.rejected_before} files rejected before were not looked at again")
+    if summary.deferred:
+        lines.append(f"{summary.deferred} files of users whose share of an ingest is used up are left for the next")
     return "\n".join(lines)
