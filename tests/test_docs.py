@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ else:
     import tomli as tomllib
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PAGES = sorted([REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")])
+PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
 _LINK = re.compile(r"(?<!\!)\[[^\]]*\]\((?P<target>[^)\s]+)\)|!\[[^\]]*\]\((?P<image>[^)\s]+)\)")
 _HEADING = re.compile(r"^#+ +(?P<title>.+?) *$", re.MULTILINE)
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -52,16 +53,27 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert [] == list(broken_links(page))
 
 
-def test_command_reference_is_what_the_commands_say() -> None:
-    """docs/cli.md is written by the program; after a change of an option it is written again, not edited."""
+@pytest.mark.parametrize("program", ["write_cli_reference.py", "write_man_pages.py"])
+def test_reference_is_what_the_commands_say(program: str) -> None:
+    """docs/cli.md and man/ are written by programs; after a change of an option they are written again, not edited."""
     done = subprocess.run(
-        [sys.executable, str(REPOSITORY / "docs" / "write_cli_reference.py"), "--check"],
+        [sys.executable, str(REPOSITORY / "docs" / program), "--check"],
         capture_output=True,
         text=True,
         check=False,
     )
 
     assert (0, "") == (done.returncode, done.stderr)
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")
+@pytest.mark.parametrize("page", sorted((REPOSITORY / "man" / "man1").glob("*.1")), ids=lambda page: page.name)
+def test_manual_page_is_clean_roff(page: Path) -> None:
+    """Groff warns of nothing, and the page names its command."""
+    done = subprocess.run(["groff", "-man", "-Tascii", "-ww", str(page)], capture_output=True, text=True, check=True)
+
+    assert "" == done.stderr
+    assert page.stem.upper() in done.stdout
 
 
 def test_every_command_has_a_section() -> None:

@@ -39,6 +39,15 @@ def test_wheel_carries_templates_and_models_and_no_tests(wheel: Path) -> None:
     assert [] == [name for name in names if name.startswith("tests/")]
 
 
+def test_wheel_carries_types_and_manual_pages(wheel: Path) -> None:
+    """Type checkers look for py.typed, and man for the pages of a program on PATH in share/man."""
+    names = zipfile.ZipFile(wheel).namelist()
+    pages = {name.rpartition("/share/")[2] for name in names if name.endswith(".1")}
+
+    assert "advisor/py.typed" in names
+    assert {str(page.relative_to(ROOT)) for page in (ROOT / "man").rglob("*.1")} == pages
+
+
 @dataclass(frozen=True, slots=True)
 class Installed:
     """gsbatch as ``pip install`` leaves it on a login node, without extras, called from a folder of its own."""
@@ -103,6 +112,7 @@ FACTS = (
         ("gsadmin", ("calibrate",), "no finished run"),
         ("gsadmin", ("models", "list"), "prior"),
         ("gsadmin", ("corpus", "stats"), "0 runs"),
+        ("gsadmin", ("completion", "bash"), "complete -F _gsbatch gsbatch"),
     ],
 )
 def test_a_login_node_needs_no_extra(
