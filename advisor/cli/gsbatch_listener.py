@@ -6,8 +6,9 @@ import contextlib
 import sys
 from functools import partial
 
+from advisor.cli.screens.status_line import StatusLine
 from advisor.errors import ModelError
-from advisor.request.command_line import CommandLine
+from advisor.request.command_line import CommandLine, Mode
 from advisor.request.job import Job
 from advisor.workflows.advise import Advice
 from advisor.workflows.listener import Listener
@@ -17,7 +18,9 @@ def listener_for(line: CommandLine) -> Listener:
     """With sbatch's --quiet, nothing."""
     if line.has("quiet"):
         return Listener(tell=lambda _text: None, advised=lambda _job, _advice: None)
-    return Listener(tell=_tell, advised=partial(show_advice, all_placements=False))
+    submits = line.mode is Mode.SUBMIT
+    status = StatusLine(sys.stderr, "Ctrl-C submits now" if submits else "Ctrl-C goes on without it")
+    return Listener(tell=_tell, advised=partial(show_advice, all_placements=False), watch=status.show)
 
 
 def _tell(text: str) -> None:

@@ -42,13 +42,15 @@ def run_without_submission(line: CommandLine, environment: Mapping[str, str]) ->
 
 
 def _advice(job: Job) -> Advice:
-    advice = advise_in_time(job, tell=listener_for(job.line).tell)
+    listener = listener_for(job.line)
+    advice = advise_in_time(job, tell=listener.tell, watch=listener.watch)
     return with_expected_starts(job, advice)
 
 
 def _explain(job: Job) -> None:
     """Print what is known of the training, for a person or, with ``--json``, for a program."""
-    workload = inspect_job(job, tell=listener_for(job.line).tell).workload
+    listener = listener_for(job.line)
+    workload = inspect_job(job, tell=listener.tell, watch=listener.watch).workload
     if any(option.name == "json" for option in job.line.own):
         sys.stdout.write(json.dumps({"workload": workload_object(workload), "notes": list(workload.notes)}) + "\n")
         return

@@ -36,6 +36,10 @@ class Bounds:
     messages_bytes: int = 4 * 1024**2
 
 
+# Whoever submits waits for it: half a minute with all that starting and ending it takes.
+BEFORE_SUBMISSION = Bounds(wall_s=27.0)
+
+
 def excess(processes: Sequence[psutil.Process], bounds: Bounds) -> str | None:
     """What of memory and threads these processes use too much of, in words; None where all is within bounds."""
     memory_bytes = threads = 0

@@ -51,6 +51,7 @@ def dry_run_once(
     unconfined: bool,
     tell: Callable[[str], None],
     bounds: Bounds = Bounds(),  # noqa: B008 (frozen)
+    watch: Callable[[str], None] | None = None,
 ) -> DryRun:
     """Dry-run a script, unless that was done before and would find the same.
 
@@ -61,6 +62,7 @@ def dry_run_once(
         unconfined: run also where the kernel cannot keep the script from writing.
         tell: is told in one line what is run, before it starts, or that nothing has changed.
         bounds: the most it may use.
+        watch: is told every second what it is doing, and "" once it has ended.
     """
     name = question.script.name
     known = None if folder is None or afresh else remembered(folder, question)
@@ -79,6 +81,7 @@ def dry_run_once(
             gpus=question.gpus,
             unconfined=unconfined,
             bounds=bounds,
+            watch=watch,
         )
     except KeyboardInterrupt:  # Ctrl-C before there was anything to hear, or twice
         return DryRun(phases=(), notes=(), ended="interrupted", seconds=0.0)

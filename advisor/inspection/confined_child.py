@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +49,7 @@ def run_confined(
     bounds: Bounds,
     ways: Sequence[str],
     folder: Path | None = None,
+    hear: Callable[[bytes], None] | None = None,
 ) -> Heard:
     """Run a program until it closes its output, goes beyond a bound, or the user presses Ctrl-C; then end all of it.
 
@@ -59,6 +60,7 @@ def run_confined(
         bounds: the most it may use.
         ways: how it may be kept from writing, the first that works (confine.py).
         folder: where it is started, None for this process's own folder.
+        hear: is given what it says as it comes, and nothing now and then.
     """
     _adopt_orphans()
     others = frozenset(process.pid for process in psutil.Process().children(recursive=True))
@@ -78,7 +80,13 @@ def run_confined(
             cwd=folder,
         )
         files.theirs.close()
-        stopped = _listen(child, pieces, files, scratch, bounds)
+        for piece in _listen(child, files, scratch, bounds):
+            if isinstance(piece, str):
+                stopped = piece
+                break
+            pieces.append(piece)
+            if hear:
+                hear(piece)
     except KeyboardInterrupt:
         stopped = "interrupted"
     except OSError as exc:
@@ -90,11 +98,11 @@ def run_confined(
 
 
 def _listen(
-    child: subprocess.Popen[bytes], pieces: list[bytes], files: ScratchFiles, scratch: Path, bounds: Bounds
-) -> str:
-    """Collect what it says, and look now and then at what it uses; why it is to be stopped, "" if it has ended."""
+    child: subprocess.Popen[bytes], files: ScratchFiles, scratch: Path, bounds: Bounds
+) -> Iterator[bytes | str]:
+    """Hand on what it says until it has ended, nothing now and then, and last as a text why it is to be stopped."""
     if child.stdout is None:
-        return ""
+        return
     said_bytes = 0
     now = time.monotonic()
     until, look_at, wide_look_at = now + bounds.wall_s + _KILL_GRACE_S, now, now
@@ -108,23 +116,24 @@ def _listen(
             if child.stdout in ready:
                 piece = os.read(child.stdout.fileno(), _PIECE_BYTES)
                 if not piece:
-                    return ""
-                pieces.append(piece)
+                    return
+                yield piece
                 said_bytes += len(piece)
                 if said_bytes > bounds.messages_bytes:
-                    return f"it reported more than {bounds.messages_bytes / MIB:.3g} MiB"
+                    yield f"it reported more than {bounds.messages_bytes / MIB:.3g} MiB"
             now = time.monotonic()
             if now < look_at:
                 continue
+            yield b""
             wide = now >= wide_look_at
             processes = _tree(child.pid) if wide else [psutil.Process(child.pid)]
             too_much = excess(processes, bounds) or (scratch_excess(scratch, processes, bounds) if wide else None)
             if too_much:
-                return too_much
+                yield too_much
             now = time.monotonic()
             look_at = now + _LOOK_EVERY_S
             wide_look_at = now + _WIDE_LOOK_EVERY_S if wide else wide_look_at
-    return "time"
+    yield "time"
 
 
 def _tree(pid: int) -> list[psutil.Process]:

@@ -7,7 +7,7 @@ import math
 import os
 import time
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ PROBE = Path(__file__).parents[1] / "injected" / "gsbatch_inside" / "dry_run"
 _MOST_ITEMS = 64
 _MOST_LETTERS = 500
 _MOST_OF_ANYTHING = 1e30
+_NOT_STARTED = "the dry run did not start: "
 _KINDS = typing.get_type_hints(Workload)
 
 
@@ -54,6 +55,7 @@ def dry_run(
     unconfined: bool = False,
     bounds: Bounds = Bounds(),  # noqa: B008 (frozen)
     ways: tuple[str, ...] = WAYS,
+    watch: Callable[[str], None] | None = None,
 ) -> DryRun:
     """Start the script, collect what it says, end it and all that it started; its own mistakes are part of the answer.
 
@@ -68,6 +70,7 @@ def dry_run(
         unconfined: run also where the kernel cannot keep the script from writing.
         bounds: the most it may use.
         ways: how it may be kept from writing, the first that works (confine.py).
+        watch: is told every second what it is doing, and "" once it has ended.
     """
     begun = time.monotonic()
     with scratch_folder() as scratch:
@@ -83,16 +86,22 @@ def dry_run(
         }
         file = scratch / "specification.json"  # not an argument: those may be longer than one word can be
         file.write_text(json.dumps(specification), encoding="utf-8")
-        heard = run_confined(
-            [*interpreter, str(PROBE), str(file)],
-            environment=_environment(environment, str(scratch)),
-            scratch=scratch,
-            bounds=bounds,
-            ways=ways,
-            folder=folder,
-        )
+        try:
+            heard = run_confined(
+                [*interpreter, str(PROBE), str(file)],
+                environment=_environment(environment, str(scratch)),
+                scratch=scratch,
+                bounds=bounds,
+                ways=ways,
+                folder=folder,
+                hear=Progress(script.name, watch).hear if watch else None,
+            )
+        finally:
+            if watch:
+                watch("")
     phases, notes, ended = read_messages(heard.text)
     ended = heard.stopped or ended or heard.status
+    notes = _without_needless(notes, has_trained=bool(phases))
     return DryRun(
         phases=phases, notes=notes, ended=ended, seconds=time.monotonic() - begun, reads=read_reads(heard.text)
     )
@@ -115,6 +124,39 @@ def read_messages(text: str) -> tuple[tuple[Mapping[str, Any], ...], tuple[str, 
         if isinstance(message.get("ended"), str):
             ended = message["ended"][:_MOST_LETTERS]
     return tuple(phases[number] for number in sorted(phases)), tuple(notes), ended
+
+
+def _without_needless(notes: Sequence[str], *, has_trained: bool) -> tuple[str, ...]:
+    """The notes without programs that were not started, where the script went on to its training all the same."""
+    kept = [note for note in notes if not note.startswith(_NOT_STARTED)]
+    programs = [note[len(_NOT_STARTED) :] for note in notes if note.startswith(_NOT_STARTED)]
+    if programs and not has_trained:
+        more = f" and {len(programs) - 3} more" if len(programs) > 3 else ""  # noqa: PLR2004 (three are named)
+        kept.append(f"programs that it would have started and a dry run does not: {', '.join(programs[:3])}{more}")
+    return tuple(kept)
+
+
+class Progress:
+    """What a dry run is doing, told once a second: the line of the user's own code that is being run."""
+
+    def __init__(self, name: str, watch: Callable[[str], None]) -> None:
+        """``name`` stands for the line until one is known."""
+        self._doing, self._watch = name, watch
+        self._begun, self._told_s = time.monotonic(), 0
+        self._rest = b""
+
+    def hear(self, piece: bytes) -> None:
+        """Take what the dry run has said since the last call, which may be nothing."""
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        self._rest = self._rest[-_MOST_LETTERS:]
+        now = [line.decode("utf-8", "replace") for line in lines if line.startswith(b'{"now": ')]
+        for message in _messages("\n".join(now[-1:])):
+            doing = str(message.get("now"))
+            self._doing = "".join(letter for letter in doing if letter.isprintable())[:_MOST_LETTERS]
+        seconds = int(time.monotonic() - self._begun)
+        if seconds > self._told_s:
+            self._told_s = seconds
+            self._watch(f"dry run, {seconds} s: {self._doing}")
 
 
 def read_reads(text: str) -> Reads:

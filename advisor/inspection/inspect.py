@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from advisor.inspection.bounded_call import OutOfBounds, bounded_call
-from advisor.inspection.bounds import Bounds
+from advisor.inspection.bounds import BEFORE_SUBMISSION, Bounds
 from advisor.inspection.cache import Question, dry_run_once
 from advisor.inspection.dry_run import DryRun
 from advisor.inspection.evidence import Facts, merge
@@ -69,7 +69,8 @@ def inspect(
     tell: Callable[[str], None],
     cache_dir: Path | None = None,
     history: Facts | None = None,
-    bounds: Bounds = Bounds(),  # noqa: B008 (frozen)
+    bounds: Bounds = BEFORE_SUBMISSION,
+    watch: Callable[[str], None] | None = None,
 ) -> Workload:
     """Find the facts of a training script.
 
@@ -84,6 +85,7 @@ def inspect(
         cache_dir: where dry runs are remembered; None remembers none.
         history: what earlier jobs of the same script are known to have trained.
         bounds: the most a dry run may use.
+        watch: is told every second what the dry run is doing, and "" once it has ended.
 
     Raises:
         UsageError: a stated fact has a mistake.
@@ -94,7 +96,7 @@ def inspect(
         return _workload(merge([stated, known]), (script,))
     reading, imports_framework = _read(script, environment)
     if imports_framework or probe in _NOT_HERE or script.opaque is not None:
-        probed, notes = _probed(script, probe, environment, tell, cache_dir=cache_dir, bounds=bounds)
+        probed, notes = _probed(script, probe, environment, tell, cache_dir=cache_dir, bounds=bounds, watch=watch)
     else:
         probed, notes = {}, ("it imports no framework that is known here: state its facts with --set",)
     probed, read = (_of_all_processes(facts, script.processes) for facts in (probed, reading.facts))
@@ -131,6 +133,7 @@ def _probed(
     *,
     cache_dir: Path | None,
     bounds: Bounds,
+    watch: Callable[[str], None] | None,
 ) -> tuple[dict[str, Fact[Any]], tuple[str, ...]]:
     """What the dry run finds, where there is one."""
     if probe in _NOT_HERE:
@@ -147,7 +150,13 @@ def _probed(
         gpus=script.gpus,
     )
     found = dry_run_once(
-        question, folder=cache_dir, afresh=probe == "fresh", unconfined=probe == "on", tell=tell, bounds=bounds
+        question,
+        folder=cache_dir,
+        afresh=probe == "fresh",
+        unconfined=probe == "on",
+        tell=tell,
+        bounds=bounds,
+        watch=watch,
     )
     return probed_facts(found)
 

@@ -105,7 +105,7 @@ class Advice:
         }
 
 
-def advise_in_time(job: Job, *, tell: Callable[[str], None]) -> Advice:
+def advise_in_time(job: Job, *, tell: Callable[[str], None], watch: Callable[[str], None] | None = None) -> Advice:
     """``advise``, within the time that the setting ``advice_timeout_s`` allows.
 
     Raises:
@@ -114,7 +114,7 @@ def advise_in_time(job: Job, *, tell: Callable[[str], None]) -> Advice:
     limit_s = job.settings.advice_timeout_s
     try:
         with time_limit(limit_s):
-            return advise(job, tell=tell)
+            return advise(job, tell=tell, watch=watch)
     except OutOfTime:
         raise InspectionError(
             f"Advice took longer than {limit_s:g} s (advice_timeout_s).",
@@ -122,14 +122,14 @@ def advise_in_time(job: Job, *, tell: Callable[[str], None]) -> Advice:
         ) from None
 
 
-def advise(job: Job, *, tell: Callable[[str], None]) -> Advice:
-    """Inspect, read the cluster, place, predict, rank; ``tell`` is told what takes time.
+def advise(job: Job, *, tell: Callable[[str], None], watch: Callable[[str], None] | None = None) -> Advice:
+    """Inspect, read the cluster, place, predict, rank; ``tell`` is told what takes time, ``watch`` how it goes on.
 
     Raises:
         AdvisorError: a step could not be done.
     """
     settings = job.settings
-    inspected = inspect_job(job, tell=tell)
+    inspected = inspect_job(job, tell=tell, watch=watch)
     workload = inspected.workload
     if not is_training(workload):
         why = "".join(f" ({note})" for note in workload.notes)

@@ -29,7 +29,7 @@ class Inspected:
     training: TrainingFile | None
 
 
-def inspect_job(job: Job, *, tell: Callable[[str], None]) -> Inspected:
+def inspect_job(job: Job, *, tell: Callable[[str], None], watch: Callable[[str], None] | None = None) -> Inspected:
     """Find the facts of the job's training; a Python script is dry-run where the settings allow it.
 
     Raises:
@@ -45,6 +45,7 @@ def inspect_job(job: Job, *, tell: Callable[[str], None]) -> Inspected:
         probe=job.settings.probe,
         environment=job.environment,
         tell=tell,
+        watch=watch,
         cache_dir=None if job.is_test else default_cache_dir(job.environment),
         history=facts_of_earlier_jobs(
             job.settings.corpus,

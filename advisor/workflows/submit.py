@@ -132,7 +132,7 @@ def _prepare(call: _Call, script: Script) -> _Prepared:
     try:
         job = read_job(call.line, script, call.environment)
         call.listener.advice_may_take(job.settings.advice_timeout_s)
-        advice = advise_in_time(job, tell=tell)
+        advice = advise_in_time(job, tell=tell, watch=call.listener.watch)
         call.listener.advised(job, advice)
     except AdvisorError as exc:
         tell(f"no advice: {exc.with_hint}")

@@ -38,7 +38,7 @@ def write_job(job: Job, listener: Listener) -> WrittenJob:
         raise ScriptError(f"{job.script.name} is submitted as it is: {job.script.note}.")
     advice = None
     try:
-        advice = advise_in_time(job, tell=listener.tell)
+        advice = advise_in_time(job, tell=listener.tell, watch=listener.watch)
         listener.advised(job, advice)
     except AdvisorError as exc:
         listener.tell(f"no advice: {exc.with_hint}")

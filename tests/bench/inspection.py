@@ -1,6 +1,6 @@
 """How many facts of the script set inspection gets right, and what asking costs: one fresh process a script.
 
-    python -m tests.bench.inspection [--only NAME ...] [--static] [--folder FOLDER] [--json]
+    python -m tests.bench.inspection [--only NAME ...] [--static] [--patient] [--folder FOLDER] [--json]
 
 Scripts and truth are those of tests/inspection, or of a folder that is laid out alike. Each is inspected in a copy
 of its folder. ``--static`` leaves the dry run out. Wrong is a value that is none of the right answers, unknown is none
@@ -24,6 +24,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from advisor.inspection.bounds import BEFORE_SUBMISSION, Bounds
 from advisor.inspection.inspect import ScriptToInspect, inspect
 from advisor.inspection.workload import Source, Workload
 from advisor.units import MIB
@@ -64,7 +65,7 @@ def judged(script: Script, workload: Workload) -> dict[str, dict[str, Any]]:
     return verdicts
 
 
-def inspected(script: Script, *, static: bool) -> dict[str, Any]:
+def inspected(script: Script, *, static: bool, bounds: Bounds = BEFORE_SUBMISSION) -> dict[str, Any]:
     """Inspect one script in a copy of its folder, with a cache of its own, and judge every fact."""
     python = script.interpreter()
     if python is None:
@@ -82,6 +83,7 @@ def inspected(script: Script, *, static: bool) -> dict[str, Any]:
             probe="off" if static else "auto",
             environment={**os.environ, **script.environment, "XDG_CACHE_HOME": f"{scratch}/cache"},
             tell=lambda _line: None,
+            bounds=bounds,
         )
         seconds = time.perf_counter() - begun
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
@@ -95,9 +97,9 @@ def inspected(script: Script, *, static: bool) -> dict[str, Any]:
     }
 
 
-def inspected_alone(script: Script, folder: Path, *, static: bool) -> dict[str, Any]:
+def inspected_alone(script: Script, folder: Path, *, static: bool, patient: bool = False) -> dict[str, Any]:
     """Inspect in a process of its own: its children's peak memory is then this script's."""
-    flags = ["--static"] if static else []
+    flags = [*(["--static"] if static else []), *(["--patient"] if patient else [])]
     done = subprocess.run(
         [sys.executable, "-m", "tests.bench.inspection", "--alone", script.name, "--folder", str(folder), *flags],
         capture_output=True,
@@ -167,6 +169,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", default=[], help="names as in truth/declared.toml")
     parser.add_argument("--static", action="store_true", help="leave the dry run out")
+    parser.add_argument("--patient", action="store_true", help="longer than a submission waits: for a busy machine")
     parser.add_argument("--folder", type=Path, default=HERE, help="holds scripts/ and truth/")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument("--alone", help=argparse.SUPPRESS)
@@ -174,13 +177,14 @@ def main() -> None:
     scripts = script_set(asked.folder.resolve())
     if asked.alone:
         (script,) = [script for script in scripts if script.name == asked.alone]
-        print(json.dumps(inspected(script, static=asked.static)))
+        bounds = Bounds(wall_s=120.0) if asked.patient else BEFORE_SUBMISSION
+        print(json.dumps(inspected(script, static=asked.static, bounds=bounds)))
         return
     results = []
     for script in scripts:
         if asked.only and script.name not in asked.only:
             continue
-        results.append(inspected_alone(script, asked.folder.resolve(), static=asked.static))
+        results.append(inspected_alone(script, asked.folder.resolve(), static=asked.static, patient=asked.patient))
         if not asked.json:
             print(printed(results[-1]), flush=True)
     print(json.dumps(results, indent=1) if asked.json else f"\n{totals(results)}\n\n{by_fact(results)}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import signal
 import subprocess
 import sys
@@ -62,6 +64,42 @@ def test_interrupting_the_dry_run_submits_the_job(gsbatch: Gsbatch) -> None:
 
     assert SUBMITTED == (stdout, process.returncode)
     assert "the dry run was interrupted" in stderr
+
+
+@confinable
+def test_a_terminal_shows_what_is_waited_for_and_ctrl_c_submits(gsbatch: Gsbatch) -> None:
+    """As a user sees it: one line that changes and goes away, and one key that is enough."""
+    _train(gsbatch, "while True:\n    pass\n")
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(gsbatch.folder)
+        command = [
+            sys.executable,
+            "-c",
+            "from advisor.cli.gsbatch import main; main()",
+            "--set",
+            "epochs=3",
+            "train.py",
+        ]
+        os.execve(sys.executable, command, dict(gsbatch.variables))  # noqa: S606 (no shell is meant)
+    seen = b""
+    while piece := _read(terminal):
+        seen += piece
+        if b"train.py:3 while True:" in seen and b"^C" not in seen:
+            os.write(terminal, b"\x03")
+    os.close(terminal)
+
+    assert 0 == os.waitpid(child, 0)[1]
+    assert b"Ctrl-C submits now" in seen
+    assert seen.endswith(b"Submitted batch job 42\r\n")
+    assert 1 == len(gsbatch.sbatch.calls())
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # nobody has it open any more
+        return b""
 
 
 def test_nothing_is_run_where_user_or_site_forbid_it(gsbatch: Gsbatch, tmp_path: Path) -> None:

@@ -103,6 +103,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     [
         ("allocates", Bounds(memory_bytes=512 * MIB), "MemoryError"),
         ("allocates_shared", Bounds(memory_bytes=512 * MIB), "of memory"),
+        ("asks_programs", LONG, "exit ('24', '80', [b'24', b'80'], '', ([2, 1], [2, 1]))"),
         ("burns_cpu", Bounds(cpu_s=1), "CPU time"),
         ("calls_sbatch", LONG, "exit done"),
         ("closes_record", LONG, "cut off"),
@@ -205,6 +206,31 @@ def test_facts_of_another_kind_are_none(home: Home) -> None:
     facts, _notes = probed_facts(home.dry_run("unsafe_facts", LONG))
 
     assert {} == facts
+
+
+def test_programs_that_were_not_started_are_named_only_where_no_training_was_met(home: Home) -> None:
+    """Fonts and commits are looked up by many scripts, and it seldom is why one ends."""
+    program = "import subprocess\nsubprocess.run(['fc-list', '--help'])\n"
+    trains = "import sys\nsys.modules['gsbatch_inside.dry_run.report'].facts(1, epochs=3)\n"
+    notes = []
+    for source in (program, program + trains):
+        script = home.folder / "starts.py"
+        script.write_text(source, encoding="utf-8")
+        notes.append(dry_run(script, (), interpreter=(sys.executable,), environment=home.environment).notes)
+
+    assert [("programs that it would have started and a dry run does not: fc-list --help",), ()] == notes
+
+
+def test_what_it_does_is_told_while_it_runs(home: Home) -> None:
+    """The line of the user's own code, whatever that calls; and nothing is left on the terminal."""
+    script = home.folder / "waits.py"
+    script.write_text("import json\ndef wait():\n    while True: json.dumps([0] * 1000)\nwait()\n", encoding="utf-8")
+    told: list[str] = []
+    bounds = Bounds(wall_s=4.0)
+    dry_run(script, (), interpreter=(sys.executable,), environment=home.environment, bounds=bounds, watch=told.append)
+
+    assert "" == told[-1]
+    assert "s: waits.py:3 while True: json.dumps([0] * 1000)" in told[-2]
 
 
 def test_arguments_may_be_longer_than_a_word(home: Home) -> None:

@@ -16,7 +16,7 @@ import traceback
 from typing import Any, Dict
 
 from ..sandbox import files, network, opened_outside, processes, reads, seccomp
-from . import adapters, arguments, loop_source, report, source, tally
+from . import adapters, arguments, loop_source, progress, report, source, tally
 
 _deadline = [0.0]
 _sleep = time.sleep
@@ -35,7 +35,7 @@ def main(specification: str) -> None:
     if not _confine() and not spec.get("unconfined"):
         _end("unconfined")
     _deadline[0] = time.monotonic() + spec["wall_s"]
-    _watch_the_clock(spec["after_fit_s"])
+    _watch_the_clock(spec["after_fit_s"], progress.Progress(report.write, spec["script"]))
     if spec["scratch"]:
         files.mirror_writes(spec["scratch"])
         reads.watch(spec["scratch"])
@@ -96,11 +96,12 @@ def _silence() -> None:
     os.close(null)
 
 
-def _watch_the_clock(after_fit_s: float) -> None:
+def _watch_the_clock(after_fit_s: float, seen: progress.Progress) -> None:
     def watch() -> None:
         cpu_s_then = None
         while time.monotonic() < _deadline[0]:
             _sleep(0.05)
+            seen.look()
             if cpu_s_then is None and report.phases():
                 cpu_s_then = time.process_time()
                 _deadline[0] = min(_deadline[0], time.monotonic() + _WAITING * after_fit_s)

@@ -1,5 +1,6 @@
 """Programs that a script would start are not started: they "succeed" with no output."""
 
+import io
 import multiprocessing
 import os
 import queue
@@ -8,12 +9,14 @@ import threading
 from typing import Any
 
 from ..dry_run import report
+from ..post_import import when_imported
+from . import programs
 
 _MOST_WORKERS = 2
 
 
 class _NothingRun(subprocess.Popen):  # type: ignore[type-arg]
-    """A Popen whose program is ``true``, without a process."""
+    """A Popen whose program ends well, without a process; what it would say is seldom known (programs.py)."""
 
     def __init__(self, args: Any, *_args: Any, **kwargs: Any) -> None:
         self.args = args
@@ -24,10 +27,13 @@ class _NothingRun(subprocess.Popen):  # type: ignore[type-arg]
         )
         mode = "r" if self._text else "rb"
         self.stdin: Any = open(os.devnull, mode.replace("r", "w")) if kwargs.get("stdin") == subprocess.PIPE else None
-        self.stdout: Any = open(os.devnull, mode) if kwargs.get("stdout") == subprocess.PIPE else None
+        answer = programs.answer_of(args)
+        self._answer: Any = answer if self._text else answer.encode()
+        said = io.StringIO(answer) if self._text else io.BytesIO(answer.encode())
+        self.stdout: Any = said if kwargs.get("stdout") == subprocess.PIPE else None
         self.stderr: Any = open(os.devnull, mode) if kwargs.get("stderr") == subprocess.PIPE else None
-        name = args if isinstance(args, str) else " ".join(str(word) for word in list(args)[:3])
-        if not name.startswith("uname"):  # what platform.processor() asks for on every import of TensorFlow
+        name = programs.in_words(args)
+        if not answer and not name.startswith("uname"):  # what platform.processor() asks for on every import
             report.note("the dry run did not start: " + name[:80])
 
     def __enter__(self) -> "_NothingRun":
@@ -41,7 +47,7 @@ class _NothingRun(subprocess.Popen):  # type: ignore[type-arg]
 
     def communicate(self, input: Any = None, timeout: Any = None) -> Any:  # noqa: A002 (Popen's own name)
         empty: Any = "" if self._text else b""
-        return (empty if self.stdout else None, empty if self.stderr else None)
+        return (self._answer if self.stdout else None, empty if self.stderr else None)
 
     def wait(self, timeout: Any = None) -> int:
         return 0
@@ -96,6 +102,25 @@ def _pool_threads() -> None:
 
     futures.ProcessPoolExecutor = Pool  # type: ignore[misc,assignment]
     _offer("Pool", pool)
+    when_imported("multiprocessing.pool", _make_pool_of_threads)
+
+
+def _make_pool_of_threads(module: Any) -> None:
+    # For scripts that take the class Pool from where it is defined.
+    original = module.Pool
+
+    def init(self: Any, processes: Any = None, initializer: Any = None, initargs: Any = ()) -> None:
+        original.__init__(self, processes, initializer, initargs)
+
+    class Pool(module.ThreadPool):
+        if hasattr(original, "_wait_for_updates"):  # Python 3.8 and newer; ThreadPool's own is none that works
+            _wait_for_updates = staticmethod(original._wait_for_updates)
+
+        def __init__(self, processes: Any = None, initializer: Any = None, initargs: Any = (), *_args: Any, **_: Any):
+            super().__init__(min(processes or _MOST_WORKERS, _MOST_WORKERS), initializer, initargs)
+
+    module.ThreadPool.__init__ = init  # it names Pool, which is another from now on
+    module.Pool = Pool
 
 
 def _share_among_threads() -> None:
