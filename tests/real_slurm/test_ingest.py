@@ -22,6 +22,7 @@ from tests.cli.site import Site, make_site
 from tests.corpus.measured import HEADER, made_ticket, made_trace, on_nodes, spooled
 from tests.real_slurm.cluster import Cluster
 from tests.real_slurm.config import CLUSTER_NAME
+from tests.real_slurm.user import requeue
 
 pytestmark = pytest.mark.real_slurm
 
@@ -166,14 +167,7 @@ def test_attempts_of_a_requeued_job(cluster: Cluster, site: Site) -> None:
         cluster, "-p", "rtx", "--gres=gpu:1", "--requeue", "--wrap", "sleep $((1 + 30 * !SLURM_RESTART_COUNT))"
     )
     wait_until_running(cluster, job_id)
-    # Accounting counts in seconds: two attempts that begin within one cannot be told apart.
-    time.sleep(1.1)
-    cluster.run(["scontrol", "requeue", job_id])
-    while cluster.run(["squeue", "--noheader", "--format=%t", f"--jobs={job_id}"]).stdout.strip() != "PD":
-        time.sleep(0.1)
-    # The first attempt's slurmstepd must be gone from the node, or the second is launched in vain.
-    time.sleep(2)
-    cluster.run(["scontrol", "update", f"jobid={job_id}", "starttime=now"])
+    requeue(cluster, job_id)
     assert "COMPLETED" in cluster.wait_for_job(job_id)
     for restart, job in enumerate(sorted(accounted(job_id), key=lambda job: job.started_at or 0)):
         measured(site, job, restart=restart)

@@ -13,7 +13,7 @@ import pytest
 from advisor.telemetry.reading import summarise
 from advisor.telemetry.trace import Trace
 from tests.real_slurm.cluster import Cluster
-from tests.real_slurm.user import User, make_user, wait_until_running
+from tests.real_slurm.user import User, make_user, requeue, wait_until, wait_until_running
 
 pytestmark = pytest.mark.real_slurm
 
@@ -23,6 +23,7 @@ import os, signal, sys, time
 caught = []
 signal.signal(signal.SIGUSR1, lambda *_: caught.append("USR1"))
 signal.signal(signal.SIGUSR2, lambda *_: caught.append("USR2"))
+open("ready-" + os.environ["SLURM_JOB_ID"], "w").close()
 begun = time.monotonic()
 while not caught and time.monotonic() < begun + 100:
     time.sleep(0.1)
@@ -58,8 +59,10 @@ CASES = {
     "SIGKILL of the script": Case("kill -KILL $$"),
     "SIGKILL of its last command": Case("sh -c 'kill -KILL $$'"),
     "SIGSEGV of a Python script": Case("import os; os.kill(os.getpid(), 11)", shebang="#!/usr/bin/python3"),
-    "scancel": Case("exec sleep 100", scancel=()),
-    "scancel of a script that cleans up": Case("trap 'exit 9' TERM\nwhile :; do sleep 0.1; done", scancel=()),
+    "scancel": Case("touch ready-$SLURM_JOB_ID\nexec sleep 100", scancel=()),
+    "scancel of a script that cleans up": Case(
+        "trap 'exit 9' TERM\ntouch ready-$SLURM_JOB_ID\nwhile :; do sleep 0.1; done", scancel=()
+    ),
     "time limit": Case("exec sleep 200", ("--time=1",)),
     "time limit, SIGTERM ignored": Case("trap '' TERM\nwhile :; do sleep 0.1; done", ("--time=1",)),
     "--signal to the batch shell": Case(
@@ -99,7 +102,7 @@ def ended(alice: User) -> dict[str, Jobs]:
     for name, case in CASES.items():
         for job_id in (jobs[name].plain, jobs[name].recorded) if case.scancel is not None else ():
             wait_until_running(alice.cluster, job_id)
-            time.sleep(1.0)  # for the script to set its traps; no one tells when it has
+            wait_until((alice.folder / f"ready-{job_id}").exists, f"job {job_id} has set its traps")
             alice.cluster.run(["scancel", *(case.scancel or ()), job_id])
     for pair in jobs.values():
         alice.cluster.wait_for_job(pair.plain, _HAVE_ENDED_S)
@@ -177,14 +180,7 @@ def requeued(alice: User) -> str:
     job_id = alice.gsbatch("--requeue", "again.job")
     cluster = alice.cluster
     wait_until_running(cluster, job_id)
-    # Accounting counts in seconds: two attempts that begin within one cannot be told apart.
-    time.sleep(2.0)
-    cluster.run(["scontrol", "requeue", job_id])
-    while cluster.run(["squeue", "--noheader", "--format=%t", f"--jobs={job_id}"]).stdout.strip() != "PD":
-        time.sleep(0.1)
-    # The first attempt's slurmstepd must be gone from the node, or the second is launched in vain.
-    time.sleep(2.0)
-    cluster.run(["scontrol", "update", f"jobid={job_id}", "starttime=now"])
+    requeue(cluster, job_id)
     assert "COMPLETED" in cluster.wait_for_job(job_id)
     return job_id
 

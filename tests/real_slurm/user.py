@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from advisor.telemetry.reading import parse_trace
 from advisor.telemetry.trace import Trace
@@ -70,7 +74,33 @@ def make_user(cluster: Cluster, site: Path, name: str) -> User:
 
 def wait_until_running(cluster: Cluster, job_id: str) -> None:
     """Wait until the controller says that a job runs."""
-    deadline_s = time.monotonic() + 60
-    while cluster.run(["squeue", "--noheader", "--format=%t", f"--jobs={job_id}"]).stdout.strip() != "R":
-        assert time.monotonic() < deadline_s, job_id
+    wait_until(lambda: _shown(cluster, job_id, "%t") == "R", f"job {job_id} runs")
+
+
+def requeue(cluster: Cluster, job_id: str) -> None:
+    """Requeue a running job, and have it begin again as soon as that can be told from its first attempt."""
+    # Accounting counts in seconds: two attempts that begin within one cannot be told apart.
+    wait_until(lambda: _shown(cluster, job_id, "%M") not in {"0:00", "0:01"}, f"job {job_id} has run for 2 s")
+    cluster.run(["scontrol", "requeue", job_id])
+    wait_until(lambda: _shown(cluster, job_id, "%t") == "PD", f"job {job_id} is pending again")
+    # The first attempt's slurmstepd must be gone from the node, or the second is launched in vain.
+    wait_until(lambda: not any(f"slurmstepd: [{job_id}" in title for title in _titles()), "its slurmstepd has ended")
+    cluster.run(["scontrol", "update", f"jobid={job_id}", "starttime=now"])
+
+
+def wait_until(holds: Callable[[], bool], what: str, *, within_s: float = 60.0) -> None:
+    """Look again and again until something holds."""
+    deadline_s = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < deadline_s, f"in vain until {what}"
         time.sleep(0.1)
+
+
+def _shown(cluster: Cluster, job_id: str, what: str) -> str:
+    return cluster.run(["squeue", "--noheader", f"--format={what}", f"--jobs={job_id}"]).stdout.strip()
+
+
+def _titles() -> Iterator[str]:
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            yield " ".join(process.cmdline())

@@ -110,11 +110,7 @@ def test_no_folder_at_all(mount: Mount) -> None:
 def test_everything_killed_at_once(tmp_path: Path) -> None:
     """Of recorder, sampler and training after kill -9: what was written is read, in whole lines."""
     job = recorded(tmp_path / "spool", tmp_path, seconds=60)
-    deadline_s = time.monotonic() + 30
-    while not list((tmp_path / "spool").glob("*.trace.jsonl")):
-        assert time.monotonic() < deadline_s
-        time.sleep(0.05)
-    time.sleep(0.5)
+    _wait_for_samples(tmp_path / "spool", 1)
     os.killpg(job.pid, signal.SIGKILL)
     job.communicate(timeout=60)
     (trace,) = traces_in(tmp_path / "spool")
@@ -127,19 +123,27 @@ def test_everything_killed_at_once(tmp_path: Path) -> None:
 def test_after_sigterm_nothing_waits_to_be_written(tmp_path: Path) -> None:
     """Slurm sends SIGTERM and, KillWait later, SIGKILL: a training that ignores the first is recorded to the second."""
     job = recorded(tmp_path / "spool", tmp_path, seconds=60)
-    deadline_s = time.monotonic() + 30
-    while not list((tmp_path / "spool").glob("*.trace.jsonl")):
-        assert time.monotonic() < deadline_s
-        time.sleep(0.05)
+    written = _wait_for_samples(tmp_path / "spool", 1)
     sampler = next(child for child in _children(job.pid) if "advisor.telemetry.sampler" in _command(child))
     os.kill(sampler, signal.SIGTERM)
-    time.sleep(2.0)
+    _wait_for_samples(tmp_path / "spool", written + 3)
     killed_at = time.time()
     os.killpg(job.pid, signal.SIGKILL)
     job.communicate(timeout=60)
     (trace,) = traces_in(tmp_path / "spool")
 
     assert killed_at - trace.samples[-1].time_s < 0.5
+
+
+def _wait_for_samples(spool: Path, least: int) -> int:
+    """Wait until so many samples stand in the trace; how many there are."""
+    deadline_s = time.monotonic() + 30
+    while True:
+        found = sum(file.read_text(encoding="utf-8").count('"sample"') for file in spool.glob("*.trace.jsonl"))
+        if found >= least:
+            return found
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
 
 
 def _children(pid: int) -> list[int]:
