@@ -1,1 +1,1 @@
-"""The commands: parse, call one function, print. Nothing else in the package prints or exits."""
+"""The commands: each parses its arguments, calls one workflow and prints what it returns. Only this package prints."""

@@ -19,7 +19,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 def handle_errors(command: click.Command, *, prog_name: str) -> NoReturn:
     """Run a click command and exit: 0, the error class's own status, or 130 for Ctrl-C.
 
-    A reader that went away (``gsinfo | head``) is no error.
+    A closed pipe (``gsinfo | head``) is no error.
     """
     import click  # noqa: PLC0415 (gsbatch uses this module without click)
 
@@ -57,7 +57,7 @@ def prepare_streams() -> None:
 
 
 def leave(status: int) -> NoReturn:
-    """Exit with a status that no stream can change: what a full disk or a reader that left did not take is dropped."""
+    """Exit with this status; output that cannot be written, to a full disk or a closed pipe, is dropped."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -67,7 +67,7 @@ def leave(status: int) -> NoReturn:
 
 
 def forget_stdout() -> None:
-    """Let Python's own flush at exit go nowhere: whoever read stdout has left."""
+    """Send what Python still flushes at exit to the null device, because the reader of stdout has gone."""
     _forget(sys.stdout)
 
 
@@ -76,7 +76,7 @@ def _forget(stream: TextIO) -> None:
 
 
 def report_full_output(error: OSError, prog_name: str) -> int:
-    """Report that stdout takes no more (a full disk); the exit status. Any other OSError is a bug and raised again."""
+    """Report that the disk under stdout is full; the exit status. Other OSErrors are raised again."""
     if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
         raise error
     try:

@@ -1,4 +1,4 @@
-"""``gsadmin``: the admin's commands. Each lives in a module of its own, loaded when it is called."""
+"""``gsadmin``: the admin's commands. The module of each is imported when it is called."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Now and then:  gsadmin retrain
 
 
 class _LazyGroup(click.Group):
-    """A group whose commands are imported when they are called: cron and tab completion pay for one only."""
+    """A group that imports a command's module when the command is called, so that cron jobs and completion load one."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature, as below)
         return list(COMMANDS)

@@ -116,7 +116,7 @@ def _become(call: SbatchCall, arguments: Sequence[str]) -> NoReturn:
 
 
 def _check_own_options(line: CommandLine) -> None:
-    """A mistake in our own options is refused as sbatch refuses one in its own; anything later fails open."""
+    """Refuse a mistake in gsbatch's options, as sbatch does for its own. No later failure of ours costs the job."""
     if not line.own:
         return
     from advisor.inspection.facts import read_facts  # noqa: PLC0415 (keeps --help quick)

@@ -1,4 +1,4 @@
-"""What ``gsbatch`` tells a person meanwhile, on stderr: advice, and one line for each thing that went wrong."""
+"""What ``gsbatch`` prints on stderr while it works: advice, and one line for each thing that went wrong."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from advisor.workflows.listener import Listener
 
 
 def listener_for(line: CommandLine) -> Listener:
-    """With sbatch's --quiet, nothing."""
+    """A listener that prints on stderr, and prints nothing with sbatch's --quiet."""
     if line.has("quiet"):
         return Listener(tell=lambda _text: None, advised=lambda _job, _advice: None)
     submits = line.mode is Mode.SUBMIT
@@ -30,7 +30,7 @@ def _tell(text: str) -> None:
 
 
 def show_advice(job: Job, advice: Advice, *, all_placements: bool) -> None:
-    """Print the advice, whole or its beginning."""
+    """Print all of the advice, or the first placements."""
     from advisor.cli.screens.advice_table import print_advice  # noqa: PLC0415 (loads rich: slow, not always needed)
 
     print_advice(
@@ -44,7 +44,7 @@ def show_advice(job: Job, advice: Advice, *, all_placements: bool) -> None:
 
 
 def with_methods(job: Job, advice: Advice) -> Advice:
-    """The advice with what other methods say; without, and a line that says why, where they cannot be read."""
+    """Add what other methods predict; if they cannot be read, print why and return the advice unchanged."""
     try:
         return advice.with_methods()
     except ModelError as exc:

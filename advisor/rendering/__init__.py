@@ -1,1 +1,1 @@
-"""Recommendation to batch script text, from the Jinja2 templates in sbatch_templates/."""
+"""Writes batch scripts from the Jinja2 templates in sbatch_templates/."""

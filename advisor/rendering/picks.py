@@ -1,4 +1,4 @@
-"""Which ``#SBATCH`` lines advice adds: only what the command line, ``SBATCH_*`` and ``#SBATCH`` leave open."""
+"""The ``#SBATCH`` lines that advice adds: only options that the user has not set anywhere."""
 
 from __future__ import annotations
 

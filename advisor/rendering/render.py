@@ -1,4 +1,4 @@
-"""Recommendation -> batch script text, by Jinja2 over sbatch_templates/.
+"""Renders batch scripts with Jinja2.
 
 Templates hold no logic beyond substitution, loops and "if present". Everything they print is quoted for the shell,
 unless Python marked it as lines that stand as they are.

@@ -1,4 +1,4 @@
-"""What the user fixed: command line over ``SBATCH_*`` over ``#SBATCH``, and what of it placement must respect."""
+"""What the user fixed with sbatch options: command line before ``SBATCH_*`` before ``#SBATCH``."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _tied_by(options: Mapping[str, str | None]) -> str | None:
 
 
 def _names_no_one_gpu(name: str, asked: str | None) -> bool:
-    """Whether an option asks for no GPU at all, or for several types at once, which no placement is."""
+    """Whether an option asks for no GPU, or for several types at once: no placement has that."""
     parts = [part for part in (asked or "").split(",") if part]
     if name == "gres":
         parts = [part for part in parts if _is_gpu(part)]

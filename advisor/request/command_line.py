@@ -1,4 +1,4 @@
-"""gsbatch's command line: our options set aside, sbatch's left as they were typed."""
+"""gsbatch's command line: gsbatch's options are parsed, sbatch's are kept as they were typed."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class CommandLine:
 
     @property
     def option_arguments(self) -> tuple[str, ...]:
-        """The same as they were typed."""
+        """The arguments of ``sbatch_options``, as they were typed."""
         return _arguments_of(self.sbatch_options)
 
     @property

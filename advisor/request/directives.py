@@ -36,7 +36,7 @@ class Header:
 
 
 def read_header(text: str) -> Header:
-    """Take a script's text apart.
+    """Read the header of a script's text.
 
     Raises:
         ScriptError: a directive has an unmatched quote, which sbatch refuses too.

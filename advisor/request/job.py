@@ -41,7 +41,7 @@ class Job:
 
     @property
     def script_path(self) -> str:
-        """The script as tickets and the corpus know it: its path, or the name that sbatch gives to what has none."""
+        """The script's name in tickets and the corpus: its path, or, without a path, the name that sbatch gives it."""
         return spelled(str(self.script.path or self.script.name))
 
     @property

@@ -1,4 +1,4 @@
-"""What the user has fixed already: the value that the command line hands to placement."""
+"""What the user's options fix about where a job may run: the value that placement takes."""
 
 from __future__ import annotations
 

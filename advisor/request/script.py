@@ -1,4 +1,4 @@
-"""The user's script: found as sbatch finds it, read, and told apart by what can be done with it."""
+"""The user's script: found as sbatch finds it, read, and classified by what can be done with it."""
 
 from __future__ import annotations
 
@@ -122,8 +122,8 @@ def interpreter_command(
 ) -> tuple[str, ...]:
     """The command that interprets a Python script: the setting's, its ``#!`` line's, else python on PATH, absolute.
 
-    The user's own environment is meant, never the one that advisor runs in; symbolic links stay, because they are how
-    a virtual environment is known.
+    It is looked up in the user's environment, not in the one that gsbatch runs in. Symbolic links are kept, because a
+    virtual environment is recognised by them.
 
     Raises:
         ScriptError: no interpreter is found.

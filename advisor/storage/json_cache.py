@@ -1,4 +1,4 @@
-"""A user's own cache of JSON answers: one file for each question, believed only while it is recent and private.
+"""A user's own cache of JSON answers: one file for each question, read only while it is recent and private.
 
 A file that is old, broken, too large, of another version, not the user's own or writable by others counts as missing.
 A folder that cannot be written to costs the copy and nothing else.

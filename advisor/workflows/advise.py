@@ -1,4 +1,4 @@
-"""The steps in their order: script and cluster in, recommendation and picks out."""
+"""Advice: the steps from a script and a cluster to a recommendation and picks."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _SIGNS_OF_TRAINING = ("framework", "model_name", "parameters", "forward_flops_pe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
-    """The recommendation, what of it goes into the header, the cluster it speaks of, and the file that trains.
+    """The recommendation, what of it goes into the header, the cluster it is for, and the file that trains.
 
     ``rank_again`` ranks the ``predictions`` anew when more is known of their placements, such as their expected start.
     """
@@ -70,7 +70,7 @@ class Advice:
         return with_methods(self.recommendation.workload, predictions, load_regressors(self.model))
 
     def cluster_name(self) -> str:
-        """The name of the Slurm cluster that jobs go to, which a described one need not bear.
+        """The name of the Slurm cluster that jobs go to; a described cluster may have another name.
 
         Raises:
             SlurmError: Slurm cannot be asked.
@@ -181,7 +181,7 @@ def is_training(workload: Workload) -> bool:
 
 
 def picks_for(job: Job, ranked: RankedPlacement, inventory: Inventory) -> tuple[Pick, ...]:
-    """What a header has to say for the job to run in that placement."""
+    """The picks that make the job run in that placement."""
     name = ranked.prediction.placement.partition
     default_time_s = next(found.default_time_s for found in inventory.partitions if found.name == name)
     return choose_picks(ranked, job.asked, default_time_s=default_time_s)

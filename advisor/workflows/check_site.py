@@ -1,4 +1,4 @@
-"""The checks of ``gsadmin doctor``: each looks at one thing and says what it saw."""
+"""The checks of ``gsadmin doctor``, one function for each thing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OK, WARN, FAIL = "OK", "WARN", "FAIL"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """What was looked at, how it stands, and the next step where it does not stand well."""
+    """One check: its verdict, what was found, and the next step if something is wrong."""
 
     name: str
     verdict: str

@@ -1,4 +1,4 @@
-"""A job's prediction made anew, with the facts that a dry run beside its training found."""
+"""A job's prediction, repeated with the facts that a dry run beside its training found."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from advisor.workflows.site import site_registry
 
 
 def predicted_anew(run: Run, settings: Settings) -> Run:
-    """The run with the prediction that all its facts allow, for where it runs; as it was where nothing was found.
+    """The run with a prediction from all its facts; unchanged if a dry run found none.
 
-    The corpus keeps the prediction that the job was submitted with: it is that one whose errors are counted.
+    The corpus keeps the prediction that the job was submitted with; errors are computed from that one.
     """
     if run.found_in_job is None or (run.predicted is None and run.gpu_model is None):
         return run

@@ -1,4 +1,4 @@
-"""How a run went, epoch by epoch, as its trace shows it: projections, and why it was stopped."""
+"""How a run went by its trace: its epochs, its projections, and why it was stopped."""
 
 from __future__ import annotations
 

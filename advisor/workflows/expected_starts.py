@@ -1,4 +1,4 @@
-"""The expected start of the first placements, for a person who looks before submitting."""
+"""When Slurm would start the first placements; asked for ``--advise`` and ``--json`` only."""
 
 from __future__ import annotations
 

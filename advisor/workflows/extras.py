@@ -1,4 +1,4 @@
-"""Packages that only some commands need, and that are installed with an extra of gsbatch."""
+"""Packages that only some commands need, installed with an extra of gsbatch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from advisor.errors import ExtraMissing
 
 @contextlib.contextmanager
 def needs_extra(extra: str, *, what: str) -> Iterator[None]:
-    """Stands around an import that fails where the extra is not installed.
+    """Translate the failure of an import, inside a with statement, if the extra is not installed.
 
     Args:
         extra: its name.

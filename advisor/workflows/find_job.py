@@ -1,4 +1,4 @@
-"""What is known of one job, wherever it lies: spool folder, accounting, corpus."""
+"""What the spool folder, accounting and the corpus know of one job."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from advisor.workflows.course import Course, course_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobAttempt:
-    """One attempt of a job as far as it is known; of its course the corpus keeps the epochs alone."""
+    """One attempt of a job; for an attempt from the corpus, ``course`` has epochs only."""
 
     run: Run
     course: Course = field(default_factory=Course)
@@ -136,7 +136,7 @@ class _JobSearch:
                 continue
             try:
                 header = read_header(entry.path)
-                # Nobody vouches for a job's trace while accounting is silent; that it is has been said.
+                # Without accounting, the owner of a job's trace cannot be checked; the caller has been told.
                 if header.job_id in raw_ids and (self._accounting_answers or is_local(header)):
                     yield believed_trace(entry.path, accounted, reader)
             except TelemetryError as exc:

@@ -1,4 +1,4 @@
-"""How well what was predicted fits what was measured, over the runs of the corpus."""
+"""How far predictions were off, over the runs of the corpus."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ GROUPS: Mapping[str, Callable[[Run], str]] = {
 class Fit:
     """How one quantity was predicted over a group of runs.
 
-    ``bias`` is the median of predicted / measured minus 1, ``error`` the median of its size either way, ``within`` the
-    share of runs whose measured value lay in the 90% interval.
+    ``bias`` is the median of predicted / measured minus 1, ``error`` that of the larger over the
+    smaller, ``within`` the share of runs whose measured value lay in the 90% interval.
     """
 
     group: str

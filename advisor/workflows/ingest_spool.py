@@ -1,4 +1,4 @@
-"""New traces of the spool folder, and what accounting says of their jobs, into the corpus."""
+"""Reads new traces of the spool folder into the corpus, with what accounting says of their jobs."""
 
 from __future__ import annotations
 

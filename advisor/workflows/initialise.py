@@ -1,4 +1,4 @@
-"""Making what a site needs: the spool folder, the models folder and the corpus."""
+"""Makes what a site needs: the spool folder, the models folder and the corpus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The facts of a job's training, asked of everything that may know: the user, the script, earlier jobs."""
+"""The facts of a job's training, from the user's options, the script and earlier jobs."""
 
 from __future__ import annotations
 

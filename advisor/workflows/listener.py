@@ -1,4 +1,4 @@
-"""Who hears what happens while a submission or a run goes on."""
+"""Callbacks for what a person should see before a workflow returns."""
 
 from __future__ import annotations
 

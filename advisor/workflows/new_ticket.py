@@ -1,4 +1,4 @@
-"""What is remembered of a submission, made of what its steps know."""
+"""Makes the ticket of a submission."""
 
 from __future__ import annotations
 

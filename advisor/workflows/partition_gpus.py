@@ -1,4 +1,4 @@
-"""Which GPUs each partition has, how many of them can be used now, and why the others cannot."""
+"""The GPUs of each partition: how many can be used, how many are idle, and why the others cannot be used."""
 
 from __future__ import annotations
 

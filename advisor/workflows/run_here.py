@@ -1,4 +1,4 @@
-"""``gsbatch --local``: the written script runs on this machine, is recorded and ingested; no Slurm takes part."""
+"""``gsbatch --local``: runs the written script on this machine, records and ingests it, without Slurm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a site's settings stand for: its models and its prices."""
+"""A site's models and prices, from its settings."""
 
 from __future__ import annotations
 

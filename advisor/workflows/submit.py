@@ -1,4 +1,4 @@
-"""``gsbatch`` proper: advise, write, submit, keep a ticket; and submit all the same when any of ours fails."""
+"""Submission: advise, write the script, call sbatch, keep a ticket. A failure of ours does not stop the submission."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def _prepare(call: _Call, script: Script) -> _Prepared:
 
 
 def _rendered(call: _Call, script: Script, prepared: _Prepared, picks: tuple[Pick, ...]) -> str | None:
-    """The batch script; the least that runs where the template fails; None where sbatch needs none of ours."""
+    """The batch script; a minimal one if the template fails; None if the user's own script can be submitted."""
     job, tell = prepared.job, call.listener.tell
     python: tuple[str, ...] = ()
     try:
@@ -197,7 +197,7 @@ def _submit_text(call: _Call, script: Script, text: str, *, hold_refusal: bool =
 
 
 def _is_quiet(line: CommandLine) -> bool:
-    """Whether our own handling of --quiet stands in for sbatch's, which would not tell the job id.
+    """Whether --quiet is handled here, because sbatch would not print the job id with it.
 
     Twice --quiet silences errors too, and sbatch refuses it beside --verbose: those are left to sbatch.
     """
@@ -205,7 +205,7 @@ def _is_quiet(line: CommandLine) -> bool:
 
 
 def _keep_ticket(call: _Call, prepared: _Prepared, answer: Submission, *, followed: bool) -> None:
-    """Write the ticket; without one the job is still measured, only not held against a prediction."""
+    """Write the ticket. Without one the job is still measured, but not compared with a prediction."""
     job, advice = prepared.job, prepared.advice
     if job is None or advice is None or answer.job_id is None:
         return

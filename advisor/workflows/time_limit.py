@@ -13,8 +13,8 @@ _AGAIN_AFTER_S = 1.0
 class OutOfTime(BaseException):
     """Advice took too long.
 
-    Not an Exception, so that a handler on the way which catches those cannot take it for its own; one that catches
-    everything meets it again a second later.
+    It is no Exception, so that an ``except Exception`` on the way does not catch it. A handler that catches everything
+    gets it again a second later.
     """
 
 

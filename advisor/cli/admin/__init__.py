@@ -1,1 +1,1 @@
-"""The commands of ``gsadmin``, one a module."""
+"""The commands of ``gsadmin``, each in a module of its own."""

@@ -1,4 +1,4 @@
-"""``gsadmin calibrate``: how well what was predicted fits what was measured, and partitions pulled to it."""
+"""``gsadmin calibrate``: shows how far predictions were off, and corrects the model with what was measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``gsadmin corpus``: a look into the corpus, and its upkeep."""
+"""``gsadmin corpus``: shows, exports, checks and compacts the corpus."""
 
 from __future__ import annotations
 

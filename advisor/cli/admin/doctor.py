@@ -1,4 +1,4 @@
-"""``gsadmin doctor``: one line for everything that gsbatch stands on, with the next step where it does not hold."""
+"""``gsadmin doctor``: one line for each thing that gsbatch needs, and the next step if it is missing or wrong."""
 
 from __future__ import annotations
 

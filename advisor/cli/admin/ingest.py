@@ -1,4 +1,4 @@
-"""``gsadmin ingest``: new traces and accounting into the corpus."""
+"""``gsadmin ingest``: reads new traces and accounting into the corpus."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def command(spool: str | None, corpus: str | None, *, as_json: bool) -> None:
 
 
 def _progress(done: int, total: int) -> None:
-    """One line on the terminal, rewritten; gone at the end."""
+    """Show progress in one line of the terminal, which is cleared at the end."""
     sys.stderr.write(f"\r{done} of {total} jobs" if done < total else "\r\x1b[K")
     sys.stderr.flush()
 

@@ -1,4 +1,4 @@
-"""``gsadmin init``: the folders and the corpus."""
+"""``gsadmin init``: makes the folders and the corpus."""
 
 from __future__ import annotations
 

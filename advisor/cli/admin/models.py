@@ -1,4 +1,4 @@
-"""``gsadmin models``: the stored models, which of them predicts, and the way back."""
+"""``gsadmin models``: lists, shows, promotes and rolls back stored models."""
 
 from __future__ import annotations
 

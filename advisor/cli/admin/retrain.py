@@ -1,4 +1,4 @@
-"""``gsadmin retrain``: a new model from the prior and the corpus."""
+"""``gsadmin retrain``: fits a new model to the prior and the corpus."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ _METHODS = {"power": "by mean power", "epoch_energy": "by epoch energy"}
 
 
 def course_object(course: Course) -> dict[str, Any]:
-    """As JSON: ``projection`` is the one to go by, ``projections`` has the paper's two estimators as well."""
+    """As JSON: ``projection`` is the best one, ``projections`` holds the paper's two estimators as well."""
     return {
         "per_epoch": [{**asdict(epoch), **_rates(epoch)} for epoch in course.epochs],
         "projection": asdict(course.projections[-1]) if course.projections else None,
@@ -26,7 +26,7 @@ def course_object(course: Course) -> dict[str, Any]:
 
 
 def course_lines(course: Course) -> Iterator[str]:
-    """For a person."""
+    """As lines of text."""
     yield from _epoch_line(course.epochs)
     if course.projections:
         yield _projection_line(course.projections[-1])
@@ -42,7 +42,7 @@ def course_lines(course: Course) -> Iterator[str]:
 
 
 def _epoch_line(epochs: Sequence[RunEpoch]) -> Iterator[str]:
-    """The median epoch, because the first is like no other."""
+    """The median epoch: the first one is slower than the others and would distort a mean."""
     if not epochs:
         return
     parts = []

@@ -147,7 +147,7 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
 
 
 def _outside(run: Run, course: Course) -> str:
-    """What predictions of epochs know nothing of, where it is more than a hundredth: in short runs it is most."""
+    """The time outside epochs, which no prediction covers, where it is more than 1% of the run."""
     if not course.epochs or run.duration_s is None:
         return ""
     outside_s = run.duration_s - sum(epoch.duration_s for epoch in course.epochs)

@@ -1,4 +1,4 @@
-"""``gsbatch --explain-workload``: every fact of a training, where it comes from, and how it could be known better."""
+"""``gsbatch --explain-workload``: every fact of a training, its source, and how to get a better value."""
 
 from __future__ import annotations
 
