@@ -61,6 +61,16 @@ def known_models() -> Mapping[tuple[str, str], KnownModel]:
         return {(row["family"], row["name"].lower()): _model(row) for row in csv.DictReader(file)}
 
 
+@functools.cache
+def _names() -> frozenset[str]:
+    return frozenset(name for _family, name in known_models())
+
+
+def is_model_name(name: str) -> bool:
+    """Whether a function or class of this name may make one of the table's networks."""
+    return name.lower() in _names()
+
+
 def named_model(name: str) -> KnownModel | None:
     """The network that goes by this name, case, punctuation and owner aside: ``ResNet-50``, ``bert-base``."""
     key = _key(name)

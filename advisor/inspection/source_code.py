@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from advisor.inspection.known_models import known_facts
-from advisor.inspection.reading.found import Found, is_of, last_name
-from advisor.inspection.reading.interpreter import Interpreter, OutOfSteps
+from advisor.inspection.known_models import is_model_name, known_facts
+from advisor.inspection.reading.found import Found, is_of, is_optimizer_name, last_name
 from advisor.inspection.reading.loops import read_loops
+from advisor.inspection.reading.program import read_program
+from advisor.inspection.reading.reach import Reach
+from advisor.inspection.reading.resolve import OutOfSteps, Resolver
 from advisor.inspection.reading.trainers import accelerate_precision, read_huggingface, read_keras, read_lightning
-from advisor.inspection.reading.values import Call
+from advisor.inspection.reading.values import Call, Dotted
 from advisor.inspection.workload import Fact, Source
 
 _TORCH = frozenset(
     {"torch", "torchvision", "timm", "lightning", "pytorch_lightning", "accelerate", "transformers", "trl"}
 )
+_STRATEGIES = {
+    "DistributedDataParallel": "ddp", "FullyShardedDataParallel": "fsdp", "fully_shard": "fsdp",
+    "MirroredStrategy": "mirrored", "MultiWorkerMirroredStrategy": "multi_worker_mirrored", "DataParallel": "dp",
+}  # fmt: skip
+_WANTED = frozenset(
+    {"backward", "apply_gradients", "train_on_batch", "minimize", "apply_updates", "fit", "fit_generator", "compile",
+     "train", "step", "DataLoader", "autocast", "GradScaler", "Accelerator", "Fabric", "set_global_policy",
+     "set_dtype_policy", "set_policy", "set_default_dtype", "to", "half", "bfloat16", "initialize", "from_pretrained",
+     "create_model", "get_model", "load", "RandomResizedCrop", "CenterCrop", "RandomCrop", *_STRATEGIES}
+)  # fmt: skip
 _BACKENDS = {"tensorflow": "tensorflow", "torch": "pytorch", "jax": "jax"}
 
 
@@ -47,20 +60,22 @@ def read_source(
 
     Args:
         script: absolute path.
-        arguments: what the job gives it; a word with a HOLE is not known.
+        arguments: what the job gives it; an argument with a HOLE is not known.
         environment: the job's.
         folder: the job's working folder.
         module: its name, where it is run as ``python -m``.
     """
-    reader = Interpreter(script, arguments, environment=environment, folder=folder, module=module)
+    # Where Python looks for modules first: beside the script, or for "python -m" in the working folder.
+    program = read_program(script, script.parent if module is None else folder)
     found = Found()
-    if not reader.walk():
+    reader = None if program is None else Resolver(program, arguments, environment, folder)
+    calls = None if reader is None else _calls(reader)
+    if reader is None or calls is None:
         note = "its source is too long or broken to be read whole"
         return SourceReading(facts={}, notes=(note,), files=(), table={}, trains=False)
-    calls = tuple(reader.calls)
     trains = _read(reader, calls, found)
     if trains:
-        _say_framework(reader, found)
+        _say_framework(reader, calls, found)
         _say_strategy(calls, found)
     return SourceReading(
         facts=found.facts,
@@ -71,21 +86,44 @@ def read_source(
     )
 
 
-def _read(reader: Interpreter, calls: Sequence[Call], found: Found) -> bool:
+def _is_wanted(node: ast.Call, last: str) -> bool:
+    """Whether a call may say something of a training: only these are looked into."""
+    return (
+        last in _WANTED
+        or last.endswith("Trainer")
+        or is_optimizer_name(last)
+        or is_model_name(last)
+        or any(keyword.arg == "padding" for keyword in node.keywords)
+        or not isinstance(node.func, ast.Name | ast.Attribute)
+    )
+
+
+def _calls(reader: Resolver) -> tuple[Call, ...] | None:
+    try:
+        calls = tuple(Reach(reader).calls(_is_wanted))
+        for call in calls:
+            if is_model_name(last_name(call)):
+                call.made.attributes.update(reader.assigned_to(call.made))
+    except (OutOfSteps, RecursionError):  # too long, or nested deeper than Python itself can follow
+        return None
+    return calls
+
+
+def _read(reader: Resolver, calls: Sequence[Call], found: Found) -> bool:
     """Ask each reader of trainings in turn whether this is one of its own."""
     try:
         if read_lightning(calls, found, reader):
             return True
-    except (OutOfSteps, RecursionError):  # it walks methods that Lightning calls; what was said so far stands
+    except (OutOfSteps, RecursionError):  # it looks into methods that Lightning calls; what was said so far stands
         return True
     return read_huggingface(calls, found) or read_loops(calls, found) or read_keras(calls, found)
 
 
-def _say_framework(reader: Interpreter, found: Found) -> None:
-    imported = reader.imported
-    if "keras" in imported or any(call.name.startswith("keras.") for call in reader.calls):
-        backend = reader.environment.get("KERAS_BACKEND")
-        if backend in _BACKENDS:
+def _say_framework(reader: Resolver, calls: Sequence[Call], found: Found) -> None:
+    imported = reader.program.imported
+    if "keras" in imported or any(call.name.startswith("keras.") for call in calls):
+        backend = reader.item(Dotted("os.environ"), "KERAS_BACKEND")
+        if isinstance(backend, str) and backend in _BACKENDS:
             found.say("backend", backend)
             found.say("framework", _BACKENDS[backend])
         elif not imported & _TORCH and "jax" not in imported:
@@ -100,11 +138,7 @@ def _say_framework(reader: Interpreter, found: Found) -> None:
 
 def _say_strategy(calls: Sequence[Call], found: Found) -> None:
     names = {last_name(call) for call in calls}
-    for name, strategy in (
-        ("DistributedDataParallel", "ddp"), ("FullyShardedDataParallel", "fsdp"), ("fully_shard", "fsdp"),
-        ("MirroredStrategy", "mirrored"), ("MultiWorkerMirroredStrategy", "multi_worker_mirrored"),
-        ("DataParallel", "dp"),
-    ):  # fmt: skip
+    for name, strategy in _STRATEGIES.items():
         if name in names:
             found.say("strategy", strategy)
     if any(last_name(call) == "initialize" and is_of(call, "deepspeed") for call in calls):

@@ -5,22 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from advisor.inspection.reading.expressions import with_source
-from advisor.inspection.reading.values import UNKNOWN, Instance, Made, Rows, Value
+from advisor.inspection.reading.values import UNKNOWN, Instance, Made, Rows, Value, with_source
 
 # Samples for training and for testing, as the data sets' own papers and pages give them.
 _PUBLISHED = {
     "mnist": (60_000, 10_000), "fashion_mnist": (60_000, 10_000), "fashionmnist": (60_000, 10_000),
     "kmnist": (60_000, 10_000), "cifar10": (50_000, 10_000), "cifar100": (50_000, 10_000), "imdb": (25_000, 25_000),
-    "boston_housing": (404, 102),
 }  # fmt: skip
 _LOADERS = ("DataLoader", "StatefulDataLoader")
-# Arguments of tf.keras's own readers of folders are named alike; all make batches of 32 unless told otherwise.
 _SAMPLERS = {"RandomSampler", "SequentialSampler", "WeightedRandomSampler", "DistributedSampler"}
-_FOLDER_READERS = (
-    "image_dataset_from_directory", "text_dataset_from_directory", "audio_dataset_from_directory",
-    "timeseries_dataset_from_array",
-)  # fmt: skip
 _CHANGES_LENGTH = {"unbatch", "repeat", "filter", "flat_map", "window", "skip"}
 _CREATORS = {
     "zeros", "ones", "empty", "rand", "randn", "full", "random_normal", "normal", "uniform", "random",
@@ -99,7 +92,7 @@ def samples_of(data: Value) -> Value:
     if isinstance(data, dict) and data:
         return samples_of(next(iter(data.values())))
     if isinstance(data, Instance):
-        return data.attributes.get("__len__", UNKNOWN)
+        return data.measure(data)
     if not isinstance(data, Made):
         return UNKNOWN
     return _samples_of_made(data)
@@ -130,7 +123,7 @@ def _samples_of_made(data: Made) -> Value:  # noqa: PLR0911 (one line for each k
     return UNKNOWN
 
 
-def loader_of(value: Value) -> Loader | None:  # noqa: PLR0911 (one line for each kind of loader)
+def loader_of(value: Value) -> Loader | None:
     """The batches that a loop or a fit reads, None where the value is nothing that makes batches."""
     if isinstance(value, Instance):
         value = value.made if value.kind.derives_from(*_LOADERS) else None
@@ -143,11 +136,6 @@ def loader_of(value: Value) -> Loader | None:  # noqa: PLR0911 (one line for eac
         return _torch_loader(value)
     if last in {"prepare", "setup_dataloaders", "MpDeviceLoader", "ParallelLoader"}:
         return next((found for item in value.args if (found := loader_of(item)) is not None), None)
-    if last in _FOLDER_READERS:
-        return Loader(value.word("batch_size", default=32), loading="streamed")
-    if last in {"flow", "flow_from_directory", "flow_from_dataframe"}:
-        samples = samples_of(value.args[0]) if last == "flow" and value.args else UNKNOWN
-        return Loader(value.word("batch_size", 2 if last == "flow" else None, 32), samples)
     return _tensorflow_batches(value)
 
 

@@ -83,6 +83,11 @@ def optimizer_calls(calls: Sequence[Call]) -> list[Call]:
     return [call for call in calls if is_optimizer(call.made)]
 
 
+def is_optimizer_name(name: str) -> bool:
+    """Whether a class of this name may be an optimizer's."""
+    return name.lower() in _OPTIMIZERS
+
+
 def is_optimizer(value: Value) -> bool:
     """Whether a value is an optimizer of a known library."""
     if not isinstance(value, Made):

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from advisor.inspection.reading.datasets import Loader, loader_of
-from advisor.inspection.reading.expressions import with_source
 from advisor.inspection.reading.found import (
     Found,
     certain,
@@ -18,11 +17,10 @@ from advisor.inspection.reading.found import (
     optimizer_name,
     torch_precision,
 )
-from advisor.inspection.reading.values import UNKNOWN, Call, Loop, Made, Value, plain
+from advisor.inspection.reading.values import UNKNOWN, Around, Call, Made, Value, plain, with_source
 from advisor.inspection.workload import Source
 
 _UPDATES = frozenset({".backward", ".apply_gradients", ".train_on_batch", ".minimize", "optax.apply_updates"})
-_BATCH_NAMES = ("batch_size", "batchsize", "bs", "batch", "n_batch", "minibatch_size")
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class _Training:
     loader: Loader | None
     epochs: Value
     steps: Value
-    key: tuple[int, ...]
+    key: tuple[object, ...]
 
 
 def read_loops(calls: Sequence[Call], found: Found) -> bool:
@@ -67,16 +65,14 @@ def _casts(call: Call) -> bool:
 
 def _training(call: Call) -> _Training:
     loader: Loader | None = None
-    outer: list[Loop] = []
-    inner: list[Loop] = []
+    outer: list[Around] = []
+    inner: list[Around] = []
     is_whole = True
-    for kind in (lambda loop: loader_of(loop.over) or _slices(loop), _generated):
-        position = next((at for at in reversed(range(len(call.loops))) if kind(call.loops[at]) is not None), None)
-        if position is not None:
-            loader = kind(call.loops[position])
-            outer, inner = list(call.loops[:position]), list(call.loops[position + 1 :])
-            is_whole = not call.loops[position].may_end_early
-            break
+    position = next((at for at in reversed(range(len(call.loops))) if loader_of(call.loops[at].over) is not None), None)
+    if position is not None:
+        loader = loader_of(call.loops[position].over)
+        outer, inner = list(call.loops[:position]), list(call.loops[position + 1 :])
+        is_whole = not call.loops[position].may_end_early
     steps: Value = None
     if loader is None:
         outer, steps = _step_loop(list(call.loops))
@@ -87,10 +83,10 @@ def _training(call: Call) -> _Training:
     epochs = _product(counts) if is_whole and not unclear and steps is None else UNKNOWN
     if steps is not None:
         steps = _product([*counts, steps])
-    return _Training(loader, epochs, steps, tuple(id(loop) for loop in call.loops))
+    return _Training(loader, epochs, steps, tuple(loop.key for loop in call.loops))
 
 
-def _step_loop(outer: list[Loop]) -> tuple[list[Loop], Value]:
+def _step_loop(outer: list[Around]) -> tuple[list[Around], Value]:
     """Without a data loop, the innermost counted loop counts steps."""
     *rest, last = outer
     return rest, last.rounds if last.total_steps is None else last.total_steps
@@ -103,29 +99,6 @@ def _product(counts: Sequence[Value]) -> Value:
             return UNKNOWN
         result = with_source(result * count, result, count)
     return result
-
-
-def _slices(loop: Loop) -> Loader | None:
-    """``for start in range(0, samples, batch_size)``: batches sliced by hand."""
-    over = loop.over
-    while isinstance(over, Made) and last_name(over) in {"tqdm", "enumerate"} and over.args:
-        over = over.args[0]
-    if not isinstance(over, Made) or over.name != "builtins.range" or len(over.args) != 3:  # noqa: PLR2004 (with a step)
-        return None
-    start, stop, step = over.args
-    samples = stop - start if isinstance(stop, int) and isinstance(start, int) else UNKNOWN
-    return Loader(step, samples, drop_last=UNKNOWN)
-
-
-def _generated(loop: Loop) -> Loader | None:
-    """A generator of the script's own that is told its batch size by name."""
-    over = loop.over
-    while isinstance(over, Made) and last_name(over) in {"tqdm", "enumerate"} and over.args:
-        over = over.args[0]
-    if not isinstance(over, Made) or over.name != "generator":
-        return None
-    size = next((over.kwargs[name] for name in _BATCH_NAMES if name in over.kwargs), UNKNOWN)
-    return Loader(size)
 
 
 def _say_trainings(trainings: Sequence[_Training], calls: Sequence[Call], found: Found) -> None:
@@ -147,20 +120,9 @@ def _say_trainings(trainings: Sequence[_Training], calls: Sequence[Call], found:
     steps = [training.steps for training in trainings]
     if all(isinstance(item, int) for item in steps):
         found.say("steps", with_source(sum(int(plain(item)) for item in steps), *steps))
-        _say_passes(found)
     if len(trainings) > 1:
         how = "their epochs are added" if is_alike else "on different data, so that their epochs are not added"
         found.notes.append(f"its source trains in {len(trainings)} stretches: {how}")
-
-
-def _say_passes(found: Found) -> None:
-    """Steps over all samples are epochs where they come out whole."""
-    steps, size, samples = (found.value(name) for name in ("steps", "batch_size", "train_samples"))
-    if not steps or not size or not samples:
-        return
-    batches = -(-samples // size)
-    if steps % batches == 0:
-        found.say("epochs", steps // batches, found.facts["steps"].source)
 
 
 def _only_loader(calls: Sequence[Call]) -> Loader | None:

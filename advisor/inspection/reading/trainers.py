@@ -6,24 +6,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from advisor.inspection.reading.datasets import Loader, loader_of, samples_of
-from advisor.inspection.reading.expressions import with_source
 from advisor.inspection.reading.found import Found, certain, chosen, is_of, is_optimizer, last_name, optimizer_name
 from advisor.inspection.reading.values import (
-    MISSING,
     UNKNOWN,
     Call,
     Function,
     Instance,
     Made,
-    Method,
     Rows,
     Value,
     plain,
+    with_source,
 )
 from advisor.inspection.workload import Source
 
 if TYPE_CHECKING:
-    from advisor.inspection.reading.interpreter import Interpreter
+    from advisor.inspection.reading.resolve import Resolver
 
 _LIGHTNING = ("lightning", "pytorch_lightning")
 _KERAS_BATCH = 32
@@ -240,7 +238,7 @@ def _hf_optimizer(trainer: Made, arguments: Made) -> Value:
     return plain(name).split("_")[0] if isinstance(name, str) else UNKNOWN
 
 
-def read_lightning(calls: Sequence[Call], found: Found, reader: Interpreter) -> bool:
+def read_lightning(calls: Sequence[Call], found: Found, reader: Resolver) -> bool:
     """Say what a Lightning Trainer does; False where none fits."""
     fits = [
         call
@@ -256,7 +254,6 @@ def read_lightning(calls: Sequence[Call], found: Found, reader: Interpreter) -> 
         _say_lightning_length(trainer, found)
     devices = _say_lightning_trainer(trainer, found)
     module = fit.word("model", 0)
-    known = len(reader.calls)
     owners = (fit.word("datamodule", 3), module)
     loaders = [fit.word("train_dataloaders", 1), *(_own(item, "train_dataloader", reader) for item in owners)]
     loader = next((item for value in loaders if (item := loader_of(_first(value))) is not None), None)
@@ -265,8 +262,7 @@ def read_lightning(calls: Sequence[Call], found: Found, reader: Interpreter) -> 
         is_cut = any(trainer.word(name) is not None for name in ("limit_train_batches", "overfit_batches"))
         found.say("train_samples", UNKNOWN if is_cut else loader.samples)
         found.say("loader_workers", loader.workers)
-    _own(module, "configure_optimizers", reader)
-    found.say("optimizer", optimizer_name(reader.calls[known:]) or optimizer_name(calls))
+    found.say("optimizer", optimizer_name(_made_in(module, "configure_optimizers", reader)))
     return True
 
 
@@ -302,16 +298,18 @@ def _first(value: Value) -> Value:
     return value[0] if isinstance(value, list | tuple) and value else value
 
 
-def _own(owner: Value, name: str, reader: Interpreter) -> Value:
+def _own(owner: Value, name: str, reader: Resolver) -> Value:
     """What a method of the script's own returns, None where the object has none."""
-    method = owner.kind.find(name) if isinstance(owner, Instance) else MISSING
-    if not isinstance(method, Function):
-        return None
-    if name == "train_dataloader":
-        setup = owner.kind.find("setup")
-        if isinstance(setup, Function):
-            reader.call(Method(setup, owner), Made("setup", args=["fit"]))
-    return reader.call(Method(method, owner), Made(name))
+    method = reader.attribute(owner, name) if isinstance(owner, Instance) else None
+    return reader.returned(method) if isinstance(method, Function) else None
+
+
+def _made_in(owner: Value, name: str, reader: Resolver) -> list[Call]:
+    """The calls in a method of the script's own, which Lightning calls."""
+    method = reader.attribute(owner, name) if isinstance(owner, Instance) else None
+    scope = method.scope if isinstance(method, Function) else None
+    sites = [site for site in reader.program.calls if site.place.scope is scope]
+    return [Call(reader.made_at(site), (), (), site.node.lineno) for site in sites]
 
 
 def accelerate_precision(calls: Sequence[Call]) -> Value:

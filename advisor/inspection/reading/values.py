@@ -1,17 +1,17 @@
 """What an expression of a script may be worth to a reader that runs nothing.
 
-Numbers, strings, lists and dictionaries are themselves; ``Tagged`` ones remember that they came from the script's
-arguments or a configuration file. Everything else is one of the classes below, or ``UNKNOWN``.
+Numbers, strings, lists and dictionaries are themselves; tagged ones remember that they came from the script's arguments
+or a configuration file. Everything else is one of the classes below, or ``UNKNOWN``.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from advisor.inspection.reading.program import Module, Scope
 from advisor.inspection.workload import Source
 
 Value = Any
@@ -27,6 +27,7 @@ class Unknown:
 UNKNOWN = Unknown()
 # What a look-up answers where there is no such name: None is a value like any other.
 MISSING = Unknown()
+PLAIN = (int, float, str, bool, type(None), tuple, list, dict)
 
 
 class _TaggedInt(int):
@@ -63,37 +64,31 @@ def source_of(*values: Value) -> Source:
     return next((value.source for value in values if hasattr(value, "source")), Source.SOURCE_CODE)
 
 
+def with_source(result: Value, *origins: Value) -> Value:
+    """The result of a computation, with the source of what it was computed from."""
+    source = source_of(*origins)
+    return result if source is Source.SOURCE_CODE else tagged(result, source)
+
+
 def plain(value: Value) -> Value:
     """The value without its tag."""
     return next((kind(value) for kind, marked in _TAGGED.items() if isinstance(value, marked)), value)
 
 
-@dataclass(eq=False)
-class Scope:
-    """Names of a module, a function call or a class body. ``folder`` is where the module's own imports are sought."""
+def is_plain(value: Value) -> bool:
+    """Whether a value is known through and through."""
+    if isinstance(value, dict):
+        return all(is_plain(item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return all(is_plain(item) for item in value)
+    return isinstance(value, PLAIN)
 
-    names: dict[str, Value]
-    parent: Scope | None = None
-    module: str = "__main__"
-    path: Path | None = None
-    declared_global: set[str] = field(default_factory=set)
 
-    def find(self, name: str) -> Value:
-        """The value of a name, MISSING where there is none."""
-        scope: Scope | None = self
-        while scope is not None:
-            if name in scope.names:
-                return scope.names[name]
-            scope = scope.parent
-        return MISSING
-
-    def assign(self, name: str, value: Value) -> None:
-        """Bind a name here, or in the module where it was declared global."""
-        scope = self
-        if name in self.declared_global:
-            while scope.parent is not None:
-                scope = scope.parent
-        scope.names[name] = value
+def truth(value: Value) -> bool | None:
+    """Whether a test holds; None where that cannot be told."""
+    if isinstance(value, PLAIN):
+        return bool(value)
+    return True if isinstance(value, Function | Class | Instance) else None
 
 
 @dataclass(eq=False)
@@ -105,14 +100,18 @@ class Dotted:
 
 @dataclass(eq=False)
 class Made:
-    """What a call returned that is not looked into: its callee's name (a method's begins with a dot), its words."""
+    """What a call returned that is not looked into: its callee's name (a method's begins with a dot), its arguments.
+
+    ``origin`` is the call itself: what the same call makes is taken for one object.
+    """
 
     name: str
     receiver: Value = None
     args: list[Value] = field(default_factory=list)
     kwargs: dict[str, Value] = field(default_factory=dict)
     attributes: dict[str, Value] = field(default_factory=dict)
-    complete: bool = True  # False where * or ** hid some of the words
+    complete: bool = True  # False where * or ** hid some of the arguments
+    origin: ast.Call | None = None
 
     def word(self, name: str, position: int | None = None, default: Value = None) -> Value:
         """An argument by name or position; ``default`` where it was not given, UNKNOWN where that cannot be told."""
@@ -132,30 +131,23 @@ class Made:
 
 @dataclass(eq=False)
 class Function:
-    """A function of the script's own."""
+    """A function of the script's own; ``owner`` is the object that it was taken from."""
 
-    node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
     scope: Scope
-    defaults: dict[str, Value]
-    decorators: list[Value] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        """Its name in the source."""
-        return getattr(self.node, "name", "<lambda>")
+    owner: Value = None
 
 
 @dataclass(eq=False)
 class Class:
-    """A class of the script's own; ``names`` are those of its body, ``fields`` its annotated ones in order."""
+    """A class of the script's own; ``bases`` are what it derives from."""
 
-    name: str
-    bases: list[Value]
-    names: dict[str, Value]
-    fields: dict[str, Value]
-    annotations: dict[str, ast.expr]
-    decorators: list[Value]
     scope: Scope
+    bases: tuple[Value, ...]
+
+    @property
+    def name(self) -> str:
+        """Its name in the source."""
+        return self.scope.node.name if isinstance(self.scope.node, ast.ClassDef) else ""
 
     def lineage(self) -> Iterable[Class]:
         """Itself and its bases that are the script's own."""
@@ -163,10 +155,6 @@ class Class:
         for base in self.bases:
             if isinstance(base, Class):
                 yield from base.lineage()
-
-    def find(self, name: str) -> Value:
-        """An attribute of the class or of its bases, MISSING where there is none."""
-        return next((found.names[name] for found in self.lineage() if name in found.names), MISSING)
 
     def derives_from(self, *endings: str) -> bool:
         """Whether one of its bases, direct or not, is imported and ends in one of these names."""
@@ -176,36 +164,22 @@ class Class:
 
 @dataclass(eq=False)
 class Instance:
-    """An object of one of the script's own classes; ``made`` are the words that it was made with."""
+    """An object of one of the script's own classes.
+
+    ``made`` are the arguments that it was made with, ``measure`` tells its length.
+    """
 
     kind: Class
-    attributes: dict[str, Value]
     made: Made
+    measure: Callable[[Instance], Value] = lambda _owner: UNKNOWN
+    attributes: dict[str, Value] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
-class Method:
-    """A function of the script's own with the object that it was taken from."""
+class Own:
+    """A module of the script's own."""
 
-    function: Function
-    owner: Value
-
-
-@dataclass
-class Frame:
-    """A function of the script's own while it is walked: what it has returned, how many loops stand around its call."""
-
-    function: Function
-    loops_around: int
-    returned: list[Value] = field(default_factory=list)
-
-
-@dataclass(eq=False)
-class Partial:
-    """``functools.partial``: something to call, with words that it is given beforehand."""
-
-    callee: Value
-    made: Made
+    module: Module
 
 
 @dataclass(eq=False)
@@ -216,12 +190,13 @@ class Rows:
 
 
 @dataclass(eq=False)
-class Loop:
+class Around:
     """A loop around a call: what it runs over, how often (None: unknown), and the steps in all where it counts them.
 
-    ``may_end_early`` once its body holds a ``break`` or ``return`` that may be reached: then ``count`` is the most.
+    ``may_end_early`` where it may be left before it has run so often: then ``count`` is the most.
     """
 
+    key: tuple[object, ...]
     over: Value
     count: Value = None
     total_steps: Value = None
@@ -238,16 +213,16 @@ class Branch:
     """An arm of an ``if`` whose test cannot be told; ``every`` is N for ``if step % N == 0``."""
 
     node: int
-    arm: int
+    arm: bool
     every: Value = None
 
 
 @dataclass(eq=False)
 class Call:
-    """A call of something that is not the script's own, and where it happened."""
+    """A call of something that is not the script's own, and what is around it from the script's start on."""
 
     made: Made
-    loops: tuple[Loop, ...]
+    loops: tuple[Around, ...]
     branches: tuple[Branch, ...]
     line: int
 
@@ -263,9 +238,11 @@ def same(one: Value, other: Value) -> bool:
         return True
     if isinstance(one, int | float | str | bool | tuple | list | dict | type(None)):
         return type(plain(one)) is type(plain(other)) and bool(one == other)
-    return False
+    if isinstance(one, Dotted | Rows) and type(one) is type(other):
+        return vars(one) == vars(other)
+    return isinstance(one, Own) and isinstance(other, Own) and one.module is other.module
 
 
-def merged(one: Value, other: Value) -> Value:
-    """What a name is worth after two ways to get there."""
-    return one if same(one, other) else UNKNOWN
+def agreed(values: Sequence[Value]) -> Value:
+    """The one value of several ways to get there, UNKNOWN where they differ or there is none."""
+    return values[0] if values and all(same(values[0], other) for other in values[1:]) else UNKNOWN

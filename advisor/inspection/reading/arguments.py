@@ -1,0 +1,174 @@
+"""The script's arguments by the script's own rules: argparse, and dataclasses that Hugging Face's parser fills."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from advisor.inspection.reading.values import (
+    MISSING,
+    UNKNOWN,
+    Class,
+    Dotted,
+    Instance,
+    Made,
+    Value,
+    is_plain,
+    tagged,
+)
+from advisor.inspection.shell.state import HOLE
+from advisor.inspection.workload import Source
+
+if TYPE_CHECKING:
+    from advisor.inspection.reading.reader import Reader
+
+_TYPES = {"builtins.int": int, "builtins.float": float, "builtins.str": str, "builtins.bool": bool}
+_PARSERS = frozenset({"ArgumentParser", "ArgParser"})
+_GROUPS = frozenset({".add_argument_group", ".add_mutually_exclusive_group"})
+_DATACLASS_PARSERS = frozenset({"HfArgumentParser", "TrlParser"})
+_ACTIONS = frozenset({"store", "store_true", "store_false", "store_const", "append", "count"})
+# What an argument that is not known comes out as, whatever its type: it must not end the parsing of the others.
+_NOT_KNOWN = Made("argument that is not known")
+
+
+class _CannotParse(Exception):
+    """The arguments are not what this parser takes, or its rules are not all known."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse that neither prints nor exits."""
+
+    def error(self, message: str) -> NoReturn:
+        raise _CannotParse(message)
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        raise _CannotParse(message or str(status))
+
+
+def parsed(made: Made, reader: Reader) -> Value:
+    """What a call of an argument parser returns, MISSING where it is none."""
+    parser, last = made.receiver, made.name.rpartition(".")[2]
+    if not isinstance(parser, Made):
+        return MISSING
+    kind = parser.name.rpartition(".")[2]
+    if kind in _DATACLASS_PARSERS and last in {"parse_args_into_dataclasses", "parse_args_and_config"}:
+        kinds = parser.word("dataclass_types", 0)
+        kinds = kinds if isinstance(kinds, list | tuple) else [kinds]
+        return tuple(_instance(item, reader) for item in kinds)
+    if kind not in _PARSERS or last not in {"parse_args", "parse_known_args"}:
+        return MISSING
+    words = made.word("args", 0)
+    if words is not None and not (isinstance(words, list | tuple) and is_plain(words)):
+        return UNKNOWN
+    rules = _of(parser, "add_argument", reader)
+    defaults = {name: value for call in _of(parser, "set_defaults", reader) for name, value in call.kwargs.items()}
+    found = _parse(rules, reader.arguments if words is None else words, defaults)
+    namespace = UNKNOWN if found is None else Made("namespace", attributes=found)
+    return (namespace, UNKNOWN) if last == "parse_known_args" else namespace
+
+
+def _of(parser: Made, method: str, reader: Reader) -> list[Made]:
+    """The calls of a parser's method, on itself or one of its groups, wherever they stand."""
+    found = []
+    for site in reader.sites.get(method, ()):
+        made = reader.made_at(site)
+        owner = made.receiver
+        if isinstance(owner, Made) and owner.name in _GROUPS:
+            owner = owner.receiver
+        if (
+            isinstance(owner, Made)
+            and (owner is parser or owner.origin is parser.origin)
+            and reader.holds(site.place.guards) is not False
+        ):
+            found.append(made)
+    return found
+
+
+def _parse(rules: Sequence[Made], words: Sequence[str], defaults: dict[str, Value]) -> dict[str, Value] | None:
+    """Names to values; every value remembers that it is an argument's. None where the rules do not take the words."""
+    parser = _Parser(add_help=False)
+    own_defaults: dict[str, Value] = {}
+    unreadable: set[str] = set()
+    try:
+        for rule in rules:
+            _add(parser, rule, own_defaults, unreadable)
+        namespace, _ = parser.parse_known_args([str(word) for word in words])
+    except (_CannotParse, argparse.ArgumentError, TypeError, ValueError):
+        return None
+    found: dict[str, Value] = {}
+    for name, value in vars(namespace).items():
+        if value is MISSING:
+            found[name] = defaults.get(name, own_defaults.get(name, UNKNOWN))
+        else:
+            hidden = name in unreadable or value is _NOT_KNOWN or (isinstance(value, str) and HOLE in value)
+            found[name] = UNKNOWN if hidden else value
+    return {**defaults, **{name: tagged(value, Source.ARGUMENTS) for name, value in found.items()}}
+
+
+def _add(parser: _Parser, rule: Made, defaults: dict[str, Value], unreadable: set[str]) -> None:
+    """Add one argument. Its default stays outside of argparse; what a conversion of its own makes is not known."""
+    names = [name for name in rule.args if isinstance(name, str)]
+    action = rule.word("action", default="store")
+    stated = {key: rule.kwargs[key] for key in ("nargs", "dest", "const", "required") if key in rule.kwargs}
+    words: dict[str, Any] = {key: value for key, value in stated.items() if is_plain(value)}
+    if isinstance(action, Dotted) and action.name.endswith("BooleanOptionalAction"):
+        words = {"action": argparse.BooleanOptionalAction}
+    elif isinstance(action, str) and action in _ACTIONS:
+        words["action"] = action
+    elif action in {"help", "version"}:
+        return
+    kind = rule.word("type")
+    known = _TYPES.get(kind.name) if isinstance(kind, Dotted) else None
+    if known is not None and words.get("action", "store") in {"store", "append"}:
+        words["type"] = lambda text: _NOT_KNOWN if HOLE in text else known(text)
+    added = parser.add_argument(*names, **words, default=MISSING)
+    default = rule.word("default", default={"store_true": False, "store_false": True}.get(str(action)))
+    defaults[added.dest] = known(default) if isinstance(default, str) and known in {int, float} else default
+    if kind is not None and known is None:
+        unreadable.add(added.dest)
+
+
+def _instance(kind: Value, reader: Reader) -> Value:
+    """A dataclass with its fields from the command line; of a library's class, the arguments that are given."""
+    if isinstance(kind, Dotted):
+        return Made(kind.name, kwargs=_given(reader.arguments))
+    if not isinstance(kind, Class):
+        return UNKNOWN
+    rules = [
+        _field_rule(name, annotation, reader.field_default(kind, name))
+        for name, annotation in reader.fields(kind).items()
+    ]
+    values = _parse(rules, reader.arguments, {})
+    if values is None:
+        return UNKNOWN
+    inherited = _given(reader.arguments) if kind.derives_from("TrainingArguments") else {}
+    return Instance(kind, Made(kind.name, kwargs={**inherited, **values}))
+
+
+def _field_rule(name: str, annotation: ast.expr, default: Value) -> Made:
+    written = ast.unparse(annotation).removeprefix("Optional[").rstrip("]").split("|")[0].strip()
+    kind = written if written in {"int", "float", "bool"} else "str"
+    words: dict[str, Value] = {"type": Dotted(f"builtins.{kind}"), "default": None if default is MISSING else default}
+    if kind == "bool":
+        words = {"action": Dotted("argparse.BooleanOptionalAction"), "default": default}
+    dashed = name.replace("_", "-")
+    return Made("add_argument", args=[f"--{item}" for item in dict.fromkeys((name, dashed))], kwargs=words)
+
+
+def _given(words: Sequence[str]) -> dict[str, Value]:
+    """``--name value`` and ``--flag`` as they stand, for a parser whose rules are a library's; numbers as numbers."""
+    found: dict[str, Value] = {}
+    for position, word in enumerate(words):
+        if not word.startswith("--"):
+            continue
+        name, equals, text = word[2:].partition("=")
+        following = words[position + 1] if position + 1 < len(words) else "--"
+        raw = text if equals else ("True" if following.startswith("--") else following)
+        try:
+            value = ast.literal_eval(raw)
+        except (ValueError, SyntaxError):
+            value = UNKNOWN if HOLE in raw else raw
+        found[name.replace("-", "_")] = tagged(value, Source.ARGUMENTS)
+    return found

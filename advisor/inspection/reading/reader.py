@@ -1,0 +1,56 @@
+"""What the modules that know libraries ask of the one that knows the program (resolve.py)."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from advisor.inspection.reading.program import CallSite, Guard
+from advisor.inspection.reading.values import Class, Function, Made, Value
+
+
+class Reader(Protocol):
+    """Values of one program."""
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What the job gives the script."""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The job's."""
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths lead."""
+
+    @property
+    def files(self) -> list[Path]:
+        """The configuration files that were read."""
+
+    @property
+    def sites(self) -> Mapping[str, Sequence[CallSite]]:
+        """The calls of the program by the names that they hold."""
+
+    def made_at(self, site: CallSite) -> Made:
+        """A call's name and arguments."""
+
+    def attribute(self, owner: Value, name: str) -> Value:
+        """``owner.name``."""
+
+    def item(self, owner: Value, key: Value) -> Value:
+        """``owner[key]``."""
+
+    def returned(self, function: Function) -> Value:
+        """What calls of a function of the script's own return."""
+
+    def fields(self, kind: Class) -> dict[str, ast.expr]:
+        """The annotated names of a class."""
+
+    def field_default(self, kind: Class, name: str) -> Value:
+        """The default of a dataclass's field, MISSING where it has none."""
+
+    def holds(self, guards: Sequence[Guard]) -> bool | None:
+        """Whether all of these tests come out as wanted."""

@@ -1,0 +1,548 @@
+"""What an expression of a program is worth: found by going back from the expression to what it is made of.
+
+A name is worth what it was last bound to before its use; what stands under a test that is not known counts as another
+possible value, and a name with two different ones is unknown. A function's parameters are worth what the call gives
+them that is looked at, else what all calls of the program agree on.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from advisor.inspection.reading.arguments import parsed
+from advisor.inspection.reading.library import length_of_instance, path_part, result_of
+from advisor.inspection.reading.operators import combined, length, sliced
+from advisor.inspection.reading.program import (
+    Binding,
+    CallSite,
+    Change,
+    Guard,
+    Import,
+    Place,
+    Program,
+    Scope,
+    own_module,
+    parameters,
+)
+from advisor.inspection.reading.values import (
+    MISSING,
+    UNKNOWN,
+    Class,
+    Dotted,
+    Function,
+    Instance,
+    Made,
+    Own,
+    Rows,
+    Value,
+    agreed,
+    plain,
+    tagged,
+    truth,
+)
+from advisor.inspection.shell.state import HOLE
+from advisor.inspection.workload import Source
+
+_MOST_STEPS = 40_000
+_DEEPEST = 60
+_DEEPEST_CALL = 12
+_LAST = (10**9, 0)
+
+
+class OutOfSteps(Exception):
+    """The script is too long to be read whole."""
+
+
+class Resolver:
+    """Values of one program, in one call of one of its functions.
+
+    ``files`` are the configuration files that were read, ``sites`` the calls by the names that they hold, ``told`` the
+    functions whose call is looked at, with its arguments and the object whose method it is.
+    """
+
+    def __init__(
+        self, program: Program, arguments: Sequence[str], environment: Mapping[str, str], folder: Path
+    ) -> None:
+        """Prepare; ``folder`` is where relative paths lead, as in the job."""
+        self.program = program
+        self.arguments = tuple(arguments)
+        self.environment = dict(environment)
+        self.folder = folder
+        self.files: list[Path] = []
+        self.sites = _by_name(program.calls)
+        self.told: dict[Scope, tuple[Made | None, Value]] = {}
+        self.calls = 0
+        self.root = self
+        self._spent = [0, 0]
+        self._kinds: dict[Scope, Class] = {}
+        self._callers: dict[Scope, list[CallSite]] = {}
+        self._within: dict[tuple[object, ...], Resolver] = {}
+        self._known: dict[tuple[object, ...], Value] = {}
+
+    def within(self, scope: Scope, made: Made | None, owner: Value = None) -> Resolver:
+        """The values in a call of a function: ``made`` are its arguments, None for any; ``owner`` is its object."""
+        if self.calls >= _DEEPEST_CALL or (scope in self.told and self.told[scope][0] is not made):
+            return self.root
+        key = (scope, id(made), id(owner))
+        if key not in self._within:
+            found = self._within[key] = copy.copy(self)
+            around = {item: told for item, told in self.told.items() if item in scope.ancestors()}
+            found.told = {**around, scope: (made, owner)}
+            found.calls, found._known, found._within = self.calls + 1, {}, {}  # noqa: SLF001 (a copy of itself)
+        return self._within[key]
+
+    # Expressions
+
+    def value(self, node: ast.expr | None, place: Place) -> Value:
+        """The value of an expression at a place."""
+        if self is not self.root and not any(scope in self.told for scope in (place.scope, *place.scope.ancestors())):
+            return self.root.value(node, place)
+        key = (node, place.position)
+        if key in self._known:
+            return self._known[key]
+        self._spent[0] += 1
+        if self._spent[0] > _MOST_STEPS:
+            raise OutOfSteps
+        if self._spent[1] > _DEEPEST or node is None:
+            return UNKNOWN
+        self._known[key] = UNKNOWN  # what is made of itself is not known
+        self._spent[1] += 1
+        try:
+            self._known[key] = found = self._found(node, place)
+        finally:
+            self._spent[1] -= 1
+        return found
+
+    def _found(self, node: ast.expr, place: Place) -> Value:  # noqa: PLR0911 (one return for each kind of node)
+        match node:
+            case ast.Name():
+                return self._name(node.id, place)
+            case ast.Attribute():
+                return self.attribute(self.value(node.value, place), node.attr)
+            case ast.Subscript():
+                return self._subscript(node, place)
+            case ast.Call():
+                return self._call(node, place)
+            case ast.Lambda():
+                return Function(self.program.scopes[node])
+            case ast.ListComp() | ast.GeneratorExp():
+                first = node.generators[0]
+                is_plain = len(node.generators) == 1 and not first.ifs
+                count = length(self.value(first.iter, place)) if is_plain else None
+                return Rows((count,)) if isinstance(count, int) else UNKNOWN
+            case _:
+                return combined(node, lambda inner: self.value(inner, place))
+
+    def _name(self, name: str, place: Place) -> Value:
+        for scope in (place.scope, *place.scope.ancestors()):
+            is_own = scope is place.scope
+            if name in scope.names and (is_own or not isinstance(scope.node, ast.ClassDef)):
+                return self.bound(scope, name, place.position if is_own else _LAST)
+        if name in {"__name__", "__file__"}:
+            module = place.scope.module
+            return module.name if name == "__name__" else str(module.path)
+        is_hidden = place.scope.module in self.program.opaque and not hasattr(builtins, name)
+        return UNKNOWN if is_hidden else Dotted(f"builtins.{name}")
+
+    def bound(self, scope: Scope, name: str, at: tuple[int, int] = _LAST) -> Value:
+        """The value of a name of a scope at a position of it."""
+        possible: list[Binding | None] = [None] if name in parameters(scope.node) else []
+        for binding in scope.names[name]:
+            if binding.place.position >= at and not binding.comes_round(at):
+                continue
+            certain = self.holds(binding.place.guards)
+            if certain and binding.place.scope is scope and not binding.place.loops:
+                possible = []
+            possible += [binding] if certain is not False else []
+        is_opaque = not scope.is_function and scope.module in self.program.opaque
+        if is_opaque and any(item is None or isinstance(item.value, ast.expr) for item in possible):
+            return UNKNOWN  # exec() may have bound it to anything
+        return agreed([self._parameter(scope, name) if item is None else self._of_binding(item) for item in possible])
+
+    def _of_binding(self, binding: Binding) -> Value:
+        node = binding.value
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            return Function(self.program.scopes[node])
+        if isinstance(node, ast.ClassDef):
+            return self.class_of(self.program.scopes[node])
+        if isinstance(node, Import):
+            return self._imported(node, binding.place)
+        found = self.value(node, binding.place)
+        if binding.is_item:
+            found = _item_of_any(found)
+        for position in binding.path:
+            found = self.item(found, position)
+        return found
+
+    def class_of(self, scope: Scope) -> Class:
+        """The class of a class's scope, one and the same for each."""
+        if scope not in self._kinds:
+            node, place = scope.node, Place(scope.parent or scope, (), (), _LAST)
+            self._kinds[scope] = Class(scope, ())
+            bases = node.bases if isinstance(node, ast.ClassDef) else []
+            self._kinds[scope].bases = tuple(self.root.value(base, place) for base in bases)
+        return self._kinds[scope]
+
+    def _imported(self, wanted: Import, place: Place) -> Value:
+        importer = place.scope.module
+        module = own_module(self.program, wanted.module, level=wanted.level, importer=importer)
+        if wanted.name is None:
+            return named(wanted.module) if module is None else Own(module)
+        if module is not None and wanted.name in module.scope.names:
+            return self.root.bound(module.scope, wanted.name)
+        inner = f"{wanted.module}.{wanted.name}".strip(".")
+        submodule = own_module(self.program, inner, level=wanted.level, importer=importer)
+        if submodule is not None:
+            return Own(submodule)
+        return UNKNOWN if module is not None or wanted.level else named(inner)
+
+    # Parameters
+
+    def _parameter(self, scope: Scope, name: str) -> Value:
+        made, owner = self.told.get(scope, (None, None))
+        if scope.is_method and parameters(scope.node)[0] == name and scope.parent is not None:
+            kind = self.class_of(scope.parent)
+            return owner if isinstance(owner, Instance) else Instance(kind, Made(kind.name, complete=False))
+        if made is not None:
+            return self._given(scope, name, made)
+        key = ("parameter", scope, name)
+        if key not in self.root._known:  # noqa: SLF001 (another of its kind)
+            self.root._known[key] = UNKNOWN  # noqa: SLF001 (another of its kind)
+            calls = [self.root.given_by(scope, site) for site in self.callers(scope)]
+            self.root._known[key] = agreed([self.root._given(scope, name, call) for call in calls])  # noqa: SLF001 (another of its kind)
+        return self.root._known[key]  # noqa: SLF001 (another of its kind)
+
+    def _given(self, scope: Scope, name: str, made: Made) -> Value:
+        """A parameter's value in a call."""
+        node, names = scope.node, parameters(scope.node)
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            return UNKNOWN
+        arguments, skipped = node.args, int(scope.is_method)
+        if arguments.vararg is not None and name == arguments.vararg.arg:
+            first = len(arguments.posonlyargs) + len(arguments.args) - skipped
+            return tuple(made.args[first:]) if made.complete else UNKNOWN
+        if arguments.kwarg is not None and name == arguments.kwarg.arg:
+            rest = {key: item for key, item in made.kwargs.items() if key not in names}
+            return rest if made.complete else UNKNOWN
+        is_positional = name not in {item.arg for item in arguments.kwonlyargs}
+        found = made.word(name, names.index(name) - skipped if is_positional else None, MISSING)
+        return self._default(scope, name) if found is MISSING else found
+
+    def _default(self, scope: Scope, name: str) -> Value:
+        arguments = getattr(scope.node, "args", None)
+        if not isinstance(arguments, ast.arguments) or scope.parent is None:
+            return UNKNOWN
+        place = Place(scope.parent, (), (), (getattr(scope.node, "lineno", 0), 0))
+        positional = [*arguments.posonlyargs, *arguments.args]
+        pairs = [*zip(reversed(positional), reversed(arguments.defaults), strict=False)]
+        pairs += [(item, node) for item, node in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if node]
+        return next((self.root.value(node, place) for item, node in pairs if item.arg == name), UNKNOWN)
+
+    def callers(self, scope: Scope) -> list[CallSite]:
+        """The calls of a function of the script's own, and those that are handed it as an argument."""
+        is_init = scope.name == "__init__" and scope.parent is not None
+        name = scope.parent.name if is_init and scope.parent is not None else scope.name
+        if scope not in self._callers:
+            self._callers[scope] = []
+            self._callers[scope] = [site for site in self.sites.get(name, ()) if self.root._calls(site, scope)]  # noqa: SLF001 (another of its kind)
+        return self._callers[scope]
+
+    def _calls(self, site: CallSite, scope: Scope) -> bool:
+        callee = self.callee(site)
+        if isinstance(callee, Class):
+            callee = self._of_class(callee, "__init__")
+        if isinstance(callee, Function):
+            return callee.scope is scope
+        return _handed(self.made_at(site), scope) is not None
+
+    def given_by(self, scope: Scope, site: CallSite) -> Made:
+        """The arguments that a call gives a function, which may be handed to a library that calls it."""
+        made = self.made_at(site)
+        handed = _handed(made, scope)
+        if handed is None:
+            return made
+        given = made.word("args", handed + 1, ())
+        is_spawn = made.name.rpartition(".")[2] in {"spawn", "start_processes"}
+        if not isinstance(given, list | tuple) or made.name.startswith("."):
+            return Made("", complete=False)
+        # A library that takes no arguments for it takes them from the command line, or calls it with none.
+        return Made("", args=[*([UNKNOWN] if is_spawn else []), *given], complete=bool(given) or not self.arguments)
+
+    # Attributes and items
+
+    def attribute(self, owner: Value, name: str) -> Value:  # noqa: PLR0911 (one return for each kind of owner)
+        """``owner.name``."""
+        if isinstance(owner, Dotted):
+            if (owner.name, name) == ("sys", "argv"):
+                words = [UNKNOWN if HOLE in word else tagged(word, Source.ARGUMENTS) for word in self.arguments]
+                return [str(self.program.main.path), *words]
+            return named(f"{owner.name}.{name}")
+        if isinstance(owner, Own):
+            scope = owner.module.scope
+            return self._changed(owner, name, self.root.bound(scope, name) if name in scope.names else UNKNOWN)
+        if isinstance(owner, Class):
+            found = self._of_class(owner, name)
+            return UNKNOWN if found is MISSING else found
+        if isinstance(owner, Instance):
+            if name not in owner.attributes:
+                owner.attributes[name] = UNKNOWN  # what is made of itself is not known
+                owner.attributes[name] = self._of_instance(owner, name)
+            return owner.attributes[name]
+        if isinstance(owner, Made) and owner.name == "pathlib.Path" and name in {"parent", "name", "stem"}:
+            return path_part(owner, name)
+        if isinstance(owner, Made):
+            return self._changed(owner, name, owner.attributes.get(name, UNKNOWN))
+        return owner.shape if isinstance(owner, Rows) and name == "shape" else UNKNOWN
+
+    def _of_class(self, kind: Class, name: str) -> Value:
+        for item in kind.lineage():
+            if name in item.scope.names:
+                return self._changed(kind, name, self.root.bound(item.scope, name))
+        return MISSING
+
+    def _of_instance(self, owner: Instance, name: str) -> Value:
+        changes = [item for item in self.program.changes_of(name, is_item=False) if self._may_be(item, owner)]
+        values = [found for item in changes if (found := self._assigned(item, owner)) is not MISSING]
+        if values:
+            return agreed(values)
+        found = self._of_class(owner.kind, name)
+        if isinstance(found, Function):
+            decorators = {ast.unparse(item) for item in getattr(found.scope.node, "decorator_list", [])}
+            is_property = decorators & {"property", "cached_property", "functools.cached_property"}
+            method = Function(found.scope, owner)
+            return self.returned(method, Made("")) if is_property else method
+        fields = self.fields(owner.kind)
+        if name in fields:
+            found = owner.made.word(name, list(fields).index(name), _field_default(found))
+        return UNKNOWN if found is MISSING else found
+
+    def _assigned(self, change: Change, owner: Instance) -> Value:
+        """The value of ``self.name = value`` for this very object; MISSING where that is not reached."""
+        scope = change.place.scope
+        if isinstance(change.key, ast.expr) and self.root.value(change.key, change.place) is UNKNOWN:
+            return UNKNOWN
+        made = owner.made if scope.name == "__init__" and owner.made.complete else None
+        inside = self.root.within(scope, made, owner) if scope.is_method else self.root
+        return MISSING if inside.holds(change.place.guards) is False else inside.value(change.value, change.place)
+
+    def _may_be(self, change: Change, owner: Instance) -> bool:
+        """Whether an assignment to an attribute may be to this object's."""
+        target, kinds = self.root.value(change.owner, change.place), list(owner.kind.lineage())
+        return target is UNKNOWN or (
+            isinstance(target, Instance) and (target.kind in kinds or owner.kind in target.kind.lineage())
+        )
+
+    def assigned_to(self, made: Made) -> dict[str, Value]:
+        """The attributes of something made that the program assigns: ``model.fc = ...``."""
+        changes = [
+            (key, item) for (is_item, key), items in self.program.changes.items() if not is_item for item in items
+        ]
+        return {
+            key: self.root.value(item.value, item.place)
+            for key, item in changes
+            if isinstance(key, str) and same_thing(self.root.value(item.owner, item.place), made)
+        }
+
+    def fields(self, kind: Class) -> dict[str, ast.expr]:
+        """The annotated names of a class and its bases, in order: a dataclass's fields."""
+        found: dict[str, ast.expr] = {}
+        for item in reversed(list(kind.lineage())):
+            for node in item.scope.node.body if isinstance(item.scope.node, ast.ClassDef) else []:
+                if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                    found[node.target.id] = node.annotation
+        return found
+
+    def field_default(self, kind: Class, name: str) -> Value:
+        """The default of a dataclass's field, MISSING where it has none."""
+        return _field_default(self._of_class(kind, name))
+
+    def _changed(self, owner: Value, key: Value, found: Value, *, is_item: bool = False) -> Value:
+        """An attribute or item of something that may be assigned to elsewhere in the program."""
+        values = [] if found is UNKNOWN else [found]
+        is_changed = False
+        for change in self.program.changes_of(key, is_item=is_item):
+            certain = self.root.holds(change.place.guards)
+            target = self.root.value(change.owner, change.place)
+            written = self.root.value(change.key, change.place) if isinstance(change.key, ast.expr) else change.key
+            is_other = not (same_thing(target, owner) or target is UNKNOWN) or (
+                written is UNKNOWN and target is UNKNOWN
+            )
+            if certain is False or is_other or (written is not UNKNOWN and plain(written) != plain(key)):
+                continue
+            is_changed = True
+            new = UNKNOWN if written is UNKNOWN else self.root.value(change.value, change.place)
+            is_last = (
+                certain and target is not UNKNOWN and not change.place.scope.is_function and not change.place.loops
+            )
+            values = [new] if is_last else [*values, new]
+        return agreed(values) if is_changed else found
+
+    def _subscript(self, node: ast.Subscript, place: Place) -> Value:
+        owner = self.value(node.value, place)
+        if isinstance(node.slice, ast.Slice):
+            parts = (node.slice.lower, node.slice.upper, node.slice.step)
+            return sliced(owner, [None if part is None else self.value(part, place) for part in parts])
+        return self.item(owner, self.value(node.slice, place))
+
+    def item(self, owner: Value, key: Value) -> Value:
+        """``owner[key]``."""
+        if isinstance(owner, Dotted) and owner.name == "os.environ" and isinstance(key, str):
+            return self._changed(owner, key, self.environment.get(key, UNKNOWN), is_item=True)
+        if isinstance(owner, dict | list | tuple | str) and isinstance(key, int | str | float | bool):
+            try:
+                found = owner[key]  # type: ignore[index]
+            except (KeyError, IndexError, TypeError):
+                found = UNKNOWN
+            return self._changed(owner, key, found, is_item=True) if isinstance(owner, dict) else found
+        if isinstance(owner, Made) and isinstance(key, str):
+            return owner.attributes.get(key, UNKNOWN)
+        return Rows(owner.shape[1:]) if isinstance(owner, Rows) and isinstance(key, int) else UNKNOWN
+
+    # Calls
+
+    def _call(self, node: ast.Call, place: Place) -> Value:
+        site = CallSite(node, place)
+        made, callee = self.made_at(site), self.callee(site)
+        if isinstance(callee, Function):
+            if callee.scope.is_generator:
+                names = parameters(callee.scope.node)[int(callee.scope.is_method) :]
+                return Made("generator", kwargs={name: self._given(callee.scope, name, made) for name in names})
+            return self.returned(callee, made)
+        if isinstance(callee, Class):
+            return Instance(callee, made, lambda owner: length_of_instance(owner, self))
+        if callee is UNKNOWN and not isinstance(node.func, ast.Attribute):
+            return UNKNOWN
+        found = parsed(made, self)
+        return result_of(made, self) if found is MISSING else found
+
+    def callee(self, site: CallSite) -> Value:
+        """What a call calls; of an object of the script's own, its ``__call__``."""
+        found = self.value(site.node.func, site.place)
+        if isinstance(found, Made) and found.name.rpartition(".")[2] == "partial" and found.args:
+            return found.args[0]
+        if isinstance(found, Instance):
+            special = self._of_class(found.kind, "__call__")
+            return Function(special.scope, found) if isinstance(special, Function) else UNKNOWN
+        return found
+
+    def made_at(self, site: CallSite) -> Made:
+        """A call's name and arguments."""
+        key = ("made", site.node, site.place.position)
+        if key not in self._known:
+            self._known[key] = Made("", complete=False)
+            self._known[key] = self._arguments(site)
+        found: Made = self._known[key]
+        return found
+
+    def _arguments(self, site: CallSite) -> Made:
+        node, place = site.node, site.place
+        made, func = Made("", origin=node), self.value(node.func, place)
+        if isinstance(func, Made) and func.name.rpartition(".")[2] == "partial" and func.args:
+            made.args, made.kwargs, made.complete = list(func.args[1:]), dict(func.kwargs), func.complete
+            func = func.args[0]
+        if isinstance(func, Dotted):
+            made.name = func.name
+        elif isinstance(node.func, ast.Attribute):
+            made.name, made.receiver = f".{node.func.attr}", self.value(node.func.value, place)
+        else:
+            made.name = node.func.id if isinstance(node.func, ast.Name) else ""
+        for argument in node.args:
+            value = self.value(argument, place)
+            if isinstance(argument, ast.Starred):
+                made.complete = made.complete and isinstance(value, list | tuple)
+                made.args += value if isinstance(value, list | tuple) else []
+            else:
+                made.args.append(value)
+        for keyword in node.keywords:
+            value = self.value(keyword.value, place)
+            if keyword.arg is not None:
+                made.kwargs[keyword.arg] = value
+            elif isinstance(value, dict):
+                made.kwargs.update({str(name): self.item(value, name) for name in value})
+            else:
+                made.complete = False
+        return made
+
+    def returned(self, function: Function, made: Made | None = None) -> Value:
+        """What a call of a function of the script's own returns; ``made`` are its arguments, None for any."""
+        inside = self.within(function.scope, made, function.owner)
+        node = function.scope.node
+        if isinstance(node, ast.Lambda):
+            return inside.value(node.body, Place(function.scope, (), (), _LAST))
+        values = [
+            None if value is None else inside.value(value, place)
+            for value, place in function.scope.returns
+            if inside.holds(place.guards) is not False
+        ]
+        tuples = [value for value in values if isinstance(value, tuple)]
+        if values and len(tuples) == len(values) and len({len(item) for item in tuples}) == 1:
+            return tuple(agreed(parts) for parts in zip(*tuples, strict=True))
+        return agreed(values) if values else None
+
+    # Tests
+
+    def holds(self, guards: Sequence[Guard]) -> bool | None:
+        """Whether all of these tests come out as wanted; None where one of them cannot be told."""
+        verdicts = [self.guard(guard) for guard in guards]
+        return False if False in verdicts else None if None in verdicts else True
+
+    def guard(self, guard: Guard) -> bool | None:
+        """Whether one test comes out as wanted."""
+        known = truth(self.value(guard.test, guard.place))
+        return None if known is None else known is guard.wanted
+
+
+def same_thing(one: Value, other: Value) -> bool:
+    """Whether two values are one object, as far as the reader has objects."""
+    if isinstance(one, Dotted) and isinstance(other, Dotted):
+        return one.name == other.name
+    if isinstance(one, Own) and isinstance(other, Own):
+        return one.module is other.module
+    is_made = isinstance(one, Made) and isinstance(other, Made) and one.origin is not None
+    return one is other or (is_made and one.origin is other.origin)
+
+
+def named(name: str) -> Dotted:
+    """Something imported; Keras is one library under its many names."""
+    for prefix in ("tensorflow.keras", "tensorflow.python.keras", "tf_keras"):
+        if name == prefix or name.startswith(f"{prefix}."):
+            return Dotted("keras" + name[len(prefix) :])
+    return Dotted(name)
+
+
+def _by_name(calls: Sequence[CallSite]) -> dict[str, list[CallSite]]:
+    """Calls by the last name of what they call, and by the names among their arguments."""
+    found: dict[str, list[CallSite]] = {}
+    for site in calls:
+        nodes = [site.node.func, *site.node.args, *(item.value for item in site.node.keywords)]
+        names = {node.id if isinstance(node, ast.Name) else getattr(node, "attr", "") for node in nodes}
+        for name in names:
+            found.setdefault(name, []).append(site)
+    return found
+
+
+def _handed(made: Made, scope: Scope) -> int | None:
+    """The position of a function among a call's arguments, None where it is none of them."""
+    for position, item in enumerate([*made.args, *made.kwargs.values()]):
+        if isinstance(item, Function) and item.scope is scope:
+            return position
+    return None
+
+
+def _item_of_any(over: Value) -> Value:
+    """What a loop's variable is worth in any round: known where there is only one."""
+    if isinstance(over, list | tuple) and len(over) == 1:
+        return over[0]
+    if isinstance(over, Made) and over.name == "builtins.enumerate" and over.args:
+        return (UNKNOWN, _item_of_any(over.args[0]))
+    return UNKNOWN
+
+
+def _field_default(value: Value) -> Value:
+    if isinstance(value, Made) and value.name.rpartition(".")[2] in {"field", "Field"}:
+        return value.word("default", 0, MISSING) if "default_factory" not in value.kwargs else UNKNOWN
+    return value
