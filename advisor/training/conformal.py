@@ -38,7 +38,7 @@ _LEAST, _MOST = 0.4, 6.0
 _POOLED_GROUPS = 10.0
 # Of a machine that none of them knows, fewer studies than this may say that the process is too sure, not that it is
 # surer than it thinks.
-STUDIES_THAT_NARROW = 3
+_STUDIES_THAT_NARROW = 3
 _KEPT = (1, 3)  # of the runs of a hardly known machine
 _QUANTILES = np.asarray(norm.ppf(0.5 + (np.arange(20) + 0.5) / 40))  # of a normal's size, evenly
 
@@ -111,7 +111,7 @@ def interval_widths(time: process.Fitted, power: process.Fitted, memory: process
         for measure, found in scored.items():
             place = MEASURES.index(measure)
             general[place, kind] = quantile(found.scores, found.group, found.study)
-            if kind in {NEW_MACHINE, NEW_GPU} and len(np.unique(found.study)) < STUDIES_THAT_NARROW:
+            if kind in {NEW_MACHINE, NEW_GPU} and len(np.unique(found.study)) < _STUDIES_THAT_NARROW:
                 general[place, kind] = max(general[place, kind], _NORMAL)
             for i, site in enumerate(sites):
                 of_sites[i, place, kind] = _of_site(found, site, general[place, kind])

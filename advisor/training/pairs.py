@@ -3,7 +3,7 @@
 Two placements of a workload are predicted from runs that have neither: from other networks on the same machines, from
 few runs of the machines, without one of the machines, without the whole study that both are of. The covariance of
 what was withheld comes from the same closed form as its errors, so a pair's score is the error of the ratio's logarithm
-in units of the standard deviation that would have been given for it. Studies weigh the same, and groups in a study.
+in units of the standard deviation that would have been given for it. Studies weigh the same, and networks in a study.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from advisor.prediction import process
 from advisor.prediction.comparison import NORMAL_90
 from advisor.prediction.features import Array, Setting
 from advisor.prediction.model import PAIR_KINDS, PAIR_MEASURES
-from advisor.training.conformal import STUDIES_THAT_NARROW, Indices, Spreads, left_out_jointly, quantile
+from advisor.training.conformal import Indices, Spreads, left_out_jointly, quantile
 
 KNOWN, FEW, ONE_NEW, BOTH_NEW = range(len(PAIR_KINDS))
 _KEPT = (1, 3)  # of the settings of each machine that is hardly known
 _FOLDS = 5
-_MOST_PAIRS = 2000  # of one withheld group
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,46 +60,45 @@ def pair_widths(time: process.Fitted, power: process.Fitted, spreads: Spreads, w
     widths = np.full((len(PAIR_MEASURES), len(PAIR_KINDS)), NORMAL_90)
     for place, measure in enumerate(PAIR_MEASURES):
         for kind in range(len(PAIR_KINDS)):
-            scores, groups, studies = _scores(time, power, of[measure], kind)
-            widths[place, kind] = quantile(scores, groups, studies)
-            if len(np.unique(studies)) < STUDIES_THAT_NARROW:
-                widths[place, kind] = max(widths[place, kind], NORMAL_90)
+            scores, networks, studies = _scores(time, power, of[measure], kind)
+            widths[place, kind] = _width(quantile(scores, networks, studies), len(np.unique(studies)))
     return widths
+
+
+def _width(asked: float, studies: int) -> float:
+    """What the scores ask for; where that is less than a normal's width, believed as far as there are studies."""
+    return asked if asked >= NORMAL_90 else (studies * asked + NORMAL_90) / (studies + 1)
 
 
 def _scores(
     time: process.Fitted, power: process.Fitted, of: Measured, kind: int
 ) -> tuple[Array, process.Labels, process.Labels]:
-    """|error| / standard deviation of the withheld pairs of one kind, with the group and the study of each."""
+    """|error| / standard deviation of the withheld pairs of one kind, with the network and the study of each."""
     chooser = np.random.default_rng(0)
-    scores, names, studies = [np.zeros(0)], [], []
-    groups = [(name, out, pairs) for name, out, pairs in _withheld(of, kind, chooser) if len(pairs)]
-    outs = [out for _, out, _ in groups]
-    of_time = left_out_jointly(time, [of.time[out] for out in outs])
-    of_power = left_out_jointly(power, [of.power[out] for out in outs]) if len(of.power) else None
-    for name, out, pairs in groups:
+    scores, networks, studies = [np.zeros(0)], [], []
+    groups = [(out, pairs) for out, pairs in _withheld(of, kind, chooser) if len(pairs)]
+    of_time = left_out_jointly(time, [of.time[out] for out, _ in groups])
+    of_power = left_out_jointly(power, [of.power[out] for out, _ in groups]) if len(of.power) else None
+    for out, pairs in groups:
         errors, covariance = next(of_time)
         if of_power is not None:
             power_errors, power_covariance = next(of_power)
             errors = errors + of.slope[out] * power_errors
             covariance = covariance + np.outer(of.slope[out], of.slope[out]) * power_covariance
-        if len(pairs) > _MOST_PAIRS:
-            pairs = pairs[chooser.choice(len(pairs), _MOST_PAIRS, replace=False)]  # noqa: PLW2901 (a sample of them)
         i, j = pairs.T
         variance = covariance[i, i] + covariance[j, j] - 2.0 * covariance[i, j]
         scores.append(np.abs(errors[i] - errors[j]) / np.sqrt(np.maximum(variance, 1e-10)))
-        names += [name] * len(pairs)
+        networks += of.rows.network[out[i]].tolist()
         studies += of.rows.study[out[i]].tolist()
-    return np.concatenate(scores), np.array(names, dtype=np.str_), np.array(studies, dtype=np.str_)
+    return np.concatenate(scores), np.array(networks, dtype=np.str_), np.array(studies, dtype=np.str_)
 
 
-def _withheld(of: Measured, kind: int, chooser: np.random.Generator) -> Iterator[tuple[str, Indices, Indices]]:
-    """Groups to withhold for one kind: a name, the rows to leave out, and the pairs among them that are scored."""
+def _withheld(of: Measured, kind: int, chooser: np.random.Generator) -> Iterator[tuple[Indices, Indices]]:
+    """Groups to withhold for one kind: the rows to leave out, and the pairs among them that are scored."""
     rows = of.rows
     if kind == KNOWN:
         for network in np.unique(rows.network[rows.network != ""]):
-            out = np.flatnonzero(rows.network == network)
-            yield str(network), out, _pairs(of, out, np.ones(len(out), dtype=bool))
+            yield _with_pairs(of, np.flatnonzero(rows.network == network))
     elif kind == FEW:
         for study in np.unique(rows.study):
             mine = np.flatnonzero(rows.study == study)
@@ -107,22 +106,24 @@ def _withheld(of: Measured, kind: int, chooser: np.random.Generator) -> Iterator
                 stays = np.concatenate([
                     chooser.permutation(mine[rows.site[mine] == site])[:kept] for site in np.unique(rows.site[mine])
                 ])  # fmt: skip
-                out = np.setdiff1d(mine, stays)
-                yield f"{study} but {kept}", out, _pairs(of, out, np.ones(len(out), dtype=bool))
+                yield _with_pairs(of, np.setdiff1d(mine, stays))
     elif kind == ONE_NEW:
         fold = chooser.integers(_FOLDS, size=len(rows))
         _, network = np.unique(rows.network, return_inverse=True)
         for gpu in np.unique(rows.gpu):
             for k in range(_FOLDS):
                 out = np.flatnonzero((rows.gpu == gpu) | (fold[network] == k))
-                yield f"{gpu} {k}", out, _pairs(of, out, rows.gpu[out] == gpu)
+                yield out, _pairs(of, out, rows.gpu[out] == gpu)
     else:
         for study in np.unique(rows.study):
-            out = np.flatnonzero(rows.study == study)
-            yield str(study), out, _pairs(of, out, np.ones(len(out), dtype=bool))
+            yield _with_pairs(of, np.flatnonzero(rows.study == study))
 
 
-def _pairs(of: Measured, out: Indices, wanted: np.ndarray) -> Indices:
+def _with_pairs(of: Measured, out: Indices) -> tuple[Indices, Indices]:
+    return out, _pairs(of, out, np.ones(len(out), dtype=np.bool_))
+
+
+def _pairs(of: Measured, out: Indices, wanted: NDArray[np.bool_]) -> Indices:
     """Positions in ``out`` of pairs of one workload on two machines, or numbers of GPUs, of which one is wanted.
 
     Where not all are wanted, the other of the two must not be.

@@ -12,7 +12,7 @@ import itertools
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,8 @@ from advisor.training.pairs import workload_labels
 from advisor.training.prior_data import read_prior
 from advisor.training.runs import TrainingRun, aggregate
 
+# Of one laboratory's studies, all are withheld together.
+SAME_LABORATORY = {"gaissa": {"delrey2024", "gaissa"}, "delrey2024": {"delrey2024", "gaissa"}}
 IDENTITY = ModelIdentity(name="benchmark", version="0", trained_on_runs=0, promoted_at="")
 REPOSITORY = Path(__file__).resolve().parents[2]
 APART = np.log(1.25)  # of pairs that differ by less, nobody minds which is taken
@@ -37,7 +39,7 @@ _BINS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0001)
 _DRAWS = 5
 _FOLDS = 5
 _RUNS = 3
-_STUDIES_IN_FULL = 40  # workloads of a large study that are enough
+_EPOCH_SAMPLES = 1e5
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,9 @@ def tasks_of(runs: Sequence[TrainingRun]) -> list[Task]:
     """The workloads of one study that were measured in several places: energy where all places have it, else time."""
     groups: dict[str, list[TrainingRun]] = defaultdict(list)
     for run, label in zip(runs, workload_labels(tuple(run.setting for run in runs)).tolist(), strict=True):
-        if run.epoch_duration_s or run.step_duration_s:
+        if run.epoch_duration_s:
             groups[label].append(run)
-    tasks = []
+    tasks: list[Task] = []
     for label, group in groups.items():
         places: dict[tuple[str, int], TrainingRun] = {}
         for run in group:
@@ -86,14 +88,9 @@ def tasks_of(runs: Sequence[TrainingRun]) -> list[Task]:
             cost = np.array([(run.epoch_energy_j or np.nan) * run.setting.gpus for run in by_energy])
             tasks.append(Task(label, mine[0].setting.network, tuple(by_energy), "energy", cost))
         elif len(mine) > 1:
-            cost = np.array([_samples_time_s(run) for run in mine])
+            cost = np.array([run.epoch_duration_s or np.nan for run in mine])
             tasks.append(Task(label, mine[0].setting.network, mine, "time", cost))
     return tasks
-
-
-def _samples_time_s(run: TrainingRun) -> float:
-    """An epoch's time, or that of as many samples as one step of one GPU has."""
-    return run.epoch_duration_s or (run.step_duration_s or np.nan) / run.setting.gpus
 
 
 def play(model: PredictionModel, tasks: Sequence[Task]) -> Iterator[Outcome]:
@@ -117,7 +114,7 @@ def play(model: PredictionModel, tasks: Sequence[Task]) -> Iterator[Outcome]:
 
 
 def joint_of_task(model: PredictionModel, task: Task) -> Joint:
-    """The predictions of a task's places; where only steps were timed, an epoch is one step of one GPU's samples."""
+    """The predictions of a task's places."""
     everyone = range(len(task.runs))
     return joint_of_rows(model, forecast(model, [run.setting for run in task.runs]), everyone, everyone)
 
@@ -195,15 +192,30 @@ def _rules(tasks: Sequence[Task]) -> Iterator[tuple[str, float]]:
     yield "the newest", lost(lambda task: int(np.argmax([years.get(run.setting.gpu.name, 0) for run in task.runs])))
 
 
+def as_epoch(run: TrainingRun) -> TrainingRun:
+    """A run of which only a step was timed as one epoch over a fixed number of samples, so that places compare."""
+    if run.epoch_duration_s or not run.step_duration_s:
+        return run
+    s = run.setting
+    setting = replace(s, train_samples=_EPOCH_SAMPLES, validation_samples=0.0)
+    duration_s = run.step_duration_s * _EPOCH_SAMPLES / (s.batch_size * s.gpus)
+    return replace(run, setting=setting, epoch_duration_s=duration_s, step_duration_s=None)
+
+
+def without_laboratory(runs: Sequence[TrainingRun], study: str) -> list[TrainingRun]:
+    """What a model may know that is to predict for a study as for a new site."""
+    return [run for run in runs if run.setting.study not in SAME_LABORATORY.get(study, {study})]
+
+
 def before_any_run(runs: Sequence[TrainingRun], study: str, tasks: Sequence[Task]) -> None:
     """The whole study withheld."""
-    model = fit([run for run in runs if run.setting.study != study], IDENTITY)
+    model = fit(without_laboratory(runs, study), IDENTITY)
     show(f"{study}, before any run", list(play(model, tasks)))
 
 
 def after_few_runs(runs: Sequence[TrainingRun], study: str, tasks: Sequence[Task]) -> None:
     """The study withheld but three runs on each of its machines, of workloads that are not ranked then; five draws."""
-    model = fit([run for run in runs if run.setting.study != study], IDENTITY)
+    model = fit(without_laboratory(runs, study), IDENTITY)
     mine = [run for run in runs if run.setting.study == study]
     outcomes: list[Outcome] = []
     for draw in range(_DRAWS):
@@ -236,7 +248,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--splits", nargs="*", default=["before", "few", "network"])
     arguments = parser.parse_args()
-    runs = aggregate(read_prior(arguments.data_dir))
+    runs = [as_epoch(run) for run in aggregate(read_prior(arguments.data_dir))]
     splits = {"before": before_any_run, "few": after_few_runs, "network": networks_withheld}
     for study in sorted({run.setting.study for run in runs}):
         tasks = tasks_of([run for run in runs if run.setting.study == study])

@@ -9,7 +9,7 @@ from advisor.prediction import process
 from advisor.prediction.features import Array
 from advisor.prediction.model import PAIR_KINDS, PAIR_MEASURES
 from advisor.training.conformal import Spreads
-from advisor.training.pairs import BOTH_NEW, FEW, KNOWN, ONE_NEW, Measured, _pairs, _withheld, pair_widths
+from advisor.training.pairs import BOTH_NEW, FEW, KNOWN, ONE_NEW, Measured, _pairs, _width, _withheld, pair_widths
 
 NETWORKS, MACHINES = 12, 4
 
@@ -61,7 +61,7 @@ def test_withheld_pairs_are_of_one_workload_on_two_machines(kind: int) -> None:
     """What is compared is the same training in two places, and both are withheld."""
     of = _of(_rows())
     seen = 0
-    for _, out, pairs in _withheld(of, kind, np.random.default_rng(0)):
+    for out, pairs in _withheld(of, kind, np.random.default_rng(0)):
         i, j = out[pairs[:, 0]], out[pairs[:, 1]]
         seen += len(pairs)
 
@@ -75,7 +75,7 @@ def test_what_is_withheld_makes_the_kind() -> None:
     """A network everywhere; all but three settings of a machine; all of one GPU; all of a study."""
     of = _of(_rows())
     withheld = {
-        kind: [out for _, out, _ in _withheld(of, kind, np.random.default_rng(0))]
+        kind: [out for out, _ in _withheld(of, kind, np.random.default_rng(0))]
         for kind in (KNOWN, FEW, ONE_NEW, BOTH_NEW)
     }
 
@@ -96,3 +96,9 @@ def test_of_a_new_gpu_only_pairs_with_a_known_one_count() -> None:
 
     assert len(pairs) == 2
     assert (wanted[pairs].sum(1) == 1).all()
+
+
+def test_few_studies_narrow_less_than_many() -> None:
+    """That pairs err less than a normal's width is believed as far as there are studies; that they err more, always."""
+    assert 1.645 > _width(1.0, 2) > _width(1.0, 8) > 1.0
+    assert 2.5 == _width(2.5, 1)
