@@ -7,11 +7,12 @@ WAYS (a list with commas) that this kernel has:
 - ``landlock`` (Linux 5.13 and newer, where the site has not switched it off): writes nowhere else, reads no devices;
   from its fourth version on it opens no TCP connection, from its sixth it signals nobody outside.
 - ``namespaces``: a mount namespace in which all else is read-only and without devices, in a user namespace.
-- ``system_calls``: nothing here. The interpreter's seccomp filter denies all opening for writing before the script is
-  read (gsbatch_inside/sandbox/seccomp.py), and until then the program runs as it would for its user.
+- ``system_calls``: nothing here, so that until the script is read the interpreter runs as it would for its user.
 
-``GSBATCH_CONFINED_BY`` tells the program which of them it was. System calls and constants: linux/landlock.h,
-linux/mount.h, linux/sched.h, linux/prctl.h, linux/capability.h; Landlock's numbers are alike on every architecture.
+Before the script is read, the interpreter takes from itself what more there is to take, by seccomp
+(gsbatch_inside/sandbox/seccomp.py); without Landlock that is all opening for writing too. ``GSBATCH_CONFINED_BY`` tells
+the program which way it was. System calls and constants: linux/landlock.h, linux/mount.h, linux/sched.h, linux/prctl.h,
+linux/capability.h; Landlock's numbers are alike on every architecture.
 """
 
 from __future__ import annotations

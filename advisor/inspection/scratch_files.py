@@ -1,10 +1,10 @@
 """Open, make and remove files of a scratch folder for a dry run that may open nothing for writing itself.
 
-Where the kernel can confine writing neither by Landlock nor by namespaces, a seccomp filter denies it altogether,
-because a filter sees numbers and no paths. The dry run then asks over a pair of sockets
-(gsbatch_inside/sandbox/opened_outside.py) and is handed a descriptor. The one who asks is not trusted: a path is walked
-folder by folder without following links, from the scratch folder on, and nothing else is reached than ``/dev/null`` and
-``/dev/zero``.
+Where the kernel has no Landlock, a seccomp filter denies opening for writing altogether, because a filter sees numbers
+and no paths, and a read-only mount does not keep named pipes from being written to. The dry run then asks over a pair
+of sockets (gsbatch_inside/sandbox/opened_outside.py) and is handed a descriptor. The one who asks is not trusted: a
+path is walked folder by folder without following links, from the scratch folder on, and nothing else is reached than
+``/dev/null`` and ``/dev/zero``.
 
 A request is one JSON object in a packet: ``{"do": "open", "path", "flags", "mode"}``, ``{"do": "mkdir", "path"}``,
 ``{"do": "rename", "path", "to"}``, ``{"do": "unlink" | "rmdir", "path"}``. The answer is an errno in text, 0 for done,

@@ -372,6 +372,16 @@ class Targets:
 ATTEMPTS: dict[str, Callable[[Targets], int]] = {
     name: function for name, function in vars(Targets).items() if not name.startswith("_")
 }
+# The first attempt of each group, in their order.
+_BEGINS = {
+    "kill": "Other processes", "fork": "New processes", "read_terminal": "Terminals", "open_to_write": "Files",
+    "socket_inet": "Talking to others", "mount": "The machine",
+}  # fmt: skip
+# What answers in a dry run that it was done, and was not.
+PRETENDED = frozenset(
+    {"setpriority", "sched_setaffinity", "sched_setscheduler", "sched_setattr", "ioprio_set", "chmod", "chown",
+     "utimes", "setxattr", "flock", "fcntl_f_setlk", "prctl_set_pdeathsig"}
+)  # fmt: skip
 # Without confinement these would reach others than the victim, or change the machine.
 REACHES_FURTHER = frozenset(
     {"kill_everybody", "kill_own_group", "mknod_device_in_scratch", "mount", "mount_setattr", "pivot_root", "chroot",
@@ -379,6 +389,16 @@ REACHES_FURTHER = frozenset(
      "personality", "prctl_set_ptracer", "bpf", "ioctl_tiocsctty", "mknod_device",
      "open_by_handle_at", "shmget", "msgget", "semget", "mq_open"}
 )  # fmt: skip
+
+
+def groups() -> dict[str, list[str]]:
+    """Names of attempts by what they are about."""
+    found: dict[str, list[str]] = {}
+    for name in ATTEMPTS:
+        if name in _BEGINS:
+            found[_BEGINS[name]] = []
+        found[list(found)[-1]].append(name)
+    return found
 
 
 def main() -> None:

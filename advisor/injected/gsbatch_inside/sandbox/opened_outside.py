@@ -1,6 +1,6 @@
 """Have files of the scratch folder opened by gsbatch, where this process may open none for writing itself.
 
-That is so where the kernel has neither Landlock nor user namespaces (seccomp.py). Python's own ways to write are led to
+That is so where the kernel has no Landlock (seccomp.py). Python's own ways to write are led to
 a pair of sockets, whose other end opens the file (advisor/inspection/scratch_files.py) and sends its descriptor. What
 compiled code opens for writing fails.
 """

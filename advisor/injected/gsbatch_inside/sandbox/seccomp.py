@@ -1,13 +1,13 @@
 """Take from this process every system call that a dry run does not need, for all threads and for good.
 
-Landlock or a mount namespace (advisor/inspection/confine.py) sees to what is written; this filter sees to the rest: no
+Landlock (advisor/inspection/confine.py) sees to what is written; this filter sees to the rest: no
 process is made (threads stay), no program is started, no socket reaches anything, and nothing is done to another
 process. It is an allow list (system_calls.py). Calls whose arguments decide are judged here. A call that is not allowed
 gets an error and never ends the process, so that C libraries can fall back to an older call.
 
 The filter is put in place in the user's interpreter and not before, because what is started may be a shell script that
-starts the interpreter (pyenv, module wrappers). Where nothing else confines what is written, it denies all opening for
-writing as well, and files are opened by gsbatch itself (opened_outside.py).
+starts the interpreter (pyenv, module wrappers). Where the kernel has no Landlock, it denies all opening for writing as
+well, and files are opened by gsbatch itself (opened_outside.py).
 
 Constants: linux/seccomp.h, linux/filter.h, linux/prctl.h, asm/ioctls.h, asm-generic/fcntl.h.
 """
