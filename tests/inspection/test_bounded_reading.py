@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from advisor.inspection.batch_script import script_of_batch
 from advisor.inspection.bounded_call import OutOfBounds, bounded_call
-from advisor.inspection.configuration import hydra_configuration, read_configuration
+from advisor.inspection.configuration import read_configuration
 from advisor.inspection.inspect import ScriptToInspect
 from advisor.inspection.source_code import SourceReading, read_source
 from advisor.units import GIB, MIB
@@ -64,11 +64,8 @@ def test_no_configuration_ends_its_reader(pieces: list[str], suffix: str) -> Non
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"c{suffix}"
         path.write_text("".join(pieces), encoding="utf-8")
-        hydra = Path(folder) / "h.yaml"
-        hydra.write_text("defaults: [c]\n", encoding="utf-8")
 
         found = read_configuration(path)
-        hydra_configuration(Path(folder), "h", ("c.a=1", "++b.c=[1", "~d"))
 
     assert len(repr(found)) < 10_000
 
