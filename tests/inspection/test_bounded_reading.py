@@ -23,7 +23,7 @@ from advisor.inspection.inspect import ScriptToInspect
 from advisor.inspection.source_code import SourceReading, read_source
 from advisor.units import GIB, MIB
 
-SUFFIXES = (".json", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf")
+SUFFIXES = (".json", ".yaml", ".yml", ".toml")
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
@@ -109,15 +109,6 @@ def test_a_configuration_that_would_end_python_is_none(tmp_path: Path, suffix: s
     path.write_text(text, encoding="utf-8")
 
     assert read_configuration(path) is None
-
-
-def test_interpolations_of_an_ini_file_multiply_nothing(tmp_path: Path) -> None:
-    """What they would be is unknown; what stands beside them is not."""
-    path = tmp_path / "c.ini"
-    chain = "".join(f"{new} = {f'%({old})s' * 400}\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True))
-    path.write_text(f"[train]\nepochs = 3\na = x\n{chain}", encoding="utf-8")
-
-    assert {"epochs": "3", "a": "x"} == read_configuration(path)["train"]
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device"])
