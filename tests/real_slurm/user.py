@@ -82,9 +82,12 @@ def requeue(cluster: Cluster, job_id: str) -> None:
     # Accounting counts in seconds: two attempts that begin within one cannot be told apart.
     wait_until(lambda: _shown(cluster, job_id, "%M") not in {"0:00", "0:01"}, f"job {job_id} has run for 2 s")
     cluster.run(["scontrol", "requeue", job_id])
+    requeued_s = int(time.time())
     wait_until(lambda: _shown(cluster, job_id, "%t") == "PD", f"job {job_id} is pending again")
     # The first attempt's slurmstepd must be gone from the node, or the second is launched in vain.
     wait_until(lambda: not any(f"slurmstepd: [{job_id}" in title for title in _titles()), "its slurmstepd has ended")
+    # slurmd launches nothing of the second in which it was told to kill the job: it compares whole seconds.
+    wait_until(lambda: int(time.time()) >= requeued_s + 2, "slurmd takes the job again")
     cluster.run(["scontrol", "update", f"jobid={job_id}", "starttime=now"])
 
 
