@@ -26,6 +26,7 @@ def pytest_configure() -> None:
             del os.environ[name]
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist, which reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say which tests one worker of pytest-xdist runs: those of a file, and all that share the one test cluster."""
     for item in items:

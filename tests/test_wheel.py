@@ -13,6 +13,8 @@ import pytest
 
 from tests.fakes.fake_sbatch import FakeSbatch, install_fake_sbatch
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -89,7 +91,9 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     )
     sbatch = install_fake_sbatch(folder / "bin")
     sbatch.answers("Submitted batch job 42\n")
-    return Installed(environment / "bin", folder, sbatch)
+    gsbatch = Installed(environment / "bin", folder, sbatch)
+    assert "corpus: made" in gsbatch("gsadmin", "init").stdout
+    return gsbatch
 
 
 FACTS = (
@@ -107,7 +111,7 @@ FACTS = (
         ("gsbatch", (*FACTS, "--test-only", "train.py"), "Submitted batch job 42"),  # the stand-in's answer to all
         ("gsinfo", ("--inventory", "cluster.toml"), "A100"),
         ("gseff", ("--help",), "Usage: gseff"),
-        ("gsadmin", ("init",), "corpus: made"),
+        ("gsadmin", ("init",), "is there, with 0 runs"),
         ("gsadmin", ("ingest",), "0 traces read"),
         ("gsadmin", ("calibrate",), "no finished run"),
         ("gsadmin", ("models", "list"), "prior"),

@@ -12,6 +12,8 @@ from advisor.training.prior_data import read_prior
 from tests.training.prior import PRIOR_DATA, needs_prior_data
 from tests.training.runs import varied
 
+pytestmark = pytest.mark.slow
+
 
 def test_cross_validation_gives_all_twelve_scores() -> None:
     """Four regressors on three targets, each beside its published figure."""

@@ -17,6 +17,8 @@ from advisor.training.runs import TrainingRun
 from tests.prediction.workloads import RESNET50, gpu, placement, workload
 from tests.training.runs import run, varied
 
+pytestmark = pytest.mark.slow
+
 NOON = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
 
 
