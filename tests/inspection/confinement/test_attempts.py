@@ -25,7 +25,7 @@ def test_no_system_call_reaches_anything_outside(tmp_path: Path, way: str) -> No
     """Whichever way the kernel has: each is refused, or pretended, and all outside is as it was."""
     if way_here((way,)) != way:
         pytest.skip(f"this kernel has no {way}")
-    with victim(tmp_path / "home") as other:
+    with victim(tmp_path / f"home-{os.getpid()}") as other:
         before = other.state()
         found = dry_run(
             SCRIPT,
@@ -47,7 +47,7 @@ def test_no_system_call_reaches_anything_outside(tmp_path: Path, way: str) -> No
 def test_without_confinement_the_same_attempts_are_seen(tmp_path: Path) -> None:
     """What the victim's state does not show would not be found in the test above either."""
     names = [name for name in ATTEMPTS if name not in REACHES_FURTHER]
-    with victim(tmp_path / "home") as other:
+    with victim(tmp_path / f"home-{os.getpid()}") as other:
         before = other.state()
         environment = {**os.environ, "TMPDIR": str(tmp_path)}
         subprocess.run([sys.executable, SCRIPT, other.targets, *names], check=True, env=environment)
