@@ -32,9 +32,10 @@ COMMANDS = {
 
 # \b keeps click from filling the lines.
 EXAMPLES = """\b
-Once:          gsadmin init && gsadmin doctor
-From cron:     gsadmin ingest
-Now and then:  gsadmin retrain
+Examples:
+    gsadmin init && gsadmin doctor       once
+    gsadmin ingest                       from cron
+    gsadmin retrain                      from cron, weekly
 """
 
 

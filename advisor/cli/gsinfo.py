@@ -7,6 +7,7 @@ import os
 
 import click
 
+import advisor
 from advisor.cli.errors import handle_errors
 from advisor.cli.screens.inventory import inventory_object, print_inventory
 from advisor.inventory.backend import BACKENDS
@@ -25,13 +26,13 @@ Examples:
 """
 
 
-@click.command("gsinfo", epilog=EXAMPLES)
+@click.command("gsinfo", context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXAMPLES)
 @click.option("--inventory", metavar="FILE", help="Read a described cluster (TOML) in place of Slurm.")
 @click.option("--backend", type=click.Choice(BACKENDS), help="How Slurm is asked.")
 @click.option("--fresh", is_flag=True, help=f"Ask Slurm anew, whatever was read in the last {DEFAULT_MAX_AGE_S:g} s.")
 @click.option("--all", "show_all", is_flag=True, help="Also show what you may not use, with the reason.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; SI units.")
-@click.version_option(package_name="gsbatch")
+@click.version_option(advisor.__version__, prog_name="gsinfo")
 def command(inventory: str | None, backend: str | None, *, fresh: bool, show_all: bool, as_json: bool) -> None:
     """Show the GPU partitions that you may use, as the advisor sees them.
 
