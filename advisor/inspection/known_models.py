@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from advisor.inspection.reading.found import chosen, last_name
-from advisor.inspection.reading.values import UNKNOWN, Call, Made, Value, plain
+from advisor.inspection.reading.found import chosen, is_optimizer, last_name
+from advisor.inspection.reading.values import UNKNOWN, Call, Instance, Made, Value, plain
 from advisor.inspection.workload import Fact, Source
 
 _TABLE = Path(__file__).with_name("known_models.csv")
 _PUBLISHED_CLASSES = 1000
+_HEADS = frozenset({"fc", "classifier", "head", "heads", "last_linear"})
 _NAME_FIRST = {"timm.create_model": "torchvision", "torchvision.models.get_model": "torchvision"}
 
 
@@ -103,10 +104,12 @@ def _model(row: Mapping[str, str]) -> KnownModel:
 def known_facts(calls: Sequence[Call]) -> dict[str, Fact[Any]]:
     """What the table says of the one well-known network that a script makes; nothing where it makes several."""
     made = [(model, call.made) for call in calls if (model := _recognised(call.made)) is not None]
-    if len({(model.family, model.name) for model, _ in made}) != 1:
+    if len({(model.family, model.name) for model, _ in made}) != 1 or not _may_be_trained(made[0][1], calls):
         return {}
     model, call = made[0]
     found: dict[str, Fact[Any]] = {"model_name": Fact(model.name.rpartition("/")[2], Source.TABLE)}
+    if call.attributes.keys() - _HEADS:  # other layers than the head were put in
+        return found
     parameters = _parameters(model, call)
     if parameters is not None:
         found["parameters"] = Fact(parameters, Source.TABLE)
@@ -114,6 +117,27 @@ def known_facts(calls: Sequence[Call]) -> dict[str, Fact[Any]]:
     if isinstance(size, int) and size > 0:
         found["forward_flops_per_sample"] = Fact(float(model.flops_at(int(size))), Source.TABLE)
     return found
+
+
+def _may_be_trained(made: Made, calls: Sequence[Call]) -> bool:
+    """Whether an optimizer may be given this network's parameters: a frozen one may only judge another's output."""
+    given = [call.made.args[0] for call in calls if is_optimizer(call.made) and call.made.args]
+    owners = [_inner(item.receiver) for item in given if isinstance(item, Made) and item.name == ".parameters"]
+    is_known = [
+        isinstance(owner, Instance) or (isinstance(owner, Made) and owner.origin is not None) for owner in owners
+    ]
+    return not all(is_known) or not owners or any(_origin(owner) is made.origin for owner in owners)
+
+
+def _origin(value: Value) -> object:
+    return value.origin if isinstance(value, Made) else None
+
+
+def _inner(value: Value) -> Value:
+    """The network inside of ``DistributedDataParallel`` and the like."""
+    while isinstance(value, Made) and last_name(value).endswith("Parallel") and value.args:
+        value = value.args[0]
+    return value
 
 
 def _recognised(made: Made) -> KnownModel | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from advisor.inspection.reading.program import read_program
 from advisor.inspection.reading.reach import Reach
 from advisor.inspection.reading.resolve import OutOfSteps, Resolver
 from advisor.inspection.reading.trainers import accelerate_precision, read_huggingface, read_keras, read_lightning
-from advisor.inspection.reading.values import Call, Dotted
+from advisor.inspection.reading.values import Call, Dotted, Made
 from advisor.inspection.workload import Fact, Source
 
+_KERAS = frozenset({"keras", "tensorflow", "tf_keras", "keras_hub", "keras_cv", "keras_nlp"})
 _TORCH = frozenset(
     {"torch", "torchvision", "timm", "lightning", "pytorch_lightning", "accelerate", "transformers", "trl"}
 )
@@ -27,9 +28,10 @@ _STRATEGIES = {
 }  # fmt: skip
 _WANTED = frozenset(
     {"backward", "apply_gradients", "train_on_batch", "minimize", "apply_updates", "fit", "fit_generator", "compile",
-     "train", "step", "DataLoader", "autocast", "GradScaler", "Accelerator", "Fabric", "set_global_policy",
-     "set_dtype_policy", "set_policy", "set_default_dtype", "to", "half", "bfloat16", "initialize", "from_pretrained",
-     "create_model", "get_model", "load", "RandomResizedCrop", "CenterCrop", "RandomCrop", *_STRATEGIES}
+     "train", "step", "partial", "LightningCLI", "DataLoader", "autocast", "GradScaler", "Accelerator", "Fabric",
+     "set_global_policy", "set_dtype_policy", "set_policy", "set_default_dtype", "to", "half", "bfloat16",
+     "initialize", "from_pretrained", "create_model", "get_model", "load", "RandomResizedCrop", "CenterCrop",
+     "RandomCrop", *_STRATEGIES}
 )  # fmt: skip
 _BACKENDS = {"tensorflow": "tensorflow", "torch": "pytorch", "jax": "jax"}
 
@@ -98,9 +100,18 @@ def _is_wanted(node: ast.Call, last: str) -> bool:
     )
 
 
+def _unwrapped(call: Call) -> Call:
+    """``partial(torch.autocast, ...)`` as the call that it stands for."""
+    inner = call.made.args[0] if call.made.args and last_name(call) == "partial" else None
+    if not isinstance(inner, Dotted):
+        return call
+    return replace(call, made=Made(inner.name, args=call.made.args[1:], kwargs=call.made.kwargs))
+
+
 def _calls(reader: Resolver) -> tuple[Call, ...] | None:
     try:
         calls = tuple(Reach(reader).calls(_is_wanted))
+        calls = tuple(_unwrapped(call) for call in calls)
         for call in calls:
             if is_model_name(last_name(call)):
                 call.made.attributes.update(reader.assigned_to(call.made))
@@ -116,7 +127,9 @@ def _read(reader: Resolver, calls: Sequence[Call], found: Found) -> bool:
             return True
     except (OutOfSteps, RecursionError):  # it looks into methods that Lightning calls; what was said so far stands
         return True
-    return read_huggingface(calls, found) or read_loops(calls, found) or read_keras(calls, found)
+    if read_huggingface(calls, found) or read_loops(calls, found):
+        return True
+    return bool(reader.program.imported & _KERAS) and read_keras(calls, found)
 
 
 def _say_framework(reader: Resolver, calls: Sequence[Call], found: Found) -> None:

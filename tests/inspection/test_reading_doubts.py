@@ -144,3 +144,78 @@ def test_batches_cut_or_repeated_are_not_the_whole_data(after: str, tmp_path: Pa
     whole, changed = (read(tmp_path, f"{KERAS}{data}{end}\nkeras.Model().fit(data)\n") for end in ("", after))
 
     assert ((10, 100), (10, None)) == tuple(values(item, "batch_size", "train_samples") for item in (whole, changed))
+
+
+TIMM = """
+import argparse, torch
+from contextlib import suppress
+from functools import partial
+first = argparse.ArgumentParser(add_help=False)
+first.add_argument("-c", "--config", default="")
+parser = argparse.ArgumentParser()
+parser.add_argument("--amp", action="store_true")
+parser.add_argument("--epochs", type=int, default=300)
+def parsed():
+    given, rest = first.parse_known_args()
+    if given.config:
+        parser.set_defaults(**read(given.config))
+    return parser.parse_args(rest)
+args = parsed()
+around = partial(torch.autocast, device_type="cuda", dtype=torch.float16) if args.amp else suppress
+for epoch in range(args.epochs):
+    for x in torch.utils.data.DataLoader(torch.load("x"), batch_size=8):
+        with around():
+            loss = x.mean()
+        loss.backward()
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "epochs", "precision"),
+    [
+        (("--amp", "--epochs", "5"), 5, "mixed_float16"),
+        (("--epochs", "5"), 5, "float32"),
+        ((), 300, "float32"),
+        (("-c", "x.yaml", "--epochs", "5"), 5, None),
+    ],
+)
+def test_two_parsers_share_the_arguments(tmp_path: Path, words: tuple[str, ...], epochs: int, precision: str) -> None:
+    """What the first leaves over is the second's; where a file may change the defaults, these are not known."""
+    found = read(tmp_path, TIMM, *words)
+
+    assert epochs == found.facts["epochs"].value
+    assert precision in {None, *values(found, "precision")}
+
+
+def test_another_library_s_fit_is_not_keras_s(tmp_path: Path) -> None:
+    """Keras's defaults (one epoch, no validation) are those of a script that imports Keras."""
+    cli = "from lightning.pytorch.cli import LightningCLI\nimport mine\ncli = LightningCLI(mine.Net, run=False)\n"
+    lightning = read(tmp_path, cli + "cli.trainer.fit(cli.model)\n", "fit", "--trainer.max_epochs=3")
+    own = read(tmp_path, "import torch, mine\nmine.Layer().fit(torch.zeros(9, 2))\n")
+
+    assert (3, None, "pytorch") == values(lightning, "epochs", "validation_samples", "framework")
+    assert (None, None) == values(own, "epochs", "validation_samples")
+
+
+def test_a_network_that_is_not_trained_is_not_the_table_s(tmp_path: Path) -> None:
+    """A frozen network judges another's output; one with other layers has other figures than the published."""
+    loop = "for e in range(2):\n for x in torch.utils.data.DataLoader(torch.load('x')):\n  net(x).mean().backward()\n"
+    head = "import torch, torchvision\nclass Small(torch.nn.Module): pass\nvgg = torchvision.models.vgg16()\n"
+    judged = read(tmp_path, head + "net = Small()\ntorch.optim.Adam(net.parameters())\n" + loop)
+    itself = read(tmp_path, head + "net = vgg.cuda()\ntorch.optim.Adam(net.parameters())\n" + loop)
+    changed = "net = vgg\nnet.features = torch.nn.Identity()\ntorch.optim.Adam(net.parameters())\n"
+    other = read(tmp_path, head + changed + loop)
+
+    assert {} == judged.table
+    assert 138_357_544 == itself.table["parameters"].value
+    assert ["model_name"] == list(other.table)
+
+
+def test_a_sampler_without_end_says_nothing_of_a_pass(tmp_path: Path) -> None:
+    """Ten billion samples are how a script says that its loop is left by a count of steps."""
+    source = HEAD + (
+        "from torch.utils.data import RandomSampler\n"
+        "for x in DataLoader(data, sampler=RandomSampler(data, num_samples=10**10)):\n x.mean().backward()\n"
+    )
+
+    assert (1000,) == values(read(tmp_path, source), "train_samples")

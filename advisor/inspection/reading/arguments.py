@@ -62,49 +62,54 @@ def parsed(made: Made, reader: Reader) -> Value:
     words = made.word("args", 0)
     if words is not None and not (isinstance(words, list | tuple) and is_plain(words)):
         return UNKNOWN
-    rules = _of(parser, "add_argument", reader)
-    defaults = {name: value for call in _of(parser, "set_defaults", reader) for name, value in call.kwargs.items()}
-    found = _parse(rules, reader.arguments if words is None else words, defaults)
-    namespace = UNKNOWN if found is None else Made("namespace", attributes=found)
-    return (namespace, UNKNOWN) if last == "parse_known_args" else namespace
+    rules = [rule for rule, _certain in _of(parser, "add_argument", reader)]
+    defaults = _of(parser, "set_defaults", reader)
+    stated = {name: value for call, _certain in defaults for name, value in call.kwargs.items()}
+    known = all(call.complete and certain for call, certain in defaults)
+    found = _parse(rules, reader.arguments if words is None else words, stated, known=known)
+    namespace: Value = UNKNOWN if found is None else Made("namespace", attributes=found[0])
+    if last == "parse_args":
+        return namespace
+    return namespace, UNKNOWN if found is None else [tagged(word, Source.ARGUMENTS) for word in found[1]]
 
 
-def _of(parser: Made, method: str, reader: Reader) -> list[Made]:
-    """The calls of a parser's method, on itself or one of its groups, wherever they stand."""
-    found = []
+def _of(parser: Made, method: str, reader: Reader) -> list[tuple[Made, bool]]:
+    """The calls of a parser's method, on itself or one of its groups, and whether each is made for sure."""
+    found: list[tuple[Made, bool]] = []
     for site in reader.sites.get(method, ()):
-        made = reader.made_at(site)
-        owner = made.receiver
+        owner = reader.receiver(site)
         if isinstance(owner, Made) and owner.name in _GROUPS:
             owner = owner.receiver
-        if (
-            isinstance(owner, Made)
-            and (owner is parser or owner.origin is parser.origin)
-            and reader.holds(site.place.guards) is not False
-        ):
-            found.append(made)
+        if isinstance(owner, Made) and (owner is parser or owner.origin is parser.origin):
+            holds = reader.holds(site.place.guards)
+            found += [] if holds is False else [(reader.made_at(site), holds is True)]
     return found
 
 
-def _parse(rules: Sequence[Made], words: Sequence[str], defaults: dict[str, Value]) -> dict[str, Value] | None:
-    """Names to values; every value remembers that it is an argument's. None where the rules do not take the words."""
+def _parse(
+    rules: Sequence[Made], words: Sequence[str], defaults: dict[str, Value], *, known: bool = True
+) -> tuple[dict[str, Value], list[str]] | None:
+    """Names to values, and the arguments that are left over; None where the rules do not take the arguments.
+
+    Every value remembers that it is an argument's. ``known`` is whether all defaults are.
+    """
     parser = _Parser(add_help=False)
     own_defaults: dict[str, Value] = {}
     unreadable: set[str] = set()
     try:
         for rule in rules:
             _add(parser, rule, own_defaults, unreadable)
-        namespace, _ = parser.parse_known_args([str(word) for word in words])
+        namespace, rest = parser.parse_known_args([str(word) for word in words])
     except (_CannotParse, argparse.ArgumentError, TypeError, ValueError):
         return None
     found: dict[str, Value] = {}
     for name, value in vars(namespace).items():
         if value is MISSING:
-            found[name] = defaults.get(name, own_defaults.get(name, UNKNOWN))
+            found[name] = defaults.get(name, own_defaults.get(name, UNKNOWN)) if known else UNKNOWN
         else:
             hidden = name in unreadable or value is _NOT_KNOWN or (isinstance(value, str) and HOLE in value)
             found[name] = UNKNOWN if hidden else value
-    return {**defaults, **{name: tagged(value, Source.ARGUMENTS) for name, value in found.items()}}
+    return {**defaults, **{name: tagged(value, Source.ARGUMENTS) for name, value in found.items()}}, rest
 
 
 def _add(parser: _Parser, rule: Made, defaults: dict[str, Value], unreadable: set[str]) -> None:
@@ -144,7 +149,7 @@ def _instance(kind: Value, reader: Reader) -> Value:
     if values is None:
         return UNKNOWN
     inherited = _given(reader.arguments) if kind.derives_from("TrainingArguments") else {}
-    return Instance(kind, Made(kind.name, kwargs={**inherited, **values}))
+    return Instance(kind, Made(kind.name, kwargs={**inherited, **values[0]}))
 
 
 def _field_rule(name: str, annotation: ast.expr, default: Value) -> Made:

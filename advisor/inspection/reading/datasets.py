@@ -12,6 +12,7 @@ _PUBLISHED = {
     "mnist": (60_000, 10_000), "fashion_mnist": (60_000, 10_000), "fashionmnist": (60_000, 10_000),
     "kmnist": (60_000, 10_000), "cifar10": (50_000, 10_000), "cifar100": (50_000, 10_000), "imdb": (25_000, 25_000),
 }  # fmt: skip
+_ENDLESS = 10**9
 _LOADERS = ("DataLoader", "StatefulDataLoader")
 _SAMPLERS = {"RandomSampler", "SequentialSampler", "WeightedRandomSampler", "DistributedSampler"}
 _CHANGES_LENGTH = {"unbatch", "repeat", "filter", "flat_map", "window", "skip"}
@@ -167,7 +168,10 @@ def _drawn(sampler: Value) -> Value:
         return UNKNOWN
     is_weighted = sampler.name.endswith("WeightedRandomSampler")
     stated = sampler.word("num_samples", 1 if is_weighted else None)
-    return samples_of(sampler.word("data_source", 0, sampler.word("dataset"))) if stated is None else stated
+    rows = samples_of(sampler.word("data_source", 0, sampler.word("dataset")))
+    # A sampler that draws without end says nothing of how long a pass is.
+    is_endless = isinstance(stated, int) and stated >= _ENDLESS
+    return rows if stated is None or is_endless else stated
 
 
 def _tensorflow_batches(made: Made) -> Loader | None:

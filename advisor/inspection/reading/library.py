@@ -141,7 +141,7 @@ def _path(value: Value) -> str | None:
     if isinstance(value, str):
         return value
     if isinstance(value, Made) and value.name == "open":
-        return str(value.attributes["path"])
+        return value.attributes.get("path")
     if isinstance(value, Made) and value.name.rpartition(".")[2] == "Path":
         parts = [_path(part) for part in value.args]
         return os.path.join(*[part for part in parts if part]) if parts and all(parts) else None  # noqa: PTH118 (text)

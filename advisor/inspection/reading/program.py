@@ -289,6 +289,12 @@ class _Collector:
                 self.bind(current.target, current.value, here)
             elif isinstance(current, ast.Yield | ast.YieldFrom):
                 here.scope.is_generator = True
+            elif isinstance(current, ast.IfExp):
+                self.expression(current.test, here)
+                for wanted, arm in ((True, current.body), (False, current.orelse)):
+                    guards = (*here.guards, Guard(current.test, wanted, here))
+                    self.expression(arm, Place(here.scope, guards, here.loops, here.position))
+                continue
             elif isinstance(current, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
                 self.comprehension(current, here)
                 continue

@@ -37,6 +37,9 @@ class Reader(Protocol):
     def made_at(self, site: CallSite) -> Made:
         """A call's name and arguments."""
 
+    def receiver(self, site: CallSite) -> Value:
+        """What a method is called on."""
+
     def attribute(self, owner: Value, name: str) -> Value:
         """``owner.name``."""
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import ast
 import builtins
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from advisor.inspection.reading.arguments import parsed
@@ -47,7 +48,7 @@ from advisor.inspection.reading.values import (
 from advisor.inspection.shell.state import HOLE
 from advisor.inspection.workload import Source
 
-_MOST_STEPS = 40_000
+_MOST_STEPS = 60_000
 _DEEPEST = 60
 _DEEPEST_CALL = 12
 _LAST = (10**9, 0)
@@ -55,6 +56,20 @@ _LAST = (10**9, 0)
 
 class OutOfSteps(Exception):
     """The script is too long to be read whole."""
+
+
+@dataclass(slots=True)
+class _State:
+    """What all resolvers of a program share.
+
+    ``steps`` were taken; ``open`` is being found, at what depth; ``back_to`` is the least depth that this led back to;
+    ``doubtful`` was found by way of what is still being found.
+    """
+
+    steps: int = 0
+    open: dict[tuple[object, ...], int] = field(default_factory=dict)
+    back_to: int = 10**6
+    doubtful: list[tuple[dict[tuple[object, ...], Value], tuple[object, ...]]] = field(default_factory=list)
 
 
 class Resolver:
@@ -77,7 +92,7 @@ class Resolver:
         self.told: dict[Scope, tuple[Made | None, Value]] = {}
         self.calls = 0
         self.root = self
-        self._spent = [0, 0]
+        self._state = _State()
         self._kinds: dict[Scope, Class] = {}
         self._callers: dict[Scope, list[CallSite]] = {}
         self._within: dict[tuple[object, ...], Resolver] = {}
@@ -101,20 +116,40 @@ class Resolver:
         """The value of an expression at a place."""
         if self is not self.root and not any(scope in self.told for scope in (place.scope, *place.scope.ancestors())):
             return self.root.value(node, place)
-        key = (node, place.position)
+        return self._once(
+            (node, place.position), lambda: UNKNOWN if node is None else self._found(node, place), UNKNOWN
+        )
+
+    def _once(self, key: tuple[object, ...], find: Callable[[], Value], meanwhile: Value) -> Value:
+        """A value that is found once; ``meanwhile`` stands for it where finding it leads back to itself.
+
+        What was found by way of such a stand-in is kept only until that is found: asked for first, it may be known.
+        """
         if key in self._known:
             return self._known[key]
-        self._spent[0] += 1
-        if self._spent[0] > _MOST_STEPS:
+        state, whole = self._state, (id(self), *key)
+        if whole in state.open:
+            state.back_to = min(state.back_to, state.open[whole])
+            return meanwhile
+        state.steps += 1
+        if state.steps > _MOST_STEPS:
             raise OutOfSteps
-        if self._spent[1] > _DEEPEST or node is None:
-            return UNKNOWN
-        self._known[key] = UNKNOWN  # what is made of itself is not known
-        self._spent[1] += 1
+        depth = len(state.open)
+        if depth > _DEEPEST:
+            return meanwhile
+        before, state.back_to, state.open[whole], first = state.back_to, _DEEPEST + 1, depth, len(state.doubtful)
         try:
-            self._known[key] = found = self._found(node, place)
+            found = find()
         finally:
-            self._spent[1] -= 1
+            del state.open[whole]
+        self._known[key] = found
+        if state.back_to < depth:
+            state.doubtful.append((self._known, key))
+        else:
+            for known, other in state.doubtful[first:]:
+                del known[other]
+            del state.doubtful[first:]
+        state.back_to = min(before, state.back_to if state.back_to < depth else _DEEPEST + 1)
         return found
 
     def _found(self, node: ast.expr, place: Place) -> Value:  # noqa: PLR0911 (one return for each kind of node)
@@ -209,12 +244,10 @@ class Resolver:
             return owner if isinstance(owner, Instance) else Instance(kind, Made(kind.name, complete=False))
         if made is not None:
             return self._given(scope, name, made)
-        key = ("parameter", scope, name)
-        if key not in self.root._known:  # noqa: SLF001 (another of its kind)
-            self.root._known[key] = UNKNOWN  # noqa: SLF001 (another of its kind)
-            calls = [self.root.given_by(scope, site) for site in self.callers(scope)]
-            self.root._known[key] = agreed([self.root._given(scope, name, call) for call in calls])  # noqa: SLF001 (another of its kind)
-        return self.root._known[key]  # noqa: SLF001 (another of its kind)
+        return self.root._once(("parameter", scope, name), lambda: self.root._by_callers(scope, name), UNKNOWN)  # noqa: SLF001 (another of its kind)
+
+    def _by_callers(self, scope: Scope, name: str) -> Value:
+        return agreed([self._given(scope, name, self.given_by(scope, site)) for site in self.callers(scope)])
 
     def _given(self, scope: Scope, name: str, made: Made) -> Value:
         """A parameter's value in a call."""
@@ -288,10 +321,7 @@ class Resolver:
             found = self._of_class(owner, name)
             return UNKNOWN if found is MISSING else found
         if isinstance(owner, Instance):
-            if name not in owner.attributes:
-                owner.attributes[name] = UNKNOWN  # what is made of itself is not known
-                owner.attributes[name] = self._of_instance(owner, name)
-            return owner.attributes[name]
+            return self.root._once(("attribute", owner, name), lambda: self._of_instance(owner, name), UNKNOWN)  # noqa: SLF001 (another of its kind)
         if isinstance(owner, Made) and owner.name == "pathlib.Path" and name in {"parent", "name", "stem"}:
             return path_part(owner, name)
         if isinstance(owner, Made):
@@ -431,12 +461,14 @@ class Resolver:
 
     def made_at(self, site: CallSite) -> Made:
         """A call's name and arguments."""
-        key = ("made", site.node, site.place.position)
-        if key not in self._known:
-            self._known[key] = Made("", complete=False)
-            self._known[key] = self._arguments(site)
-        found: Made = self._known[key]
+        pending = Made("", complete=False)
+        found: Made = self._once(("made", site.node, site.place.position), lambda: self._arguments(site), pending)
         return found
+
+    def receiver(self, site: CallSite) -> Value:
+        """What a method is called on, None where it is no method."""
+        func = site.node.func
+        return self.value(func.value, site.place) if isinstance(func, ast.Attribute) else None
 
     def _arguments(self, site: CallSite) -> Made:
         node, place = site.node, site.place

@@ -16,6 +16,7 @@ from advisor.inspection.reading.values import (
     Rows,
     Value,
     plain,
+    tagged,
     with_source,
 )
 from advisor.inspection.workload import Source
@@ -246,7 +247,7 @@ def read_lightning(calls: Sequence[Call], found: Found, reader: Resolver) -> boo
         if call.name == ".fit" and isinstance(call.made.receiver, Made) and is_of(call.made.receiver, *_LIGHTNING)
     ]
     if not fits:
-        return False
+        return _is_lightning_cli(calls, found, reader)
     trainer, fit = fits[0].made.receiver, fits[0].made
     if len(fits) > 1 or fits[0].loops:
         found.notes.append("its source fits several times: epochs are not read")
@@ -264,6 +265,17 @@ def read_lightning(calls: Sequence[Call], found: Found, reader: Resolver) -> boo
         found.say("loader_workers", loader.workers)
     found.say("optimizer", optimizer_name(_made_in(module, "configure_optimizers", reader)))
     return True
+
+
+def _is_lightning_cli(calls: Sequence[Call], found: Found, reader: Resolver) -> bool:
+    """``LightningCLI(Model, Data)`` trains as its command line says; False where there is none."""
+    made = [call.made for call in calls if last_name(call) == "LightningCLI"]
+    words = dict(
+        word.removeprefix("--").partition("=")[::2] for word in reader.arguments if word.startswith("--trainer.")
+    )
+    if made and words.get("trainer.max_epochs", "").isdecimal():
+        found.say("epochs", tagged(int(words["trainer.max_epochs"]), Source.ARGUMENTS))
+    return bool(made)
 
 
 def _say_lightning_trainer(trainer: Made, found: Found) -> Value:
