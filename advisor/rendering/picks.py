@@ -17,7 +17,7 @@ _SAFE_VALUE = re.compile(r"[\w.:,+\-/@=]+")
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """One ``--name=value`` for the generated header."""
+    """One ``--name=value`` for sbatch, on its command line or in a generated header."""
 
     name: str
     value: str
@@ -27,9 +27,14 @@ class Pick:
             raise RenderingError(f"'{self.value}' cannot stand in an #SBATCH line as --{self.name}.")
 
     @property
+    def option(self) -> str:
+        """It as one argument of sbatch."""
+        return f"--{self.name}={self.value}"
+
+    @property
     def directive(self) -> str:
         """The whole line."""
-        return f"#SBATCH --{self.name}={self.value}"
+        return f"#SBATCH {self.option}"
 
 
 def choose_picks(best: RankedPlacement, asked: Asked, *, default_time_s: float | None) -> tuple[Pick, ...]:

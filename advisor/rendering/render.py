@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import jinja2
@@ -15,6 +16,7 @@ import jinja2
 from advisor.errors import RenderingError
 from advisor.rendering.picks import Pick
 from advisor.rendering.recorder_command import RecorderCommand
+from advisor.rendering.submitted_source import SubmittedSource, submitted_source
 from advisor.request.script import Script, ScriptKind
 
 
@@ -63,6 +65,7 @@ def render(
             user_directives=[Verbatim(line) for line in script.header.directives],
             picks=[Verbatim(pick.directive) for pick in picks],
             command=command,
+            submitted=_submitted(script, python),
             recorder=recorder if script.kind is not ScriptKind.HEADER_ONLY else None,
             body=Verbatim(script.header.body),
         )
@@ -70,6 +73,15 @@ def render(
         raise RenderingError(f"The template {exc.name} is missing from {template_dir}.") from exc
     except jinja2.TemplateError as exc:
         raise RenderingError(f"The template {template} cannot be used: {exc}") from exc
+
+
+def _submitted(script: Script, python: Sequence[str]) -> SubmittedSource | None:
+    if script.kind is not ScriptKind.PYTHON:
+        return None
+    found = submitted_source(script, python)
+    if found is None:
+        return None
+    return replace(found, loader=Verbatim(found.loader), source=Verbatim(found.source))
 
 
 def plain_python_script(script: Script, python: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ _VARIABLES = {
     "SBATCH_ACCOUNT": "account", "SBATCH_CLUSTERS": "clusters", "SLURM_CLUSTERS": "clusters",
     "SBATCH_CLUSTER_CONSTRAINT": "cluster-constraint", "SBATCH_CONSTRAINT": "constraint",
     "SBATCH_CORE_SPEC": "core-spec", "SBATCH_CPUS_PER_GPU": "cpus-per-gpu", "SBATCH_EXCLUSIVE": "exclusive",
+    "SBATCH_EXPORT": "export",
     "SBATCH_GPUS": "gpus", "SBATCH_GPUS_PER_NODE": "gpus-per-node", "SBATCH_GPUS_PER_SOCKET": "gpus-per-socket",
     "SBATCH_GPUS_PER_TASK": "gpus-per-task", "SBATCH_GRES": "gres", "SBATCH_MEM_PER_CPU": "mem-per-cpu",
     "SBATCH_MEM_PER_GPU": "mem-per-gpu", "SBATCH_MEM_PER_NODE": "mem", "SBATCH_OVERCOMMIT": "overcommit",
@@ -54,6 +55,14 @@ class Asked:
     open_time: bool
     open_nodes: bool
     tied_by: str | None
+
+    @property
+    def exports_environment(self) -> bool:
+        """Whether the job inherits the environment of sbatch, as it does unless ``--export`` says otherwise."""
+        if "export-file" in self.options:
+            return False
+        export = self.options.get("export")
+        return export is None or "ALL" in export.upper().split(",")
 
 
 def read_asked(command_line: Iterable[Option], environment: Mapping[str, str], directives: Iterable[Option]) -> Asked:

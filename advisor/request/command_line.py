@@ -49,11 +49,15 @@ class CommandLine:
     @property
     def sbatch_arguments(self) -> tuple[str, ...]:
         """All arguments but those of our options; ``--`` keeps a script's name from being read as an option."""
-        typed = _arguments_of(self.options)
+        return (*_arguments_of(self.options), *self.script_arguments)
+
+    @property
+    def script_arguments(self) -> tuple[str, ...]:
+        """The script and what follows it; nothing where there is no file."""
         if self.script is None:
-            return typed
+            return ()
         guard = ("--",) if self.script.startswith("-") and self.script != "-" else ()
-        return (*typed, *guard, self.script, *self.arguments)
+        return (*guard, self.script, *self.arguments)
 
     @property
     def sbatch_options(self) -> tuple[Option, ...]:

@@ -16,6 +16,8 @@ from advisor.request.directives import Header, read_header
 _SHELLS = frozenset({"sh", "bash", "dash", "ksh", "mksh", "zsh"})
 # Interpreters that read "#SBATCH" as a comment: picks can stand there although the job is not recorded.
 _HASH_COMMENTS = frozenset({"csh", "tcsh", "fish", "perl", "ruby", "Rscript", "julia"})
+# What sbatch writes before the command of --wrap.
+WRAP_HEAD = "#!/bin/sh\n# This script was created by sbatch --wrap.\n\n"
 _MAX_BYTES = 4 * 1024**2  # Slurm's own MAX_BATCH_SCRIPT_SIZE in 22.05; larger scripts are left to sbatch
 
 
@@ -43,6 +45,11 @@ class Script:
     arguments: tuple[str, ...]
     from_stdin: bool = False
     note: str | None = None
+
+    @property
+    def interpreter(self) -> tuple[str, ...]:
+        """What the first line names, with its options; empty where it names none."""
+        return tuple(_shebang_command(self.header))
 
     @property
     def sha256(self) -> str:
@@ -86,8 +93,7 @@ def read_script(path: Path, arguments: tuple[str, ...]) -> Script:
 
 def wrapped_script(command: str) -> Script:
     """The script that ``sbatch --wrap`` makes of a command."""
-    text = f"#!/bin/sh\n# This script was created by sbatch --wrap.\n\n{command}\n"
-    return script_from_text(text, name="wrap", path=None, arguments=())
+    return script_from_text(f"{WRAP_HEAD}{command}\n", name="wrap", path=None, arguments=())
 
 
 def stdin_script(data: bytes) -> Script:

@@ -21,7 +21,8 @@ from advisor.submission.ticket import write_ticket
 from advisor.workflows.advise import Advice, advise_in_time
 from advisor.workflows.listener import Listener
 from advisor.workflows.new_ticket import new_ticket
-from advisor.workflows.write_script import new_ticket_id, render_job
+from advisor.workflows.submission_form import SubmissionForm, submission_form
+from advisor.workflows.write_script import new_ticket_id, recorder_of
 
 _NO_SLURM_HINT = "Without Slurm: --advise, --print-script or --local, with --inventory FILE."
 
@@ -36,6 +37,11 @@ class _Call:
     outputs: Outputs
     listener: Listener
     is_plain: bool
+
+    @property
+    def stdin_text(self) -> str | None:
+        """Standard input as text, in which bytes that are no UTF-8 are surrogates."""
+        return None if self.stdin_data is None else self.stdin_data.decode("utf-8", "surrogateescape")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,20 +110,16 @@ def _submit_script(call: _Call, script: Script) -> Submission:
     line = call.line
     prepared = _prepare(call, script)
     picks = prepared.advice.picks if prepared.advice else ()
-    text = _rendered(call, script, prepared, picks)
-    if text is None:
-        return _submit_unchanged(call)
     # Where sbatch tells no job id, --wait's failed job cannot be told from a refused one: nothing is tried twice.
     is_silent = line.has("quiet") and not _is_quiet(line)
     can_retry = bool(picks) and not (is_silent and (line.has("wait") or "SBATCH_WAIT" in call.environment))
-    answer = _submit_text(call, script, text, hold_refusal=can_retry)
+    answer = _submit_form(call, script, _form(call, script, prepared, picks), hold_refusal=can_retry)
     followed = bool(picks)
     if answer.returncode != 0 and answer.job_id is None and can_retry:
         reason = answer.held_stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
         call.listener.tell(f"sbatch refused the job as advised; trying without what advice added ({reason[-1]})")
         followed = False
-        text = _rendered(call, script, prepared, ())
-        answer = _submit_unchanged(call) if text is None else _submit_text(call, script, text)
+        answer = _submit_form(call, script, _form(call, script, prepared, ()))
     if answer.job_id is not None and not line.has("test-only"):
         _keep_ticket(call, prepared, answer, followed=followed)
     return answer
@@ -141,8 +143,8 @@ def _prepare(call: _Call, script: Script) -> _Prepared:
     return _Prepared(job=job, advice=advice, ticket_id=new_ticket_id())
 
 
-def _rendered(call: _Call, script: Script, prepared: _Prepared, picks: tuple[Pick, ...]) -> str | None:
-    """The batch script; a minimal one if the template fails; None if the user's own script can be submitted."""
+def _form(call: _Call, script: Script, prepared: _Prepared, picks: tuple[Pick, ...]) -> SubmissionForm | None:
+    """How the job is handed to sbatch; None where sbatch gets what the user typed."""
     job, tell = prepared.job, call.listener.tell
     python: tuple[str, ...] = ()
     try:
@@ -151,48 +153,70 @@ def _rendered(call: _Call, script: Script, prepared: _Prepared, picks: tuple[Pic
             python = interpreter_command(script, environment=call.environment, chosen=chosen)
         if job is not None:
             workload = prepared.advice.recommendation.workload if prepared.advice else Workload()
-            return render_job(job, picks, workload, ticket_id=prepared.ticket_id, python=python)
+            recorder = recorder_of(job, workload, ticket_id=prepared.ticket_id)
+            form = submission_form(job, picks, recorder, python=python)
+            if form.note is not None:
+                tell(form.note)
+            return form
     except AdvisorError as exc:
         tell(f"submitted without record: {exc.with_hint}")
     except Exception as exc:  # noqa: BLE001 (a bug of ours must not cost the user a job; the line below reports it)
         tell(f"submitted without record: internal error, {type(exc).__name__}: {exc}")
-    return plain_python_script(script, python) if python else None
+    return SubmissionForm(text=plain_python_script(script, python)) if python else None
 
 
 def _submit_unchanged(call: _Call) -> Submission:
     """Call sbatch with the user's own arguments."""
-    call.listener.submitting()
     return run_sbatch(
         call.line.sbatch_arguments,
         environment=submission_environment(call.environment),
         outputs=call.outputs,
-        stdin_text=None if call.stdin_data is None else call.stdin_data.decode("utf-8", "surrogateescape"),
+        stdin_text=call.stdin_text,
     )
 
 
-def _submit_text(call: _Call, script: Script, text: str, *, hold_refusal: bool = False) -> Submission:
-    """Submit generated text: as a file that gives the job its name, or on standard input where none may be written."""
-    line, tell = call.line, call.listener.tell
-    on_stdin = script.from_stdin or line.has("test-only")
+def _submit_form(call: _Call, script: Script, form: SubmissionForm | None, *, hold_refusal: bool = False) -> Submission:
+    """Submit in this form; ``hold_refusal`` is as in ``submit``."""
+    if form is None:
+        return _submit_unchanged(call)
+    line = call.line
     is_quiet = _is_quiet(line)
     outputs = quiet_outputs(call.outputs) if is_quiet else call.outputs
+    typed = arguments_without_quiet(line.sbatch_options) if is_quiet else line.option_arguments
+    options = (*form.options, *typed)
+    environment = {**submission_environment(call.environment), **form.variables}
+    if form.text is not None:
+        return _submit_text(call, script, form.text, options, outputs, hold_refusal=hold_refusal)
+    return run_sbatch(
+        (*options, *(("--wrap", form.wrap) if form.wrap is not None else line.script_arguments)),
+        environment=environment,
+        outputs=outputs,
+        stdin_text=call.stdin_text,
+        hold_refusal=hold_refusal,
+    )
+
+
+def _submit_text(
+    call: _Call, script: Script, text: str, options: tuple[str, ...], outputs: Outputs, *, hold_refusal: bool
+) -> Submission:
+    """Submit generated text: as a file that gives the job its name, or on standard input where none may be written."""
+    on_stdin = script.from_stdin or call.line.has("test-only")
     batch = BatchScript(
-        options=arguments_without_quiet(line.sbatch_options) if is_quiet else line.option_arguments,
+        options=options,
         text=text,
         name=None if on_stdin else script.name,
         arguments=script.arguments if script.kind is not ScriptKind.PYTHON else (),
     )
     environment = submission_environment(call.environment)
-    call.listener.submitting()
     try:
         return submit(batch, environment=environment, outputs=outputs, hold_refusal=hold_refusal)
     except SlurmError as exc:
         if isinstance(exc, SlurmNotFound) or batch.name is None:
             raise
         if batch.arguments:
-            tell(f"{exc} The script goes to sbatch as it is.")
+            call.listener.tell(f"{exc} The script goes to sbatch as it is.")
             return _submit_unchanged(call)
-        tell(f"{exc} It goes to sbatch on standard input.")
+        call.listener.tell(f"{exc} It goes to sbatch on standard input.")
         return submit(replace(batch, name=None), environment=environment, outputs=outputs, hold_refusal=hold_refusal)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from advisor.errors import AdvisorError, ScriptError
 from advisor.inspection.workload import Source, Workload
 from advisor.rendering.picks import Pick
-from advisor.rendering.recorder_command import recorder_command
+from advisor.rendering.recorder_command import RecorderCommand, recorder_command
 from advisor.rendering.recorder_options import RecorderOptions
 from advisor.request.job import Job
 from advisor.request.script import ScriptKind, interpreter_command
@@ -81,11 +81,15 @@ def render_job(
     """
     from advisor.rendering.render import render  # noqa: PLC0415 (loads Jinja2, 23 ms that advice alone does not need)
 
-    settings = job.settings
-    recorder = None
-    if settings.record:
-        recorder = recorder_command(recorder_options(settings, workload, ticket_id=ticket_id))
-    return render(job.script, picks, template_dir=settings.template_dir, recorder=recorder, python=python)
+    recorder = recorder_of(job, workload, ticket_id=ticket_id)
+    return render(job.script, picks, template_dir=job.settings.template_dir, recorder=recorder, python=python)
+
+
+def recorder_of(job: Job, workload: Workload, *, ticket_id: str) -> RecorderCommand | None:
+    """The job's recorder; None where the user or the site does without."""
+    if not job.settings.record:
+        return None
+    return recorder_command(recorder_options(job.settings, workload, ticket_id=ticket_id))
 
 
 def recorder_options(settings: Settings, workload: Workload, *, ticket_id: str) -> RecorderOptions:

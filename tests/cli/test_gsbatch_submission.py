@@ -95,13 +95,73 @@ def test_with_everything_named_nothing_is_added(gsbatch: Gsbatch) -> None:
 
 
 def test_a_batch_script_keeps_its_words_and_gets_its_arguments(gsbatch: Gsbatch) -> None:
-    """Arguments follow the script on sbatch's command line; the body is untouched."""
-    gsbatch(*FACTS, "job.sh", "one", "two words")
+    """Sbatch gets the user's own file by the name that was typed; picks are options before the user's."""
+    gsbatch("-J", "mine", *FACTS, "job.sh", "one", "two words")
 
     call = gsbatch.sbatch.calls()[0]
-    assert [call.script, "one", "two words"] == call.words
-    assert call.text.startswith("#!/bin/bash\n#SBATCH --time=1:00:00\n#SBATCH --partition=ampere\n")
-    assert call.text.endswith("\nunset GSBATCH_RECORDED\npython train.py\n")
+    assert ["-J", "mine", "job.sh", "one", "two words"] == call.words[-5:]
+    assert ["--partition=ampere", "--gres=gpu:a100:1"] == call.words[:2]
+    assert "start_recorder.sh" in call.environment["BASH_ENV"]
+    assert "advisor.telemetry.recorder" in call.environment["GSBATCH_RECORDER"]
+
+
+@pytest.mark.parametrize(
+    ("words", "variables", "first_line"),
+    [
+        (("--export=NONE",), {}, "#!/bin/bash"),
+        (("--export=PATH,HOME",), {}, "#!/bin/bash"),
+        ((), {"SBATCH_EXPORT": "NONE"}, "#!/bin/bash"),
+        ((), {}, "#!/bin/bash\n#SBATCH --export=NIL"),
+        ((), {"POSIXLY_CORRECT": "1"}, "#!/bin/bash"),
+        ((), {"BASH_ENV": "$HOME/init"}, "#!/bin/bash"),
+        ((), {}, "#!/bin/bash -p"),
+        ((), {}, "#!/bin/sh"),
+    ],
+)
+def test_where_the_environment_cannot_start_the_recorder_the_script_does(
+    gsbatch: Gsbatch, words: tuple[str, ...], variables: dict[str, str], first_line: str
+) -> None:
+    """Nothing is exported against the user's will; no line of the script changes its number."""
+    text = f"{first_line}\n# a comment\n\necho $LINENO\necho 2\n"
+    (gsbatch.folder / "job.sh").write_text(text, encoding="utf-8")
+
+    gsbatch(*words, *FACTS, "job.sh", **variables)
+
+    call = gsbatch.sbatch.calls()[0]
+    assert variables.get("BASH_ENV") == call.environment.get("BASH_ENV")
+    assert "GSBATCH_RECORDER" not in call.environment
+    assert "advisor.telemetry.recorder" in call.text
+    assert len(text.splitlines()) == len(call.text.splitlines())
+    assert text.splitlines()[:3] == call.text.splitlines()[:3]
+    assert call.text.endswith("; unset GSBATCH_RECORDED; echo $LINENO\necho 2\n")
+
+
+def test_a_script_that_looks_for_itself_keeps_its_path_where_bash_does_not_start_the_recorder(gsbatch: Gsbatch) -> None:
+    """It is not recorded, which is said, and runs as with sbatch; the picks are options."""
+    (gsbatch.folder / "job.sh").write_text("#!/bin/sh\nscontrol show job $SLURM_JOB_ID\n", encoding="utf-8")
+
+    done = gsbatch(*FACTS, "job.sh")
+
+    call = gsbatch.sbatch.calls()[0]
+    assert "job.sh" == call.script
+    assert "--partition=ampere" in call.words
+    assert "not recorded: job.sh may look for its own path" in done.stderr
+
+
+def test_export_with_all_carries_the_recorder(gsbatch: Gsbatch) -> None:
+    """The user's --export stays as it was typed, the only one."""
+    gsbatch("--export=ALL,X=1", *FACTS, "job.sh")
+
+    call = gsbatch.sbatch.calls()[0]
+    assert ["--export=ALL,X=1"] == [word for word in call.words if "export" in word]
+    assert "BASH_ENV" in call.environment
+
+
+def test_the_users_own_bash_env_comes_back(gsbatch: Gsbatch) -> None:
+    """Sites set it to Lmod's start."""
+    gsbatch(*FACTS, "job.sh", BASH_ENV="/site/lmod")
+
+    assert "/site/lmod" == gsbatch.sbatch.calls()[0].environment["GSBATCH_BASH_ENV"]
 
 
 def test_standard_input_stays_standard_input(gsbatch: Gsbatch) -> None:
@@ -109,20 +169,22 @@ def test_standard_input_stays_standard_input(gsbatch: Gsbatch) -> None:
     gsbatch(*FACTS, stdin="#!/bin/sh\npython train.py\n")
 
     call = gsbatch.sbatch.calls()[0]
-    assert ([], None) == (call.words, call.script)
-    assert "#SBATCH --partition=ampere" in call.text
+    assert call.script is None
+    assert "--partition=ampere" == call.words[0]
+    assert call.text.startswith("#!/bin/sh\nif [")
     assert call.text.endswith("python train.py\n")
 
 
 @pytest.mark.parametrize("words", [("--wrap", "python train.py"), ("--wrap=python train.py",)])
 def test_a_wrapped_command_is_submitted_as_the_script_it_stands_for(gsbatch: Gsbatch, words: tuple[str, ...]) -> None:
-    """The job is named wrap, as with sbatch."""
+    """The job is named wrap, and has no command in Slurm, as with sbatch."""
     gsbatch("-n1", *words, *FACTS)
 
     call = gsbatch.sbatch.calls()[0]
-    assert ["-n1", call.script] == call.words
-    assert "wrap" == Path(call.script or "").name
-    assert call.text.startswith("#!/bin/sh\n# This script was created by sbatch --wrap.\n")
+    assert ["-n1", "--wrap"] == call.words[-3:-1]
+    assert "--partition=ampere" in call.words
+    assert "advisor.telemetry.recorder" in call.words[-1]
+    assert call.words[-1].endswith("; python train.py")
 
 
 def test_a_ticket_names_the_python_file_that_a_batch_script_starts(gsbatch: Gsbatch) -> None:
@@ -458,4 +520,4 @@ def test_the_users_python_runs_the_training(gsbatch: Gsbatch, tmp_path: Path) ->
 
     gsbatch(*FACTS, "train.py", PATH=f"{mine}{os.pathsep}{gsbatch.variables['PATH']}")
 
-    assert f"exec {mine}/python {gsbatch.folder}/train.py\n" in gsbatch.sbatch.calls()[0].text
+    assert f"set -- {mine}/python {gsbatch.folder}/train.py\n" in gsbatch.sbatch.calls()[0].text
