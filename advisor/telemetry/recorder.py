@@ -209,14 +209,24 @@ def _start(
     command: Sequence[str], options: RecorderOptions, marks_path: str | None, unblocked: set[int | signal.Signals]
 ) -> int:
     """Start the training as the shell would; Python's own changes to signals are undone."""
-    try:
+    environment = _environment(inherited_environment(), marks_path, command, options)
+
+    def spawn(started: Sequence[str]) -> int:
         return os.posix_spawnp(
-            command[0],
-            list(command),
-            _environment(inherited_environment(), marks_path, command, options),
+            started[0],
+            list(started),
+            environment,
             setsigmask=unblocked,
             setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
         )
+
+    try:
+        try:
+            return spawn(command)
+        except OSError as exc:
+            if exc.errno != errno.ENOEXEC:
+                raise
+            return spawn(["/bin/sh", *command])  # a text without a first line that names its interpreter
     except OSError as exc:
         _warn(f"{command[0]}: {exc.strerror}")
         _remove(marks_path)
