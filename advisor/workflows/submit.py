@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from advisor.errors import AdvisorError, SlurmError, SlurmNotFound
 from advisor.inspection.workload import Workload
 from advisor.rendering.picks import Pick
-from advisor.rendering.render import plain_python_script
 from advisor.request.command_line import CommandLine
 from advisor.request.job import Job, load_script, read_job
 from advisor.request.sbatch_options import arguments_without_quiet
@@ -162,7 +161,11 @@ def _form(call: _Call, script: Script, prepared: _Prepared, picks: tuple[Pick, .
         tell(f"submitted without record: {exc.with_hint}")
     except Exception as exc:  # noqa: BLE001 (a bug of ours must not cost the user a job; the line below reports it)
         tell(f"submitted without record: internal error, {type(exc).__name__}: {exc}")
-    return SubmissionForm(text=plain_python_script(script, python)) if python else None
+    if not python:
+        return None
+    from advisor.rendering.render import plain_python_script  # noqa: PLC0415 (loads Jinja2: slow, rarely needed)
+
+    return SubmissionForm(text=plain_python_script(script, python))
 
 
 def _submit_unchanged(call: _Call) -> Submission:
