@@ -337,13 +337,13 @@ def test_a_broken_installation_submits_the_users_own_words(gsbatch: Gsbatch, tmp
     """A package of ours that does not load must not cost the job."""
     broken = tmp_path / "broken"
     broken.mkdir()
-    (broken / "jinja2.py").write_text("raise ImportError('no jinja2 here')\n", encoding="utf-8")
+    (broken / "uuid.py").write_text("raise ImportError('no uuid here')\n", encoding="utf-8")
 
     done = gsbatch(*FACTS, "-n1", "job.sh", "x", PYTHONPATH=f"{broken}:{gsbatch.variables['PYTHONPATH']}")
 
     assert ["-n1", "job.sh", "x"] == gsbatch.sbatch.calls()[0].words
     assert ("Submitted batch job 42\n", 0) == (done.stdout, done.returncode)
-    assert "gsbatch: submitted without advice or record: ImportError: no jinja2 here\n" == done.stderr
+    assert "gsbatch: submitted without advice or record: ImportError: no uuid here\n" == done.stderr
 
 
 def test_a_user_file_with_a_mistake_costs_the_advice_only(gsbatch: Gsbatch) -> None:
