@@ -51,7 +51,7 @@ class RecorderOptions(NamedTuple):
     def seen_from(self, folder: str) -> RecorderOptions:
         """The same with absolute paths, for a process that does not stand in ``folder``."""
         readings = None if self.gpu_readings is None else os.path.join(folder, self.gpu_readings)  # noqa: PTH118 (pathlib is slow to load)
-        return self._replace(spool=os.path.join(folder, self.spool), gpu_readings=readings)  # noqa: PTH118
+        return self._replace(spool=os.path.join(folder, self.spool), gpu_readings=readings)  # noqa: PTH118 (pathlib is slow to load)
 
 
 _FLAGS = {

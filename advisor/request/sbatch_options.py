@@ -23,11 +23,11 @@ prefer priority profile qos reservation resources runtime segment signal sockets
 thread-spec threads-per-core time time-min tmp tres-bind tres-per-task uid wait-all-nodes wckey wrap
 """.split()  # noqa: SIM905 (one name a line would hide that this is sbatch's own list)
 # Their value stands only after "=": "--nice 5" is --nice and a script named 5. get-user-env took one until 24.11.
-WITH_OPTIONAL_VALUE = "exclusive get-user-env nice no-kill oom-kill-step propagate requeue resv-ports".split()  # noqa: SIM905
+WITH_OPTIONAL_VALUE = "exclusive get-user-env nice no-kill oom-kill-step propagate requeue resv-ports".split()  # noqa: SIM905 (sbatch's own list, as it prints it)
 FLAGS = """
 consolidate-segments contiguous external help hold ignore-pbs no-requeue overcommit oversubscribe parsable quiet reboot
 share spread-job spread-segments stepmgr test-only usage use-min-nodes verbose version wait
-""".split()  # noqa: SIM905
+""".split()  # noqa: SIM905 (sbatch's own list, as it prints it)
 _SHORT = {
     "a": "array", "A": "account", "b": "begin", "B": "extra-node-info", "c": "cpus-per-task", "C": "constraint",
     "d": "dependency", "D": "chdir", "e": "error", "F": "nodefile", "G": "gpus", "h": "help", "H": "hold",

@@ -14,7 +14,7 @@ _INPUT = frozenset({
     "SLURM_HINT",
 })  # fmt: skip
 # Of another installation or release too.
-_INJECTED = os.path.join("advisor", "injected")  # noqa: PTH118 (as above)
+_INJECTED = os.path.join("advisor", "injected")  # noqa: PTH118 (pathlib is slow to load)
 _JOB_PREFIXES = ("SLURM_", "SLURMD_", "SRUN_", "PMI_", "PMIX_", "PMI2_")
 INJECTED_FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "injected")  # noqa: PTH100, PTH118, PTH120 (pathlib takes a third as long to load as --help)
 # Set by the recorder for the Pythons of its own job; advisor/injected/sitecustomize.py reads them.

@@ -75,7 +75,7 @@ def _call(program: str, environment: Mapping[str, str], *, origin: str, tried: C
 
 def _can_be_found_again(environment: Mapping[str, str]) -> bool:
     """Whether gsbatch goes by the name of sbatch."""
-    return os.path.basename(sys.argv[0]) == NAME or any(map(_is_gsbatch, _on_path(environment)))  # noqa: PTH119 (as above)
+    return os.path.basename(sys.argv[0]) == NAME or any(map(_is_gsbatch, _on_path(environment)))  # noqa: PTH119 (pathlib is slow to load)
 
 
 def _on_path(environment: Mapping[str, str]) -> Iterator[str]:
@@ -95,13 +95,13 @@ def _named(environment: Mapping[str, str]) -> str | None:
 
 
 def _is_program(path: str) -> bool:
-    return os.path.isfile(path) and os.access(path, os.X_OK)  # noqa: PTH113 (no pathlib, see above)
+    return os.path.isfile(path) and os.access(path, os.X_OK)  # noqa: PTH113 (pathlib is slow to load)
 
 
 def _is_gsbatch(path: str) -> bool:
     """Whether a file is gsbatch: this program by whatever link, or a copy or another installation of it."""
     try:
-        if os.path.samefile(path, sys.argv[0]):  # noqa: PTH121 (no pathlib, see above)
+        if os.path.samefile(path, sys.argv[0]):  # noqa: PTH121 (pathlib is slow to load)
             return True
     except OSError:
         pass  # run by ``python -c``, or moved away since
@@ -110,7 +110,7 @@ def _is_gsbatch(path: str) -> bool:
 
 def _contains(path: str, text: bytes, beginning: bytes) -> bool:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 (no pathlib, see above)
+        with open(path, "rb") as file:  # noqa: PTH123 (pathlib is slow to load)
             content = file.read(_MOST_READ_BYTES)
     except OSError:
         return False
@@ -126,7 +126,7 @@ def _ancestors() -> Iterator[str]:
     pid = os.getpid()
     for _ in range(_MOST_ANCESTORS):
         try:
-            with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123 (as above)
+            with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123 (pathlib is slow to load)
                 fields = file.read().rpartition(")")[2].split()
         except OSError:
             return

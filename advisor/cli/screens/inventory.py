@@ -64,8 +64,8 @@ def inventory_object(inventory: Inventory, rows: Sequence[PartitionGpu]) -> dict
 def print_inventory(inventory: Inventory, rows: Sequence[PartitionGpu], *, show_all: bool) -> None:
     """Print a table on stdout; ``show_all`` adds why a GPU cannot be used."""
     from rich.console import Console  # noqa: PLC0415 (takes longer to import than --json takes to answer)
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415 (slow to load)
+    from rich.text import Text  # noqa: PLC0415 (slow to load)
 
     # Rows are never folded, as with Slurm's own commands: grep and awk see them whole, a narrow terminal wraps them.
     console = Console(highlight=False, width=10_000)
