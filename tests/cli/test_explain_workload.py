@@ -14,9 +14,15 @@ TRAINING = """
 import argparse, torch
 p = argparse.ArgumentParser()
 p.add_argument("--epochs", type=int, default=3)
-for epoch in range(p.parse_args().epochs):
-    for start in range(0, 960, 32):
-        torch.ones(1).backward()
+args = p.parse_args()
+network = torch.nn.Linear(4, 2)
+loader = torch.utils.data.DataLoader(torch.zeros(960, 4), batch_size=32)
+optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+for epoch in range(args.epochs):
+    for samples in loader:
+        optimizer.zero_grad()
+        network(samples).sum().backward()
+        optimizer.step()
 """
 
 
