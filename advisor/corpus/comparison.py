@@ -83,7 +83,8 @@ def _compare(run: Run, name: str) -> Comparison:
     if measured is None:
         return Comparison(name=name, predicted=predicted, measured=None, error=None, within_interval=None)
     remark = _why_not_comparable(run, name)
-    if predicted is None or remark is not None or measured <= 0:
+    # A prediction of nothing, from a corpus of an earlier version, has no ratio to what was measured.
+    if predicted is None or remark is not None or measured <= 0 or predicted.value <= 0:
         return Comparison(
             name=name, predicted=predicted, measured=measured, error=None, within_interval=None, remark=remark
         )

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from advisor.corpus.rows import workload_from_json
-from advisor.errors import TelemetryError
+from advisor.errors import StorageError, TelemetryError
 from advisor.inspection.evidence import completed
 from advisor.inspection.workload import Fact, Source, Workload
+from advisor.storage.folder import check_file, trusted_owners
 from advisor.storage.plain_text import escaped
 from advisor.submission.ticket import Ticket, TrainingFile, ticket_from_json
 
@@ -53,9 +54,10 @@ def facts_of_earlier_jobs(
         "most": _MOST_TICKETS,
     }
     try:
+        check_file(corpus, owners=trusted_owners())
         with sqlite3.connect(f"file:{corpus}?mode=ro", uri=True, timeout=1.0) as connection:
             rows = connection.execute(_QUERY, asked).fetchall()
-    except sqlite3.Error:
+    except (sqlite3.Error, StorageError, OSError):
         return {}
     for document, epochs, state, found, _ in rows:
         try:

@@ -30,7 +30,7 @@ from advisor.corpus.belief import (
     place_of,
     rank_of,
 )
-from advisor.corpus.plausibility import NotYetBelieved, check_gpus_in_all, check_header, is_local
+from advisor.corpus.plausibility import NotYetBelieved, check_header, check_in_all, is_local
 from advisor.corpus.refusals import Refusals, RejectedFile
 from advisor.corpus.rows import Attempt, store
 from advisor.corpus.spool import Listing, SpoolEntry, list_spool, read_header
@@ -354,7 +354,7 @@ def _check_all(node: NodeTrace, nodes: Mapping[str, NodeTrace]) -> None:
     for other in nodes.values():
         check_apart(node, other)
     if node.job is not None:
-        check_gpus_in_all([node.trace.header, *(other.trace.header for other in nodes.values())], node.job)
+        check_in_all([node.trace.header, *(other.trace.header for other in nodes.values())], node.job)
 
 
 def _ticket(state: _Ingest, node: NodeTrace) -> JobTicket | None:

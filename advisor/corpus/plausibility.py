@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from advisor.corpus.accounting import AccountedJob
 from advisor.corpus.hardware import Hardware
 from advisor.errors import TelemetryError
 from advisor.prediction.prediction import Estimate, Prediction
-from advisor.request.node_selection import is_listed
+from advisor.request.node_selection import is_listed, listed
 from advisor.storage.plain_data import to_plain
 from advisor.submission.ticket import Ticket
 from advisor.telemetry.digest import TraceDigest
@@ -35,6 +35,8 @@ MAX_RESTARTS = 100_000
 MAX_BYTES = 1 << 50
 # Far above any figure of a ticket, and its square is still a number.
 MAX_FIGURE = 1e30
+# What sacct says while a job has no nodes, or has lost them.
+_NO_NODES = frozenset({"", "None assigned", "(null)"})
 _NAME = re.compile(r"[\w.+-]{1,128}", re.ASCII)
 _LOCAL_ID = re.compile(r"local-[\w.-]{1,100}", re.ASCII)
 _RAW_ID = re.compile(r"\d{1,10}", re.ASCII)
@@ -100,12 +102,15 @@ def check_against_accounting(trace: TraceDigest, job: AccountedJob, hardware: Ha
         raise NotYetBelieved(reason)
 
 
-def check_gpus_in_all(headers: Iterable[TraceHeader], job: AccountedJob) -> None:
-    """Refuse traces that together measured more GPUs than their job was given.
+def check_in_all(headers: Sequence[TraceHeader], job: AccountedJob) -> None:
+    """Refuse traces that together are of more nodes or GPUs than their job was given.
 
     Raises:
-        TelemetryError: they did.
+        TelemetryError: they are.
     """
+    nodes = {header.node for header in headers}
+    if job.nodes and len(nodes) > job.nodes:
+        raise TelemetryError(f"traces of {len(nodes)} nodes are there of a job that had {job.nodes}")
     gpus = {(header.node, gpu.uuid) for header in headers if header.gpu_sensor != "replay" for gpu in header.gpus}
     if job.gpus is not None and len(gpus) > job.gpus:
         raise TelemetryError(f"{len(gpus)} GPUs are measured on all nodes of a job that was given {job.gpus}")
@@ -117,7 +122,9 @@ def _place_doubts(header: TraceHeader, job: AccountedJob, hardware: Hardware) ->
         yield f"it says task {header.array_task} of array {header.array_job_id}; accounting says {job.shown_id}"
     if header.user not in {job.user, str(job.uid)}:
         yield f"it names user {header.user}, the job is of {job.user}"
-    if job.node_list and not is_listed(header.node, job.node_list):
+    # slurmdbd 22.05 keeps the first node alone of some short jobs: a list that lacks nodes says nothing.
+    is_whole = job.node_list not in _NO_NODES and listed(job.node_list) >= job.nodes
+    if is_whole and not is_listed(header.node, job.node_list):
         yield f"node {header.node} is none of its job's ({job.node_list[:MAX_NAME_LENGTH]})"
     if job.nodes and header.nodes > job.nodes:
         yield f"it is one of {header.nodes} nodes of a job that had {job.nodes}"

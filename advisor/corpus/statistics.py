@@ -6,6 +6,8 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from advisor.corpus import schema
+
 
 def statistics(db: Database) -> dict[str, Any]:
     """Counts and sums; energies in J, ``rejected`` in files."""
@@ -26,7 +28,22 @@ def statistics(db: Database) -> dict[str, Any]:
 
 
 def problems_of(db: Database) -> list[str]:
-    """What SQLite finds wrong with the corpus; empty where it is sound."""
+    """What is wrong with the corpus, by SQLite's checks and by the tables it must have; empty where it is sound."""
     damage = [str(row[0]) for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
     orphans = [f"a row of {row[0]} points at no row of {row[2]}" for row in db.execute("PRAGMA foreign_key_check")]
-    return damage + orphans
+    return damage + orphans + _missing_parts(db)
+
+
+def _missing_parts(db: Database) -> list[str]:
+    """Tables and columns that the migrations make and the corpus does not have."""
+    whole = Database(memory=True)
+    schema.migrations.apply(whole)
+    found = []
+    for table in whole.table_names():
+        columns = {column.name for column in db.table(table).columns} if table in db.table_names() else set()
+        missing = sorted({column.name for column in whole.table(table).columns} - columns)
+        if not columns:
+            found.append(f"it has no table {table}")
+        elif missing:
+            found.append(f"its table {table} has no column {missing[0]}")
+    return found

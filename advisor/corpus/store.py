@@ -12,7 +12,8 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from advisor.corpus import schema
-from advisor.errors import CorpusError
+from advisor.errors import CorpusError, StorageError
+from advisor.storage.folder import PRIVATE_FOLDER_MODE, check_file, make_folder, trusted_owners
 
 # Readers of a WAL database are never blocked; this bounds the wait of a second writer (`gsadmin corpus --vacuum`).
 BUSY_TIMEOUT_S = 10.0
@@ -23,11 +24,13 @@ def reading(path: Path) -> Iterator[Database]:
     """The corpus for reading; it must exist and be of this version.
 
     Raises:
-        CorpusError: there is none, it cannot be read, or it is of another version.
+        CorpusError: there is none, it cannot be read, somebody else can have written it, or it is of another version.
     """
-    if not path.is_file():
-        raise CorpusError(f"There is no corpus at {path}.", hint="An admin makes it with: gsadmin init")
     with _translated(path):
+        try:
+            check_file(path, owners=trusted_owners())
+        except FileNotFoundError as exc:
+            raise CorpusError(f"There is no corpus at {path}.", hint="An admin makes it with: gsadmin init") from exc
         db = Database(_connect_for_reading(path))
         try:
             _refuse_other_versions(db, path)
@@ -46,6 +49,7 @@ def writing(path: Path) -> Iterator[Database]:
     with _only_writer(path), _translated(path):
         # Tickets hold users' script arguments: the file is its owner's alone until an admin opens it to others.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        check_file(path, owners=trusted_owners())
         connection = sqlite3.connect(str(path), timeout=BUSY_TIMEOUT_S)
         db = Database(connection)
         try:
@@ -78,7 +82,7 @@ def _only_writer(path: Path) -> Iterator[None]:
     """Hold the writer's lock; it goes with the process, however that ends."""
     lock_path = path.with_name(path.name + ".lock")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(path.parent, mode=PRIVATE_FOLDER_MODE)
         lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as exc:
         raise CorpusError(
@@ -101,6 +105,8 @@ def _only_writer(path: Path) -> Iterator[None]:
 def _translated(path: Path) -> Iterator[None]:
     try:
         yield
+    except StorageError as exc:
+        raise CorpusError(f"The corpus is not used: {exc}", hint=exc.hint) from exc
     except (sqlite3.Error, OSError) as exc:
         raise CorpusError(
             f"The corpus {path} cannot be used: {exc}.", hint="Is its disk full? Look at it with: gsadmin corpus check"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from math import prod
 
 _PLAIN_CONSTRAINT = re.compile(r"[\w.\-]+(([&,][\w.\-]+)*|(\|[\w.\-]+)*)")
 # A comma separates names only outside brackets: n[1-3,7],m2.
@@ -28,6 +29,19 @@ def meets(constraint: str | None, features: Sequence[str]) -> bool:
 def is_listed(node: str, hostlist: str) -> bool:
     """Whether Slurm's host list (``n[1-3,07],m2``) names the node; nothing is expanded, however long a range is."""
     return any(_is_named(node, name.strip()) for name in _NAMES.findall(hostlist))
+
+
+def listed(hostlist: str) -> int:
+    """How many nodes Slurm's host list names; a range that is none counts as one."""
+    return sum(
+        prod(sum(map(_length, numbers.split(","))) for numbers in _BRACKET.findall(name))
+        for name in _NAMES.findall(hostlist)
+    )
+
+
+def _length(part: str) -> int:
+    low, _, high = part.partition("-")
+    return max(int(high) - int(low) + 1, 1) if low.isdecimal() and high.isdecimal() else 1
 
 
 def _is_named(node: str, name: str) -> bool:

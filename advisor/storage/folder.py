@@ -260,6 +260,24 @@ def trusted_owners() -> frozenset[int]:
     return frozenset({os.geteuid(), _ROOT, os.stat(__file__).st_uid})
 
 
+def check_file(path: str | os.PathLike[str], *, owners: Collection[int]) -> None:
+    """Refuse a file that somebody else can have written; for programs that open files by their path alone (SQLite).
+
+    Raises:
+        FileNotFoundError: it is not there.
+        StorageError: it is no regular file, belongs to none of the owners, or others may write to it.
+    """
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        raise
+    except OSError as exc:
+        raise _translated(os.fspath(path), exc) from exc
+    doubt = _file_doubt(status, frozenset(owners))
+    if doubt is not None:
+        raise StorageError(os.fspath(path), doubt.reason, hint=doubt.remedy.format(os.fspath(path)))
+
+
 def make_folder(
     path: str | os.PathLike[str], *, mode: int = PRIVATE_FOLDER_MODE, mode_above: int | None = None
 ) -> None:
@@ -310,7 +328,8 @@ def _folder_doubt(status: os.stat_result, owners: frozenset[int], *, may_be_shar
     if may_be_shared and mode & stat.S_IWOTH and status.st_uid in owners | trusted_owners():
         if mode & stat.S_ISVTX:
             return None
-        return _Doubt(f"users may remove each other's files from it (mode {mode:04o})", "Its owner runs: chmod 1777 {}")
+        reason = f"without the sticky bit users may remove each other's files from it (mode {mode:04o})"
+        return _Doubt(reason, "chmod 1777 {}")
     return _doubt(status, owners)
 
 

@@ -15,13 +15,15 @@ import psutil
 import pynvml
 
 from advisor import slurm
+from advisor.account import user_name
 from advisor.corpus import schema, store
 from advisor.corpus.statistics import problems_of
-from advisor.errors import AdvisorError, SlurmError, SlurmNotFound
+from advisor.errors import AdvisorError, SlurmError, SlurmNotFound, StorageError
 from advisor.inspection.confine import LANDLOCK, NAMESPACES, SYSTEM_CALLS, landlock_version, way_here
 from advisor.inventory.read import backend_in_use
 from advisor.prediction.model import load_model
 from advisor.settings import Settings
+from advisor.storage.folder import open_folder
 from advisor.submission.real_sbatch import NAME, sbatch_call
 from advisor.workflows.initialise import SHARED_SPOOL_MODE, is_for_each_user, is_shared
 from advisor.workflows.site import site_registry
@@ -129,6 +131,10 @@ def _dry_run(_settings: Settings) -> Iterator[Check]:
 def _nvml(_settings: Settings) -> Iterator[Check]:
     try:
         pynvml.nvmlInit()
+        try:
+            driver, count = pynvml.nvmlSystemGetDriverVersion(), pynvml.nvmlDeviceGetCount()
+        finally:
+            pynvml.nvmlShutdown()
     except pynvml.NVMLError as exc:
         yield Check(
             name="nvml",
@@ -137,10 +143,6 @@ def _nvml(_settings: Settings) -> Iterator[Check]:
             next_step="Run gsadmin doctor on a GPU node too.",
         )
         return
-    try:
-        driver, count = pynvml.nvmlSystemGetDriverVersion(), pynvml.nvmlDeviceGetCount()
-    finally:
-        pynvml.nvmlShutdown()
     yield Check(name="nvml", verdict=OK, message=f"{count} GPUs, driver {driver}")
 
 
@@ -165,17 +167,17 @@ def _psutil(_settings: Settings) -> Iterator[Check]:
 def _spool(settings: Settings) -> Iterator[Check]:
     folder = settings.spool_dir
     if not folder.is_dir():
-        yield Check(name="spool", verdict=FAIL, message=f"{folder} is not there", next_step="gsadmin init")
+        above = next(path for path in folder.parents if path.exists())
+        may_make = os.access(above, os.W_OK)
+        remedy = "gsadmin init" if may_make else f"An admin makes it with: gsadmin init --user {user_name()}"
+        yield Check(name="spool", verdict=FAIL, message=f"{folder} is not there", next_step=remedy)
+        return
+    try:
+        open_folder(folder, may_be_shared=True).close()
+    except StorageError as exc:
+        yield Check(name="spool", verdict=FAIL, message=str(exc), next_step=exc.hint)
         return
     mode = stat.S_IMODE(folder.stat().st_mode)
-    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-        yield Check(
-            name="spool",
-            verdict=FAIL,
-            message=f"{folder} is world-writable without the sticky bit: users can remove each other's traces",
-            next_step=f"chmod {SHARED_SPOOL_MODE:o} {folder}",
-        )
-        return
     is_everyones = is_shared(settings, "spool_dir") and not is_for_each_user(folder)
     shared_but_closed = is_everyones and not mode & stat.S_IWOTH
     yield Check(
@@ -196,6 +198,12 @@ def _writable(folder: Path) -> str:
 
 
 def _corpus(settings: Settings) -> Iterator[Check]:
+    if _is_closed(settings.corpus):
+        message = (
+            f"{settings.corpus} is readable by its owner only; gseff shows your jobs from the spool and accounting"
+        )
+        yield Check(name="corpus", verdict=OK, message=message)
+        return
     if not settings.corpus.is_file():
         yield Check(
             name="corpus", verdict=WARN, message=f"there is none at {settings.corpus}", next_step="gsadmin init"
@@ -210,6 +218,17 @@ def _corpus(settings: Settings) -> Iterator[Check]:
         message=problems[0] if problems else f"{runs} runs, {rejected} files rejected, version {len(schema.names())}",
         next_step="Restore it from a backup." if problems else None,
     )
+
+
+def _is_closed(path: Path) -> bool:
+    """Whether it is there, or may be, and this user may not read it."""
+    try:
+        path.stat()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return not os.access(path, os.R_OK)
 
 
 def _model(settings: Settings) -> Iterator[Check]:

@@ -351,6 +351,7 @@ def test_accounting_bounds_what_a_trace_says(
         ({}, replace(JOB, gpu_types=("a100",))),
         ({}, replace(JOB, gpu_types=("our-own-name",))),
         ({"node": "n2"}, replace(JOB, node_list="n[1-3],m4")),
+        ({"node": "n2"}, replace(JOB, node_list="n1", nodes=2)),
         ({}, replace(JOB, node_list="", gpus=None)),
         ({"user": str(UID)}, JOB),
     ],

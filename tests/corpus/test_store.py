@@ -14,7 +14,9 @@ import pytest
 
 from advisor.corpus import rows, schema, store
 from advisor.corpus.history import facts_of_earlier_jobs
+from advisor.corpus.statistics import problems_of
 from advisor.errors import CorpusError
+from tests.two_users import ATTACKER, needs_root
 
 REPOSITORY = Path(__file__).parents[2]
 ONE_TICKET = """
@@ -97,6 +99,53 @@ def test_a_corpus_of_version_3_keeps_its_rows_and_finds_its_tickets(path: Path) 
     )
 
     assert 2 == found["epochs"].value
+
+
+@needs_root
+@pytest.mark.parametrize(("owner", "mode"), [(ATTACKER, 0o644), (0, 0o666), (0, 0o620)])
+def test_a_corpus_that_others_can_have_written_is_not_used(path: Path, owner: int, mode: int) -> None:
+    """What it says of earlier jobs would become the facts of the next; neither reader nor writer opens it."""
+    with store.writing(path):
+        pass
+    os.chown(path, owner, owner)
+    path.chmod(mode)
+    for use in (store.reading, store.writing):
+        with pytest.raises(CorpusError, match="is not used"), use(path):
+            pass
+
+    assert {} == facts_of_earlier_jobs(path, user="u", script_path="", script_sha256="", arguments=())
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o002])
+def test_a_corpus_is_private_whatever_the_umask(path: Path, umask: int) -> None:
+    """Its folders too."""
+    before = os.umask(umask)
+    try:
+        with store.writing(path) as db:
+            db.execute(ONE_TICKET)
+            modes = [entry.stat().st_mode & 0o777 for entry in sorted(path.parent.iterdir())]
+    finally:
+        os.umask(before)
+
+    assert 0o700 == path.parent.stat().st_mode & 0o777
+    assert {0o600} == set(modes)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("DROP TABLE epochs", "it has no table epochs"),
+        ("ALTER TABLE runs DROP COLUMN found_in_job", "its table runs has no column found_in_job"),
+    ],
+)
+def test_a_corpus_that_lacks_a_part_is_not_sound(path: Path, damage: str, said: str) -> None:
+    """SQLite's own check says nothing of a table that is not there."""
+    with store.writing(path) as db:
+        assert [] == problems_of(db)
+        db.execute(damage)
+        db.conn.commit()
+
+        assert [said] == problems_of(db)
 
 
 def count_of(connection: sqlite3.Connection, table: str) -> int:

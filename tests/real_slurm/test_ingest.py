@@ -48,7 +48,10 @@ def measured(site: Site, job: AccountedJob, owner: str = "alice", **header: obje
     uid = pwd.getpwnam(owner).pw_uid
     assert job.started_at is not None
     words: dict[str, object] = {"cluster": CLUSTER_NAME, "job_id": job.job_id, "uid": uid, "user": owner}
-    made = replace(HEADER, **(words | {"started_at": job.started_at + 0.5} | header))  # type: ignore[arg-type]
+    node = str(header.get("node", job.node_list))
+    gpu = replace(HEADER.gpus[0], name="NVIDIA GeForce RTX 3090" if "3090" in node else "NVIDIA GeForce RTX 3070")
+    words |= {"started_at": job.started_at + 0.5, "node": node, "gpus": (gpu,)}
+    made = replace(HEADER, **(words | header))  # type: ignore[arg-type]
     path = spooled(site.spool, made_trace(made, epochs=1))
     os.chown(path, uid, -1)
     return made
@@ -79,7 +82,7 @@ def test_finished_job_is_joined_with_accounting(cluster: Cluster, site: Site) ->
     assert "COMPLETED" == cluster.wait_for_job(job_id)
     measured(site, accounted(job_id)[0], partition="rtx")
     ticket = site.spool / ticket_name(CLUSTER_NAME, job_id)
-    ticket.write_text(ticket_to_json(replace(made_ticket(), job_id=job_id)))
+    ticket.write_text(ticket_to_json(replace(made_ticket(), job_id=job_id, user="alice")))
     os.chown(ticket, pwd.getpwnam("alice").pw_uid, -1)
     before = site.run(gseff, job_id)
     summary = json.loads(site.run(gsadmin, "ingest", "--json").stdout)
@@ -131,9 +134,50 @@ def test_failed_array_tasks_are_runs_of_their_own(cluster: Cluster, site: Site) 
     assert [f"{job_id}_2"] == [item["job_id"] for item in json.loads(site.run(gseff, f"{job_id}_2", "--json").stdout)]
 
 
+def test_a_user_cannot_say_more_of_a_job_than_slurm_does(cluster: Cluster, site: Site) -> None:
+    """One attempt is one run; other nodes, more GPUs, another model or another array are refused."""
+    job_id = submit(cluster, "-p", "rtx", "--gres=gpu:1", "--wrap", "sleep 1")
+    cluster.wait_for_job(job_id)
+    (job,) = accounted(job_id)
+    honest = measured(site, job)
+    for restart in range(1, 20):
+        measured(site, job, restart=restart)
+    measured(site, job, restart=20, gpus=honest.gpus * 64)
+    measured(site, job, restart=21, gpus=(replace(honest.gpus[0], name="NVIDIA H200"),))
+    measured(site, job, restart=22, node="h100n1", gpus=(replace(honest.gpus[0], name="NVIDIA H100 PCIe"),))
+    measured(site, job, restart=23, array_job_id="1", array_task="1")
+    measured(site, job, restart=24, nodes=2)
+    summary = json.loads(site.run(gsadmin, "ingest", "--json").stdout)
+    reasons = " ".join(item["reason"] for item in summary["rejected"])
+
+    assert (1, 24) == (summary["runs_added"], len(summary["rejected"]))
+    for said in (
+        "accounting knows one attempt",
+        "64 GPUs",
+        "no NVIDIA H200",
+        "none of its job's",
+        "array 1",
+        "2 nodes",
+    ):
+        assert said in reasons
+
+
+def test_a_job_without_gpus_measured_none(cluster: Cluster, site: Site) -> None:
+    """The site tracks GPUs, so a job of which accounting names none had none."""
+    job_id = submit(cluster, "-p", "debug", "--wrap", "sleep 1")
+    cluster.wait_for_job(job_id)
+    (job,) = accounted(job_id)
+    measured(site, job)
+    (rejected,) = json.loads(site.run(gsadmin, "ingest", "--json").stdout)["rejected"]
+
+    assert 0 == job.gpus
+    assert "a job that was given 0" in rejected["reason"]
+
+
 def test_two_nodes_are_one_run(cluster: Cluster, site: Site) -> None:
     """Memory, CPUs and GPUs that Slurm counts over all nodes are per node in the row; energy is of both."""
-    job_id = submit(cluster, "-p", "rtx", "-N2", "--gres=gpu:1", "--mem=2G", "--wrap", "sleep 1")
+    gres = "--gres=gpu:nvidia_geforce_rtx_3090:1"
+    job_id = submit(cluster, "-p", "rtx", "-N2", gres, "--mem=2G", "--wrap", "sleep 1")
     cluster.wait_for_job(job_id)
     (job,) = accounted(job_id)
     for header in on_nodes(HEADER, ["c3090n1", "c3090n2"]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from advisor.request.node_selection import is_listed, is_plain_constraint
+from advisor.request.node_selection import is_listed, is_plain_constraint, listed
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,12 @@ def test_host_lists_are_read_as_slurm_writes_them(node: str, hostlist: str, list
 def test_only_plain_constraints_are_judged(constraint: str, plain: bool) -> None:
     """Whatever else Slurm may be asked for binds nodes together, which one node cannot answer."""
     assert plain == is_plain_constraint(constraint)
+
+
+@pytest.mark.parametrize(
+    ("hostlist", "count"),
+    [("n1", 1), ("n[1-3,07],m2", 5), ("r[1-2]n[01-10]", 20), ("a,b,c", 3), ("n[x]", 1), ("n[3-1]", 1)],
+)
+def test_nodes_of_a_list_are_counted(hostlist: str, count: int) -> None:
+    """Without expanding them."""
+    assert count == listed(hostlist)
