@@ -11,7 +11,6 @@ Standard library only: this must work where the rest of an installation is broke
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import resource
 import signal
@@ -23,8 +22,8 @@ from typing import NoReturn
 
 # A framework's reading of a large model takes some hundred MiB; the dry run has bounds of its own.
 _MEMORY_BYTES = 3 * 1024**3
-# Until the settings have been read, which say how long advice may take.
-_READING_S = 30.0
+# Until the settings have been read, which say how long advice may take: loading gsbatch from a slow disk is part of it.
+_READING_S = 90.0
 # Beyond the time that advice may take, to write the batch script.
 _WRITING_S = 30.0
 _MOST_STDIN_BYTES = 64 * 1024**2
@@ -94,7 +93,11 @@ def supervised(tell: Callable[[str], None], *, reads_stdin: bool) -> Child | Non
     for is_plain in (False, True):
         if reads_stdin:
             os.lseek(0, 0, os.SEEK_SET)
-        forked = _forked(is_plain=is_plain)
+        try:
+            forked = _forked(is_plain=is_plain)
+        except OSError as exc:  # the user has as many processes as they may
+            tell(f"submitted without advice or record: no process can be started: {exc.strerror}")
+            return None
         if isinstance(forked, Child):
             return forked
         why = _waited(forked)
@@ -111,14 +114,21 @@ def _forked(*, is_plain: bool) -> Child | _Forked:
     sys.stdout.flush()
     sys.stderr.flush()
     reading, writing = os.pipe()
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD_BY_PARENT)
-    parent, pid = os.getpid(), os.fork()
+    parent, mask = os.getpid(), signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD_BY_PARENT)
+    try:
+        pid = os.fork()
+    except OSError:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        raise
     if pid:
         os.close(writing)
         os.set_blocking(reading, False)
         return _Forked(pid, reading, set(map(int, mask)))
     os.close(reading)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    with contextlib.suppress(ImportError):  # a Python may lack it
+        import ctypes  # noqa: PLC0415
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)

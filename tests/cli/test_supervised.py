@@ -25,6 +25,7 @@ def fault(*arguments, **named):
 setattr(submit, {function!r}, fault)
 supervised._READING_S = 2.0
 sys.argv[0] = "gsbatch"
+{before}
 gsbatch.main()
 """
 FAULTS = {
@@ -45,8 +46,10 @@ def gsbatch(tmp_path: Path) -> Gsbatch:
     return make_gsbatch(tmp_path)
 
 
-def _with_fault(gsbatch: Gsbatch, function: str, fault: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    code = WITH_FAULT.format(function=function, fault=fault)
+def _with_fault(
+    gsbatch: Gsbatch, function: str, fault: str, *, stdin: str = "", before: str = ""
+) -> subprocess.CompletedProcess[str]:
+    code = WITH_FAULT.format(function=function, fault=fault, before=before)
     words = ("--partition=ampere", *FACTS, *([] if stdin else ["train.py", "--epochs=3"]))
     return subprocess.run(
         [sys.executable, "-c", code, *words],
@@ -81,6 +84,16 @@ def test_what_ends_even_the_reading_of_the_script_leaves_it_to_sbatch(gsbatch: G
     (call,) = gsbatch.sbatch.calls()
     assert ("--partition=ampere",) == tuple(call.words)
     assert "#!/bin/sh\nhostname\n" == call.text
+
+
+def test_a_fork_that_fails_submits_as_sbatch_does(gsbatch: Gsbatch) -> None:
+    """A user may have as many processes as they may; sbatch takes the place of this one."""
+    before = "def no_fork(): raise BlockingIOError(11, 'Resource temporarily unavailable')\nos.fork = no_fork"
+    done = _with_fault(gsbatch, "read_job", "pass", before=before)
+
+    assert SUBMITTED == (done.stdout, done.returncode)
+    assert "no process can be started" in done.stderr
+    assert ["--partition=ampere", "train.py", "--epochs=3"] == gsbatch.sbatch.calls()[0].words
 
 
 def test_a_fault_after_the_submission_submits_nothing_twice(gsbatch: Gsbatch) -> None:
