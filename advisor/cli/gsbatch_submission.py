@@ -31,8 +31,8 @@ def run_submission(line: CommandLine, environment: Mapping[str, str], child: Chi
         line,
         environment,
         read_stdin=sys.stdin.buffer.read,
-        outputs=Outputs(partial(_hand_on, sys.stdout), partial(_hand_on, sys.stderr)),
-        listener=replace(listener_for(line), advice_may_take=child.advice_may_take, submitting=child.submitting),
+        outputs=Outputs(partial(_hand_on, sys.stdout), partial(_hand_on, sys.stderr), begin=child.submitting),
+        listener=replace(listener_for(line), advice_may_take=child.advice_may_take),
         is_plain=child.is_plain,
     )
     return submission.returncode

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from advisor.submission.submit import Outputs
 
@@ -24,4 +25,4 @@ def quiet_outputs(outputs: Outputs) -> Outputs:
         lines = (whole + newline).splitlines(keepends=True)
         outputs.stderr(b"".join(line for line in lines if not _INFORMATION.match(line)))
 
-    return Outputs(stdout=lambda _data: None, stderr=on_stderr)
+    return replace(outputs, stdout=lambda _data: None, stderr=on_stderr)

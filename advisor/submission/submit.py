@@ -48,10 +48,11 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Where sbatch's output goes as it comes."""
+    """Where sbatch's output goes as it comes; ``begin`` is called before sbatch is."""
 
     stdout: Callable[[bytes], None]
     stderr: Callable[[bytes], None]
+    begin: Callable[[], None] = lambda: None
 
 
 def submit(
@@ -115,6 +116,7 @@ def run_sbatch(
             outputs.stderr(data)
 
     call = sbatch_call(environment)
+    outputs.begin()
     returncode = slurm.converse(
         ("sbatch", *arguments),
         environment=call.environment,

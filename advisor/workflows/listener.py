@@ -14,12 +14,10 @@ class Listener:
     """``tell`` takes one line for a person, ``advised`` the advice as soon as there is some.
 
     ``watch`` is told every second what takes so long, and "" once it is done. ``advice_may_take`` is told the seconds
-    that advice may take, once they are known. ``submitting`` is called before sbatch is, after which nothing may be
-    submitted a second time by anybody else.
+    that advice may take, once they are known.
     """
 
     tell: Callable[[str], None]
     advised: Callable[[Job, Advice], None]
     watch: Callable[[str], None] = lambda _text: None
     advice_may_take: Callable[[float], None] = lambda _limit_s: None
-    submitting: Callable[[], None] = lambda: None
