@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,8 +13,10 @@ import numpy as np
 
 from advisor.prediction.features import Setting
 
-# One user or one script may weigh no more than this many runs of one setting, and this share of all settings.
+# One user may weigh no more than this many runs of one setting.
 RUNS_PER_USER_AND_SETTING = 20
+# So many settings of one site may be one user's alone, or as many as all others have together.
+SETTINGS_PER_USER = 50
 _REPEATS_FOR_A_SPREAD = 5
 _FEWEST_WITH_A_MIDDLE = 3
 
@@ -96,38 +99,77 @@ def _digits(value: float) -> float:
 def aggregate(runs: Iterable[TrainingRun]) -> list[TrainingRun]:
     """One run for each setting: a robust mean of its usable runs, no user and script counting beyond a cap.
 
-    Robust, and capped for each user, so that a faulty meter or one user's thousand runs cannot carry a setting.
+    Robust, and capped for each user, so that a faulty meter or one user's thousand runs cannot carry a setting, and one
+    user's hundreds of settings not a site.
     """
-    groups: dict[tuple[object, ...], dict[tuple[str, str], list[TrainingRun]]] = defaultdict(lambda: defaultdict(list))
+    groups: dict[tuple[object, ...], dict[str, dict[str, list[TrainingRun]]]] = defaultdict(
+        lambda: defaultdict(lambda: defaultdict(list))
+    )
     for run in runs:
         if usable(run):
-            mine = groups[setting_key(run.setting)][run.user, run.script_hash]
+            mine = groups[setting_key(run.setting)][run.user][run.script_hash]
             if len(mine) < RUNS_PER_USER_AND_SETTING:
                 mine.append(run)
-    return [_typical_run(list(by_user.values())) for by_user in groups.values()]
+    typical = [_typical_run([list(scripts.values()) for scripts in by_user.values()]) for by_user in groups.values()]
+    return _capped(typical)
 
 
-def _typical_run(of_each_script: Sequence[Sequence[TrainingRun]]) -> TrainingRun:
-    """A robust mean over each user's and script's runs, then the median over users and scripts: one voice each."""
-    runs = [run for mine in of_each_script for run in mine]
+def _typical_run(of_each_user: Sequence[Sequence[Sequence[TrainingRun]]]) -> TrainingRun:
+    """A robust mean over a script's runs, the median over a user's scripts, then over users: one voice each."""
+    runs = [run for scripts in of_each_user for mine in scripts for run in mine]
     if len(runs) == 1:
         return runs[0]
     typical: dict[str, Any] = {}
     for name in MEASURES:
-        voices = []
-        for mine in of_each_script:
-            values = [value for run in mine if (value := getattr(run, name)) is not None]
-            if values:
-                voices.append(_robust_mean(values))
+        voices = [voice for scripts in of_each_user if (voice := _voice(scripts, name)) is not None]
         typical[name] = float(np.median(voices)) if voices else None
     return replace(
         runs[0],
         **typical,
-        runs=sum(run.runs for run in runs),
+        user=runs[0].user if len(of_each_user) == 1 else "",
+        runs=sum(_weight(scripts) for scripts in of_each_user),
         time_spread=_log_spread([run.epoch_duration_s or run.step_duration_s for run in runs]),
         power_spread=_log_spread([run.mean_power_w for run in runs]),
         energy_spread=_log_spread([run.epoch_energy_j for run in runs]),
     )
+
+
+def _voice(scripts: Sequence[Sequence[TrainingRun]], name: str) -> float | None:
+    """What one user's scripts say of a measure."""
+    found = []
+    for mine in scripts:
+        values = [value for run in mine if (value := getattr(run, name)) is not None]
+        if values:
+            found.append(_robust_mean(values))
+    return float(np.median(found)) if found else None
+
+
+def _weight(scripts: Sequence[Sequence[TrainingRun]]) -> int:
+    """How many runs a user's word is worth; runs of a public study, which has no user, all count."""
+    runs = [run for mine in scripts for run in mine]
+    total = sum(run.runs for run in runs)
+    return min(total, RUNS_PER_USER_AND_SETTING) if runs[0].user else total
+
+
+def _capped(typical: Sequence[TrainingRun]) -> list[TrainingRun]:
+    """The settings without those by which one user would outnumber all others of a site.
+
+    Settings that several users have measured, and those of public studies, always count. Where a site has one user
+    only, there is nobody to outnumber.
+    """
+    by_user: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for place, run in enumerate(typical):
+        by_user[run.setting.site][run.user].append(place)
+    dropped: set[int] = set()
+    for users in by_user.values():
+        everybodys = sum(map(len, users.values()))
+        for user, places in users.items():
+            others = everybodys - len(places)
+            most = max(SETTINGS_PER_USER, others)
+            if user and others and len(places) > most:
+                kept = random.Random(0).sample(places, most)  # noqa: S311 (a sample, not a secret)
+                dropped.update(set(places).difference(kept))
+    return [run for place, run in enumerate(typical) if place not in dropped]
 
 
 def _log_spread(values: Sequence[float | None]) -> float | None:
