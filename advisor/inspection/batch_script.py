@@ -36,6 +36,7 @@ _UNCOUNTED = "how many processes its launcher starts is not known: the batch siz
 _NOTHING = "no Python command was found in the batch script; state facts with --set"
 # Set by the shell itself, or the user's own in any case.
 _SHELL_S_OWN = frozenset({"PWD", "OLDPWD", "OPTIND", "OPTARG", "_"})
+_TASK = "SLURM_ARRAY_TASK_ID"
 _MOST_BYTES = 256 * 1024
 
 
@@ -96,7 +97,11 @@ def script_of_batch(
         counts = Counter(_name(program) for program in programs)
         names = ", ".join(name if count == 1 else f"{name} {count} times" for name, count in counts.items())
         return f"the batch script starts several trainings ({names}): state the facts of all with --set"
-    return _to_inspect(programs[0], environment, folder, slurm)
+    found = _to_inspect(programs[0], environment, folder, slurm)
+    if _TASK in text and _TASK in slurm:
+        note = f"of the job's array, the facts are those of its first task ({slurm[_TASK]})"
+        return replace(found, notes=(*found.notes, note))
+    return found
 
 
 def _name(program: _Program) -> str:
@@ -265,7 +270,9 @@ def _set_by_script(launch: Launch, environment: Mapping[str, str]) -> dict[str, 
     return {
         name: value
         for name, value in launch.variables.items()
-        if environment.get(name) != value and not name.startswith("SLURM_") and name not in _SHELL_S_OWN
+        if environment.get(name) != value
+        and (name == _TASK or not name.startswith("SLURM_"))
+        and name not in _SHELL_S_OWN
     }
 
 
@@ -348,6 +355,8 @@ def _notes(program: _Program, environment: Mapping[str, str]) -> tuple[str, ...]
         notes.append(
             f"the batch script starts it {len(program.rounds)} times in a loop: the facts are those of the first{first}"
         )
+    if launch.stand_ins:
+        notes.append(f"any value stands for {', '.join(launch.stand_ins)}, which no training depends on")
     if launch.through:
         notes.append(f"it is started through {', '.join(launch.through)}, which cannot be read here")
     loaded = environment.get("LOADEDMODULES", "").split(":")

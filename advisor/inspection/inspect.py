@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +28,8 @@ NAMES: Mapping[Source, str] = {
     Source.UNKNOWN: "unknown",
 }  # fmt: skip
 _NAMES = frozenset(item.name for item in fields(Workload)) - {"notes"}
-_MOST_MODULES = 200
 _NOT_HERE = frozenset({"off", IN_JOB, NEVER})
+_TAKE_ALL_GPUS = frozenset({"lightning", "pytorch_lightning", "transformers", "trl"})
 _FOLD_TOLERANCE = 0.01
 
 
@@ -94,35 +93,37 @@ def inspect(
     known = history or {}
     if isinstance(script, str):
         return _workload(merge([stated, known]), (script,))
-    reading, imports_framework = _read(script, environment)
-    if imports_framework or probe in _NOT_HERE or script.opaque is not None:
+    reading = _read(script, environment)
+    if reading.imported is None or reading.imported & FRAMEWORKS or probe in _NOT_HERE or script.opaque is not None:
+        # Processes that the script starts itself run one after another: with one GPU it starts one, which has all rows.
+        script = replace(script, gpus=1) if reading.spawns else script
         probed, notes = _probed(script, probe, environment, tell, cache_dir=cache_dir, bounds=bounds, watch=watch)
     else:
         probed, notes = {}, ("it imports no framework that is known here: state its facts with --set",)
     probed, read = (_of_all_processes(facts, script.processes) for facts in (probed, reading.facts))
-    facts = merge([stated, script.facts, probed, read, _one_device(probed), reading.table, known])
+    facts = merge([stated, script.facts, probed, read, _one_device(probed, script, reading), reading.table, known])
     notes = (*script.notes, *notes, *(reading.notes if not probed else ()), *_disagreement(facts))
     return _workload(facts, notes)
 
 
-def _read(script: ScriptToInspect, environment: Mapping[str, str]) -> tuple[SourceReading, bool]:
-    """What the source says, and whether it imports a framework; True where that cannot be told."""
+def _read(script: ScriptToInspect, environment: Mapping[str, str]) -> SourceReading:
+    """What the source says."""
 
-    def read() -> tuple[SourceReading, bool]:
-        reading = read_source(
+    def read() -> SourceReading:
+        return read_source(
             script.path,
             script.arguments,
             environment={**environment, **script.variables},
             folder=script.folder,
-            module=script.module,
+            # A program that is given as text finds its modules in the working folder, as one of ``python -m`` does.
+            module=script.module if script.kept is None else "__main__",
         )
-        return reading, imports_any(script.path, FRAMEWORKS)
 
     try:
         return bounded_call(read)
     except OutOfBounds:
         note = "its source takes too long or too much memory to read"
-        return SourceReading(facts={}, notes=(note,), files=(), table={}, trains=False), True
+        return SourceReading(facts={}, notes=(note,), files=(), table={}, trains=False, imported=None)
 
 
 def _probed(
@@ -161,9 +162,13 @@ def _probed(
     return probed_facts(found)
 
 
-def _one_device(probed: Facts) -> Facts:
-    """A training that was seen to share its work with no other device uses one, however many are there."""
-    return {"devices": Fact(1, Source.DEFAULT)} if probed and "strategy" not in probed else {}
+def _one_device(probed: Facts, script: ScriptToInspect, reading: SourceReading) -> Facts:
+    """A training that was seen to share its work with no other device uses one, however many are there.
+
+    Trainers that take all GPUs that they find do not say so in a dry run.
+    """
+    takes_all = script.gpus > 1 and bool(_TAKE_ALL_GPUS & (reading.imported or _TAKE_ALL_GPUS))
+    return {"devices": Fact(1, Source.DEFAULT)} if probed and "strategy" not in probed and not takes_all else {}
 
 
 def _of_all_processes(facts: Facts, processes: int) -> dict[str, Fact[Any]]:
@@ -232,44 +237,6 @@ def _together(alike: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "steps": None if None in steps else sum(int(each) for each in steps if each),
         "training_flops_per_sample": sum(costs) / sum(epochs) if len(costs) == len(alike) and any(epochs) else None,
     }
-
-
-def imports_any(path: Path, packages: frozenset[str]) -> bool:
-    """Whether a script or a module beside it that it imports, directly or not, imports one of ``packages``."""
-    waiting, seen = [path], set[Path]()
-    while waiting and len(seen) < _MOST_MODULES:
-        current = waiting.pop()
-        if current in seen:
-            continue
-        seen.add(current)
-        names = _imported_names(current)
-        if any(name.split(".")[0] in packages for name in names):
-            return True
-        for name in names:
-            local = path.parent.joinpath(*name.split("."))
-            waiting += [file for file in (local.with_suffix(".py"), local / "__init__.py") if file.is_file()]
-    return False
-
-
-def _imported_names(path: Path) -> list[str]:
-    try:
-        tree = ast.parse(path.read_bytes(), filename=str(path))
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        RecursionError,
-    ):  # a mistake of the script is Python's to name, in the job
-        return []
-    names = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.ImportFrom):
-            names += [alias.name for alias in node.names]
-    return names
 
 
 def _cost(phase: Mapping[str, Any]) -> float:

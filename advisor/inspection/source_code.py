@@ -33,6 +33,7 @@ _WANTED = frozenset(
      "initialize", "from_pretrained", "create_model", "get_model", "load", "RandomResizedCrop", "CenterCrop",
      "RandomCrop", *_STRATEGIES}
 )  # fmt: skip
+_SPAWNING = frozenset({"spawn", "start_processes", "Process"})
 _BACKENDS = {"tensorflow": "tensorflow", "torch": "pytorch", "jax": "jax"}
 
 
@@ -40,7 +41,9 @@ _BACKENDS = {"tensorflow": "tensorflow", "torch": "pytorch", "jax": "jax"}
 class SourceReading:
     """Facts that the source states, sentences for the user, and the configuration files that were read for them.
 
-    ``table`` are the published figures of the well-known network that it makes. ``trains`` is whether it trains at all.
+    ``table`` are the published figures of the well-known network that it makes. ``trains`` is whether it trains at all,
+    ``imported`` the packages that it and its own modules import, None where that cannot be told. ``spawns`` is whether
+    it starts processes of its own, which may train together.
     """
 
     facts: Mapping[str, Fact[Any]]
@@ -48,6 +51,8 @@ class SourceReading:
     files: tuple[Path, ...]
     table: Mapping[str, Fact[Any]]
     trains: bool
+    imported: frozenset[str] | None
+    spawns: bool = False
 
 
 def read_source(
@@ -74,7 +79,8 @@ def read_source(
     calls = None if reader is None else _calls(reader)
     if reader is None or calls is None:
         note = "its source is too long or broken to be read whole"
-        return SourceReading(facts={}, notes=(note,), files=(), table={}, trains=False)
+        imported = None if program is None else frozenset(program.imported)
+        return SourceReading(facts={}, notes=(note,), files=(), table={}, trains=False, imported=imported)
     trains = _read(reader, calls, found)
     if trains:
         _say_framework(reader, calls, found)
@@ -85,6 +91,8 @@ def read_source(
         files=tuple(reader.files),
         table=known_facts(calls) if trains else {},
         trains=trains,
+        imported=frozenset(reader.program.imported),
+        spawns=bool(_SPAWNING & reader.sites.keys()),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 # By the long name of the option whose value they repeat.
@@ -13,7 +14,7 @@ _REPEATED = {
 
 
 def slurm_variables(options: Mapping[str, str | None]) -> dict[str, str]:
-    """Variables of the job, name to value; what only Slurm decides is left out.
+    """Variables of the job, name to value; what only Slurm decides is left out. Of an array, those of its first task.
 
     Args:
         options: sbatch options by long name, from the command line, ``SBATCH_*`` and ``#SBATCH`` lines.
@@ -25,6 +26,9 @@ def slurm_variables(options: Mapping[str, str | None]) -> dict[str, str]:
     each = found.get("SLURM_NTASKS_PER_NODE", "")
     if "SLURM_NTASKS" not in found and each.isdecimal() and nodes.isdecimal():
         found["SLURM_NTASKS"] = found["SLURM_NPROCS"] = str(int(each) * int(nodes))
+    first = re.match(r"\d+", options.get("array") or "")
+    if first is not None:
+        found["SLURM_ARRAY_TASK_ID"] = first.group()
     gpus = _gpus_on_node(options, nodes, each)
     return found if gpus is None else {**found, "SLURM_GPUS_ON_NODE": str(gpus)}
 

@@ -333,6 +333,29 @@ def test_what_the_script_exports_reaches_the_dry_run(tmp_path: Path) -> None:
     assert tmp_path / "sub" == found.folder
 
 
+def test_of_an_array_the_first_task_is_told(tmp_path: Path) -> None:
+    """Its number chooses among settings; the script may read it from the environment too."""
+    (tmp_path / "train.py").write_text(TRAINING, encoding="utf-8")
+    body = "RATES=(0.1 0.2)\npython train.py --lr ${RATES[$SLURM_ARRAY_TASK_ID]}\n"
+    found = of_batch(tmp_path, body, SLURM_ARRAY_TASK_ID="1")
+
+    assert isinstance(found, ScriptToInspect)
+    assert ("--lr", "0.2") == found.arguments
+    assert {"SLURM_ARRAY_TASK_ID": "1"} == dict(found.variables)
+    assert "first task (1)" in found.notes[-1]
+
+
+def test_values_that_no_training_depends_on_are_stood_in_for(tmp_path: Path) -> None:
+    """A job's number in the name of a folder is no reason not to try the script; the user is told."""
+    (tmp_path / "train.py").write_text(TRAINING, encoding="utf-8")
+    found = of_batch(tmp_path, "export ID=$SLURM_JOB_ID\npython train.py --out runs/$SLURM_JOB_ID --data $DATA\n")
+
+    assert isinstance(found, ScriptToInspect)
+    assert ("--out", "runs/1000001", "--data", HOLE) == found.arguments
+    assert {"ID": "1000001"} == dict(found.variables)
+    assert "any value stands for $SLURM_JOB_ID" in found.notes[0]
+
+
 def test_one_process_sees_all_gpus_of_its_node(tmp_path: Path) -> None:
     """``nn.DataParallel`` uses them all; CUDA_VISIBLE_DEVICES says otherwise, and a launcher's process has its own."""
     (tmp_path / "train.py").write_text(TRAINING, encoding="utf-8")

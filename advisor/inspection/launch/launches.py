@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from advisor.inspection.launch.stand_ins import with_stand_ins
 from advisor.inspection.launch.wrappers import (
     PYTHON,
     PYTHON_FILE,
@@ -42,7 +43,8 @@ class Launch:
 
     ``interpreter`` are Python's name and options as written, the name to be found on PATH. The program is ``script``
     (a path as written), ``module`` (``python -m``) or ``text`` (``python -c``, a here-document). ``arguments`` hold a
-    HOLE for what cannot be told, ``unknown`` says why. ``processes`` is how many the launcher starts in all, 1 without
+    HOLE for what cannot be told, ``unknown`` says why; ``stand_ins`` are what values of one job among many stand for
+    (stand_ins.py). ``processes`` is how many the launcher starts in all, 1 without
     one, None where it does not say; they may then stand in the ``configuration`` file that accelerate is given.
     ``container`` and ``environment_manager`` name what decides the interpreter where it cannot be asked here,
     ``through`` programs in front of it that could not be read. ``variables`` are those that it inherits and that are
@@ -71,6 +73,7 @@ class Launch:
     variables: Mapping[str, str]
     unknown_variables: tuple[str, ...]
     unknown: tuple[str, ...]
+    stand_ins: tuple[str, ...]
     standing: tuple[int, ...]
     round: int
     repeated: bool
@@ -305,7 +308,9 @@ def _made(
     if not program or program[0].unknown:
         return None
     setup, environment = command.shell.setup, {**command.environment, **dict(wrap.variables)}
-    values = {name: _known_text(name, word) for name, word in environment.items()}
+    values = {name: _known_text(name, with_stand_ins(word)[0]) for name, word in environment.items()}
+    replaced = [with_stand_ins(word) for word in arguments]
+    arguments = [word for word, _stood in replaced]
     conda = wrap.conda or setup.conda
     return Launch(
         interpreter=tuple(interpreter),
@@ -328,6 +333,7 @@ def _made(
         variables={name: value for name, value in values.items() if value is not None},
         unknown_variables=tuple(name for name, value in values.items() if value is None),
         unknown=tuple(dict.fromkeys(reason for word in arguments for reason in word.unknown)),
+        stand_ins=tuple(dict.fromkeys(item for _word, stood in replaced for item in stood)),
         standing=tuple(place for item in around for place in item.standing),
         round=sum(item.round for item in around),
         repeated=any(item.shell.loops > 0 for item in around),

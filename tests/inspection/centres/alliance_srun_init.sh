@@ -1,5 +1,5 @@
 #!/bin/bash
-#= {"script": "pytorch-ddp-test.py", "arguments": ["--init_method", null, "--world_size", "4", "--batch_size", "256"], "processes": 4, "launcher": "srun"}
+#= {"script": "pytorch-ddp-test.py", "arguments": ["--init_method", "tcp://localhost:3456", "--world_size", "4", "--batch_size", "256"], "processes": 4, "launcher": "srun"}
 #SBATCH --nodes=1
 #SBATCH --gres=gpu:4
 #SBATCH --ntasks-per-node=4

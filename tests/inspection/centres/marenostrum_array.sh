@@ -1,5 +1,5 @@
 #!/bin/bash
-#= {"script": "train.py", "arguments": ["--lr", null], "processes": 1}
+#= {"script": "train.py", "arguments": ["--lr", "0.1"], "processes": 1}
 #SBATCH --array=0-3
 #SBATCH --gres=gpu:1
 #SBATCH --qos=acc_debug
