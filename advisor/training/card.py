@@ -14,7 +14,7 @@ import scipy
 import advisor
 from advisor.prediction import physics
 from advisor.prediction.features import FEATURES_VERSION
-from advisor.prediction.model import MEASURES, NOVELTIES, PredictionModel
+from advisor.prediction.model import MEASURES, NOVELTIES, PAIR_KINDS, PAIR_MEASURES, PredictionModel
 from advisor.training.runs import TrainingRun
 
 _RANGES = ("batch_size", "forward_flops", "parameters", "activation_elements", "layers", "input_elements", "gpus")
@@ -54,6 +54,10 @@ def card_of(
         "interval_half_widths_in_standard_deviations": {
             measure: dict(zip(NOVELTIES, np.round(model.widths[i], 2).tolist(), strict=True))
             for i, measure in enumerate(MEASURES)
+        },
+        "ratio_half_widths_in_standard_deviations": {
+            measure: dict(zip(PAIR_KINDS, np.round(model.pair_widths[i], 2).tolist(), strict=True))
+            for i, measure in enumerate(PAIR_MEASURES)
         },
         "evaluation": dict(evaluation),
     }
