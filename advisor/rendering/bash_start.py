@@ -45,9 +45,14 @@ def bash_start(script: Script, recorder: RecorderCommand, environment: Mapping[s
 
 
 def _choice_of_file(recorder: RecorderCommand) -> str:
-    """What bash expands to the name of the file to read: none but in the batch script that slurmstepd has started."""
+    """What bash expands to the name of the file to read.
+
+    Other scripts with this environment, such as a site's TaskProlog, get what the user has set: slurmd gives the batch
+    script its name.
+    """
     with_recorder = f"if {shlex.join(recorder.check)} </dev/null; then echo {shlex.quote(str(_FILE))}"
     without = f'file=$(mktemp) && echo {shlex.quote(_WITHOUT_RECORDER)} >"$file" && echo "$file"'
     chosen = f"{with_recorder}; else {without}; fi"
-    is_batch = '[ -z "${SLURM_STEP_ID-}" ] && read -r parent </proc/$PPID/comm'
-    return f"$({{ {is_batch} && case $parent in (slurmstepd*) {chosen};; esac; }} 2>/dev/null)"
+    asked = 'read -r parent </proc/$PPID/comm; case "${SLURM_STEP_ID-} $parent $0" in'
+    others = '(*) echo "${GSBATCH_BASH_ENV-}"'
+    return f'$({{ {asked} (" slurmstepd"*/slurm_script) {chosen};; {others};; esac; }} 2>/dev/null)'
