@@ -28,7 +28,7 @@ from advisor.submission.environment import INJECTED_FOLDER, inherited_environmen
 from advisor.telemetry.signals import HANDED_ON, exit_status_of
 
 # How long a signal may take from us to the sampler, if it was sent to both.
-_WITNESS_S = 0.1
+_WITNESS_S = 0.2
 # How long a trace may take to be closed after the command has ended, on a slow shared file system.
 _CLOSING_S = 20.0
 _SI_KERNEL = 128
@@ -41,9 +41,11 @@ _USAGE, _NOT_EXECUTABLE, _NOT_FOUND = 2, 126, 127
 class _Witness:
     """What the sampler tells of signals that reached it as well: one byte each, the signal's number."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, sampler: int) -> None:
         self.descriptor: int | None = descriptor
+        self._sampler = sampler
         self._heard: list[tuple[int, float]] = []
+        self._to_be_told: list[int] = []
 
     def listen(self) -> None:
         """Read what has come. A sampler that has ended tells nothing more."""
@@ -54,7 +56,11 @@ class _Witness:
             os.close(self.descriptor)
             self.descriptor = None
         now = time.monotonic()
-        self._heard += [(number, now) for number in piece]
+        for number in piece:
+            if number in self._to_be_told:
+                self._to_be_told.remove(number)
+            else:
+                self._heard.append((number, now))
 
     def has_seen(self, number: int, since: float) -> bool:
         """Whether ``number`` reached the sampler at about the same time; each word counts for one signal."""
@@ -64,6 +70,18 @@ class _Witness:
                 del self._heard[index]
                 return True
         return False
+
+    def will_see(self, number: int) -> bool:
+        """Whether ``number`` has been sent to the sampler, which a busy machine has not let run since."""
+        try:
+            with open(f"/proc/{self._sampler}/status", encoding="ascii", errors="replace") as file:
+                pending = next(line.split()[1] for line in file if line.startswith("ShdPnd:"))
+        except (OSError, StopIteration):
+            return False
+        if not int(pending, 16) >> (number - 1) & 1:
+            return False
+        self._to_be_told.append(number)
+        return True
 
 
 class _Signals:
@@ -135,7 +153,8 @@ class _Signals:
                 can_be_seen = witness is not None and witness.descriptor is not None
                 if can_be_seen and time.monotonic() < at + _WITNESS_S:
                     return
-                self._hand_on(number)
+                if witness is None or not witness.will_see(number):
+                    self._hand_on(number)
             del self._waiting[0]
 
 
@@ -283,7 +302,7 @@ def _start_sampler(
         return None, -1, None
     os.close(control_read)
     os.close(witness_write)
-    return sampler, control_write, _Witness(witness_read)
+    return sampler, control_write, _Witness(witness_read, sampler)
 
 
 def _sampler_arguments(command: Sequence[str], options: RecorderOptions) -> list[str]:

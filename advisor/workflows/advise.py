@@ -79,21 +79,25 @@ class Advice:
             return self.inventory.cluster_name
         return ask_config(slurm.run).cluster_name
 
-    def submitted_prediction(self, job: Job, *, accepted: bool) -> Prediction | None:
+    def submitted_prediction(
+        self, job: Job, submitted: RankedPlacement | None, picks: Sequence[Pick]
+    ) -> Prediction | None:
         """The prediction of the placement that the job was submitted to; None where Slurm may choose another.
 
-        ``accepted`` is whether sbatch took the picks.
+        Args:
+            job: what the user asked for.
+            submitted: the placement that the picks stand for, or that the user's own options name.
+            picks: those that sbatch took.
         """
-        best = self.recommendation.recommended
-        if best is None or job.asked.tied_by is not None or (self.picks and not accepted):
+        if submitted is None or job.asked.tied_by is not None:
             return None
-        placement = best.prediction.placement
-        picked = {pick.name for pick in self.picks}
+        placement = submitted.prediction.placement
+        picked = {pick.name for pick in picks}
         if "partition" not in picked and job.asked.request.partitions != (placement.partition,):
             return None
         if "gres" not in picked and job.asked.request.gpu_type is None and len(self._gpus_of(placement.partition)) > 1:
             return None
-        return best.prediction
+        return submitted.prediction
 
     def _gpus_of(self, partition: str) -> set[str]:
         return {

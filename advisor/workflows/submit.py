@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from advisor.errors import AdvisorError, SlurmError, SlurmNotFound
@@ -18,6 +18,7 @@ from advisor.submission.real_sbatch import sbatch_call
 from advisor.submission.submit import BatchScript, Outputs, Submission, run_sbatch, submit
 from advisor.submission.ticket import write_ticket
 from advisor.workflows.advise import Advice, advise_in_time
+from advisor.workflows.choices import Choice, choices
 from advisor.workflows.listener import Listener
 from advisor.workflows.new_ticket import new_ticket
 from advisor.workflows.submission_form import SubmissionForm, submission_form
@@ -106,22 +107,42 @@ def submit_job(
 
 
 def _submit_script(call: _Call, script: Script) -> Submission:
-    line = call.line
+    """Submit as advised, else to the next placements, else as the user typed it."""
+    line, tell = call.line, call.listener.tell
     prepared = _prepare(call, script)
-    picks = prepared.advice.picks if prepared.advice else ()
     # Where sbatch tells no job id, --wait's failed job cannot be told from a refused one: nothing is tried twice.
     is_silent = line.has("quiet") and not _is_quiet(line)
-    can_retry = bool(picks) and not (is_silent and (line.has("wait") or "SBATCH_WAIT" in call.environment))
-    answer = _submit_form(call, script, _form(call, script, prepared, picks), hold_refusal=can_retry)
-    followed = bool(picks)
-    if answer.returncode != 0 and answer.job_id is None and can_retry:
+    can_retry = not (is_silent and (line.has("wait") or "SBATCH_WAIT" in call.environment))
+    refused: Choice | None = None
+    for choice in _choices(prepared, tell):
+        if refused is not None:
+            tell(f"trying the next choice: {choice.where}")
+        answer = _submit_form(call, script, _form(call, script, prepared, choice.picks), hold_refusal=can_retry)
+        if answer.returncode == 0 or answer.job_id is not None or not can_retry:
+            _keep_ticket(call, prepared, answer, choice)
+            return answer
+        refused = choice
         reason = answer.held_stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
-        call.listener.tell(f"sbatch refused the job as advised; trying without what advice added ({reason[-1]})")
-        followed = False
-        answer = _submit_form(call, script, _form(call, script, prepared, ()))
-    if answer.job_id is not None and not line.has("test-only"):
-        _keep_ticket(call, prepared, answer, followed=followed)
+        tell(f"sbatch refused the job as advised, {choice.where} ({reason[-1]})")
+    if refused is not None:
+        tell("trying without what advice added")
+    answer = _submit_form(call, script, _form(call, script, prepared, ()))
+    _keep_ticket(call, prepared, answer, None)
+    if answer.job_id is not None and refused is not None and any(pick.name == "gres" for pick in refused.picks):
+        tell(
+            f"WARNING: job {answer.job_id} has NO GPU. No placement with a GPU was accepted, so it was submitted as "
+            f"you typed it, which asks for none. To end it: scancel {answer.job_id}"
+        )
     return answer
+
+
+def _choices(prepared: _Prepared, tell: Callable[[str], None]) -> Iterator[Choice]:
+    if prepared.job is None or prepared.advice is None:
+        return
+    try:
+        yield from choices(prepared.job, prepared.advice)
+    except Exception as exc:  # noqa: BLE001 (a bug of ours must not cost the user a job; the line below reports it)
+        tell(f"no further choice: internal error, {type(exc).__name__}: {exc}")
 
 
 def _prepare(call: _Call, script: Script) -> _Prepared:
@@ -231,11 +252,16 @@ def _is_quiet(line: CommandLine) -> bool:
     return [option.name for option in line.options if option.name in {"quiet", "verbose"}] == ["quiet"]
 
 
-def _keep_ticket(call: _Call, prepared: _Prepared, answer: Submission, *, followed: bool) -> None:
-    """Write the ticket. Without one the job is still measured, but not compared with a prediction."""
+def _keep_ticket(call: _Call, prepared: _Prepared, answer: Submission, choice: Choice | None) -> None:
+    """Write the ticket; without one the job is still measured, only not held against a prediction.
+
+    ``choice`` is what sbatch took of the advice, None where that was nothing.
+    """
     job, advice = prepared.job, prepared.advice
-    if job is None or advice is None or answer.job_id is None:
+    if job is None or advice is None or answer.job_id is None or call.line.has("test-only"):
         return
+    # Without picks the job is where the user's own options put it; with picks that were refused nobody knows.
+    submitted = choice.ranked if choice is not None else None if advice.picks else advice.recommendation.recommended
     try:
         ticket = new_ticket(
             job,
@@ -243,8 +269,8 @@ def _keep_ticket(call: _Call, prepared: _Prepared, answer: Submission, *, follow
             ticket_id=prepared.ticket_id,
             cluster=answer.cluster or advice.cluster_name(),
             job_id=answer.job_id,
-            prediction=advice.submitted_prediction(job, accepted=followed),
-            followed=followed,
+            prediction=advice.submitted_prediction(job, submitted, () if choice is None else choice.picks),
+            followed=choice is not None,
         )
         write_ticket(ticket, job.settings.spool_dir)
     except AdvisorError as exc:

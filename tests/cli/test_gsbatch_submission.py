@@ -281,20 +281,40 @@ def test_test_only_writes_nothing(gsbatch: Gsbatch) -> None:
     assert before == after
 
 
-def test_a_refusal_of_the_picks_is_tried_again_without_them(gsbatch: Gsbatch) -> None:
-    """Limits that we cannot see must not cost the job; the user sees sbatch's answer to the user's own words."""
+def test_after_a_refusal_the_next_placement_is_tried(gsbatch: Gsbatch) -> None:
+    """A partition may go down within the cache's life; the ticket is of the placement that sbatch took."""
     (gsbatch.sbatch.folder / "answers.json").unlink()
-    gsbatch.sbatch.answers("", "sbatch: error: Invalid account/partition combination\n", 1)
+    gsbatch.sbatch.answers("", "sbatch: error: Required partition not available (inactive or drain)\n", 1)
     gsbatch.sbatch.answers("Submitted batch job 43\n")
 
     done = gsbatch(*FACTS, "train.py")
 
     first, second = gsbatch.sbatch.calls()
     ticket = find_ticket(gsbatch.spool, "demo", "43")
-    assert _header(first.text)
-    assert not _header(second.text)
+    assert "#SBATCH --partition=ampere" in _header(first.text)
+    assert "#SBATCH --partition=gtx" in _header(second.text)
     assert ("Submitted batch job 43\n", 0) == (done.stdout, done.returncode)
     assert "sbatch refused the job as advised" in done.stderr
+    assert "WARNING" not in done.stderr
+    assert ticket is not None
+    assert ticket.prediction is not None
+    assert ("gtx", True) == (ticket.prediction.placement.partition, ticket.followed)
+
+
+def test_a_job_that_gets_no_gpu_is_told_so(gsbatch: Gsbatch) -> None:
+    """Limits that we cannot see must not cost the job; but it never silently runs where it cannot train."""
+    (gsbatch.sbatch.folder / "answers.json").unlink()
+    for _ in range(2):
+        gsbatch.sbatch.answers("", "sbatch: error: Invalid account/partition combination\n", 1)
+    gsbatch.sbatch.answers("Submitted batch job 43\n")
+
+    done = gsbatch(*FACTS, "train.py")
+
+    *_refused, last = gsbatch.sbatch.calls()
+    ticket = find_ticket(gsbatch.spool, "demo", "43")
+    assert not _header(last.text)
+    assert ("Submitted batch job 43\n", 0) == (done.stdout, done.returncode)
+    assert "gsbatch: WARNING: job 43 has NO GPU." in done.stderr
     assert ticket is not None
     assert (None, False) == (ticket.prediction, ticket.followed)
 

@@ -150,4 +150,4 @@ def test_a_python_file_runs_as_it_was_when_it_was_submitted(alice: User) -> None
     assert "ValueError: of the submission" == outputs[0][-1]
     assert outputs[0][0] == outputs[1][0] == outputs[2][0]
     assert all(outputs[0][-1] == output[-1] for output in outputs)
-    assert not any("<string>" in line or "gsbatch" in line for output in outputs for line in output)
+    assert not any("<string>" in line or "gsbatch_source" in line for output in outputs for line in output)

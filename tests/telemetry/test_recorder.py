@@ -131,6 +131,24 @@ def test_signal_reaches_the_training_once(start: Start, to_all: bool) -> None:
     assert "1\n" == out
 
 
+def test_a_sampler_that_may_not_run_is_witness_all_the_same(start: Start) -> None:
+    """On a busy machine it has not heard yet of a signal that was sent to all: the kernel knows that it will."""
+    job = start(sys.executable, "-c", COUNTING)
+    assert job.stdout is not None
+    assert "ready\n" == job.stdout.readline()
+    sampler = _wait_for_sampler(job.pid)
+    sampler.suspend()
+    for process in [psutil.Process(job.pid), *psutil.Process(job.pid).children(recursive=True)]:
+        process.send_signal(signal.SIGUSR1)
+    time.sleep(0.5)
+    sampler.resume()
+    time.sleep(0.1)
+    os.kill(job.pid, signal.SIGUSR1)
+    out, _err = job.communicate(timeout=60)
+
+    assert "2\n" == out
+
+
 LISTENING = """
 import signal, sys, time
 caught = []
