@@ -56,4 +56,8 @@ def parse_toml(text: str, path: Path) -> dict[str, Any]:
         found: dict[str, Any] = tomllib.loads(text)
     except RecursionError:
         raise ConfigurationError(f"{path}: its values are nested too deep.") from None
+    except TomlError:
+        raise
+    except ValueError:  # Python reads no number of more than 4,300 digits
+        raise ConfigurationError(f"{path}: a number in it is too long.") from None
     return found

@@ -5,6 +5,7 @@ Inside the package all values are SI (J, W, s, bytes) and names carry the unit; 
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -23,6 +24,9 @@ _ENERGY = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<prefix>[kMG]?)(?P<unit>J|
 _ENERGY_FACTOR = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 _GAIN = re.compile(r"(?P<per_kj>[0-9.]+(?:[eE]-?\d+)?)(?::(?P<metric>[^:\s]{1,64})?(?::(?P<patience>[1-9]\d{0,3}))?)?")
 _MINUTES_SECONDS = 2
+# Sizes and energies of more digits, and longer times, leave the numbers that are computed with.
+_MOST_DIGITS = 18
+_MOST_OF_A_CLOCK = 1e9
 _HOURS_MINUTES_SECONDS = 3
 
 
@@ -33,7 +37,7 @@ def memory_bytes_from_slurm(text: str) -> int:
         UsageError: the text is not a size.
     """
     match = _MEMORY.fullmatch(text.strip())
-    if match is None:
+    if match is None or len(match["number"]) > _MOST_DIGITS:
         raise UsageError(f"'{text}' is not a memory size.", hint="Write it as Slurm does, for example 16G or 4000M.")
     return int(float(match["number"]) * _MEMORY_FACTOR[match["suffix"].upper() or "M"])
 
@@ -63,7 +67,8 @@ def duration_s_from_slurm(text: str) -> float | None:
         day_count = int(days) if dash else 0
     except ValueError:
         numbers, day_count = [], 0
-    if not numbers or len(numbers) > _HOURS_MINUTES_SECONDS or min(*numbers, day_count) < 0:
+    is_sane = all(0 <= number <= _MOST_OF_A_CLOCK for number in (*numbers, day_count))
+    if not numbers or len(numbers) > _HOURS_MINUTES_SECONDS or not is_sane:
         raise UsageError(f"'{text}' is not a Slurm time.", hint="Write it as Slurm does, for example 2-00:00:00.")
     if dash:
         numbers += [0.0] * (_HOURS_MINUTES_SECONDS - len(numbers))
@@ -90,7 +95,7 @@ def energy_j_from_text(text: str) -> float:
         UsageError: the text is not an energy.
     """
     match = _ENERGY.fullmatch(text.strip())
-    if match is None:
+    if match is None or len(match["number"]) > _MOST_DIGITS:
         raise UsageError(f"'{text}' is not an energy.", hint="Write for example 2MJ or 0.5kWh.")
     per_unit = SECONDS_PER_HOUR if match["unit"] == "Wh" else 1.0
     return float(match["number"]) * _ENERGY_FACTOR[match["prefix"]] * per_unit
@@ -123,7 +128,7 @@ def gain_rule_from_text(text: str) -> GainRule:
         per_kj = float(match["per_kj"]) if match else None
     except ValueError:  # two points
         per_kj = None
-    if match is None or per_kj is None:
+    if match is None or per_kj is None or not math.isfinite(per_kj):
         raise UsageError(f"'{text}' is not GAIN[:METRIC[:EPOCHS]].", hint="Write for example 0.001:val_accuracy:3.")
     return GainRule(per_kj=per_kj, metric=match["metric"], patience=int(match["patience"] or PATIENCE_EPOCHS))
 

@@ -9,10 +9,13 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from advisor.errors import AdvisorError
+from advisor.storage.plain_text import escaped
 
 if TYPE_CHECKING:
     import click
 
+# A message may quote a value of any length.
+_MOST_SHOWN = 1000
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 
 
@@ -89,7 +92,12 @@ def report_full_output(error: OSError, prog_name: str) -> int:
 
 def report_error(error: AdvisorError, prog_name: str) -> int:
     """Print an error and its next step; the exit status to end with."""
-    sys.stderr.write(f"{prog_name}: {error}\n")
-    if error.hint:
-        sys.stderr.write(f"{prog_name}: {error.hint}\n")
+    for text in (str(error), error.hint):
+        if text:
+            shown = "\n".join(escaped(line) for line in text.splitlines())  # it may quote what anybody wrote
+            sys.stderr.write(f"{prog_name}: {_shortened(shown)}\n")
     return error.exit_status
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN // 2]} ... {text[-_MOST_SHOWN // 2 :]}"

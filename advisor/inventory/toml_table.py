@@ -6,7 +6,6 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,8 @@ from advisor.errors import ConfigurationError, UsageError
 from advisor.toml_file import TomlError, parse_toml, read_toml_text
 from advisor.units import duration_s_from_slurm, memory_bytes_from_slurm
 
+# No count or rate of a cluster is larger; products of such numbers are still numbers.
+_MOST = 10**9
 _TABLE_HEADER = re.compile(r"^\s*\[\[\s*(?P<path>[\w.\s\"']+?)\s*\]\]")
 
 
@@ -136,10 +137,12 @@ class Table:
         return value
 
     def count(self, field: str) -> int | None:
-        """A whole number of 1 or more."""
+        """A whole number from 1 to a thousand million."""
         value = self.values.get(field)
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-            raise self.mistake(field, f"{value!r} is not a whole number of 1 or more")
+        if value is None:
+            return None
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MOST:
+            raise self.mistake(field, f"{value!r} is not a whole number from 1 to {_MOST}")
         return value
 
     def memory(self, field: str) -> int | None:
@@ -156,13 +159,13 @@ class Table:
         return size
 
     def number(self, field: str) -> float | None:
-        """A number above 0."""
+        """A number above 0, and up to a thousand million: rates are in Giga and Tera."""
         value = self.values.get(field)
-        if value is not None and (
-            not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < inf
-        ):
+        if value is None:
+            return None
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value <= _MOST:
             raise self.mistake(field, f"{value!r} is not a number above 0")
-        return value
+        return float(value)
 
     def time(self, field: str) -> float | None:
         """A time limit as Slurm writes it, in seconds; None also where it is UNLIMITED."""

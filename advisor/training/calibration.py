@@ -40,7 +40,7 @@ def calibrated(model: PredictionModel, runs: Sequence[TrainingRun]) -> Predictio
 def chosen_for_calibration(runs: Sequence[TrainingRun]) -> list[TrainingRun]:
     """The settings that are added: those with a power or a time, evenly from all sites where there are too many."""
     mine = [run for run in runs if run.mean_power_w or run.epoch_duration_s]
-    return mine if len(mine) <= MOST_SETTINGS else evenly(mine, MOST_SETTINGS, random.Random(0))  # noqa: S311
+    return mine if len(mine) <= MOST_SETTINGS else evenly(mine, MOST_SETTINGS, random.Random(0))  # noqa: S311 (a sample)
 
 
 def without_corpus(model: PredictionModel, sites: Iterable[str]) -> PredictionModel:
