@@ -44,7 +44,7 @@ def run_without_submission(line: CommandLine, environment: Mapping[str, str]) ->
 def _advice(job: Job) -> Advice:
     listener = listener_for(job.line)
     advice = advise_in_time(job, tell=listener.tell, watch=listener.watch)
-    return with_expected_starts(job, advice)
+    return with_expected_starts(advice)
 
 
 def _explain(job: Job) -> None:

@@ -136,6 +136,7 @@ def _placements(
 ) -> list[Placement] | Rejection:
     try:
         _check_type(pool, request)
+        _check_share(pool, request)
         members = _usable(pool, request)
         gpus_per_node, nodes = _gpus_and_nodes(partition, pool, members, workload, request)
         members = [(node, gres) for node, gres in members if gres.count >= gpus_per_node]
@@ -169,11 +170,20 @@ def _check_type(pool: _Pool, request: Request) -> None:
         raise _Unfit(f"GPU type {request.gpu_type} is asked for")
 
 
+def _check_share(pool: _Pool, request: Request) -> None:
+    if request.whole_nodes and pool.gpu.slice_of is not None:
+        raise _Unfit("--exclusive takes the whole node, of which a MIG slice is a small part")
+
+
 def _usable(pool: _Pool, request: Request) -> list[tuple[Node, Gres]]:
     up = [(node, gres) for node, gres in pool.members if node.unavailable_reason is None]
     if not up:
         nodes = [f"node {node.name} {node.unavailable_reason}" for node, _ in pool.members]
         raise _Unfit("; ".join(nodes[:3]) + (f"; and {len(nodes) - 3} more" if len(nodes) > 3 else ""))  # noqa: PLR2004
+    if request.nodelist is not None:
+        up = [(node, gres) for node, gres in up if is_listed(node.name, request.nodelist or "")]
+        if not up:
+            raise _Unfit(f"node {request.nodelist} is asked for")
     if request.exclude is not None:
         up = [(node, gres) for node, gres in up if not is_listed(node.name, request.exclude or "")]
         if not up:

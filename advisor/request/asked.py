@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 from advisor.errors import UsageError
-from advisor.request.node_selection import is_plain_constraint
+from advisor.request.node_selection import is_plain_constraint, listed
 from advisor.request.placement_request import Request
 from advisor.request.sbatch_options import Option
 from advisor.units import duration_s_from_slurm, memory_bytes_from_slurm
@@ -34,7 +34,7 @@ _CPUS = (
     "threads-per-core", "core-spec", "thread-spec", "overcommit", "tres-per-task",
 )  # fmt: skip
 # Options that tie a job to nodes or limits which the inventory does not hold: nothing is picked beside them.
-_TIED = ("nodelist", "nodefile", "reservation", "clusters", "cluster-constraint", "resources", "segment", "external")
+_TIED = ("nodefile", "reservation", "clusters", "cluster-constraint", "resources", "segment", "external")
 _COUNT = re.compile(r"\d+")
 
 
@@ -55,6 +55,13 @@ class Asked:
     open_time: bool
     open_nodes: bool
     tied_by: str | None
+
+    def on_cluster(self, name: str) -> Asked:
+        """The same where the advice is for the cluster of that name: to name that one ties the job to nothing else."""
+        if self.tied_by != "--clusters" or self.options.get("clusters") != name:
+            return self
+        others = {option: value for option, value in self.options.items() if option != "clusters"}
+        return replace(self, tied_by=_tied_by(others))
 
     @property
     def exports_environment(self) -> bool:
@@ -86,7 +93,7 @@ def read_asked(command_line: Iterable[Option], environment: Mapping[str, str], d
         open_memory=not any(name in options for name in _MEMORY),
         open_cpus=not any(name in options for name in _CPUS),
         open_time="time" not in options and "time-min" not in options,
-        open_nodes="nodes" not in options,
+        open_nodes="nodes" not in options and "nodelist" not in options,
         tied_by=_tied_by(options),
     )
 
@@ -96,6 +103,8 @@ def _tied_by(options: Mapping[str, str | None]) -> str | None:
     for name in _TIED:
         if name in options:
             return f"--{name}"
+    if "/" in (options.get("nodelist") or ""):  # a file with the names
+        return "--nodelist"
     constraint, exclude = options.get("constraint"), options.get("exclude")
     if constraint and not is_plain_constraint(constraint):
         return "--constraint"
@@ -117,7 +126,10 @@ def _names_no_one_gpu(name: str, asked: str | None) -> bool:
 
 
 def _request(options: Mapping[str, str | None]) -> Request:
+    nodelist = options.get("nodelist") or None
     nodes = _first_count(options.get("nodes"))
+    if nodelist is not None and listed(nodelist) > (nodes or 1):
+        nodes = listed(nodelist)  # all of them are part of the job
     tasks = _first_count(options.get("ntasks"))
     per_node = _first_count(options.get("ntasks-per-node"))
     if tasks is None and per_node is not None:
@@ -146,6 +158,8 @@ def _request(options: Mapping[str, str | None]) -> Request:
         qos=options.get("qos"),
         constraint=options.get("constraint"),
         exclude=options.get("exclude"),
+        nodelist=nodelist,
+        whole_nodes="exclusive" in options and not options["exclusive"],
     )
 
 

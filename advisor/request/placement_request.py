@@ -12,7 +12,7 @@ class Request:
     ``gpus`` is the total over ``nodes``; ``memory_bytes`` and ``cpus`` are per node; ``whole_memory`` (``--mem=0``)
     asks for all that a node has; of the forms of memory at most one is set. ``time_s`` is the limit the user gave,
     infinite where they asked for none. ``gpu_type`` is Slurm's GRES type name. ``partitions`` is every partition that
-    the user allows; ``exclude`` is a host list.
+    the user allows; ``nodelist`` and ``exclude`` are host lists. ``whole_nodes`` is ``--exclusive``.
     """
 
     partitions: tuple[str, ...] | None = None
@@ -30,3 +30,5 @@ class Request:
     qos: str | None = None
     constraint: str | None = None
     exclude: str | None = None
+    nodelist: str | None = None
+    whole_nodes: bool = False

@@ -37,7 +37,7 @@ _SIGNS_OF_TRAINING = ("framework", "model_name", "parameters", "forward_flops_pe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
-    """The recommendation, what of it goes into the header, the cluster it is for, and the file that trains.
+    """The recommendation, the picks, the cluster it is for, the job as asked for there, and the file that trains.
 
     ``rank_again`` ranks the ``predictions`` anew when more is known of their placements, such as their expected start.
     """
@@ -45,6 +45,7 @@ class Advice:
     recommendation: Recommendation
     picks: tuple[Pick, ...]
     inventory: Inventory
+    job: Job
     training: TrainingFile | None
     predictions: tuple[Prediction, ...]
     model: StoredModel
@@ -79,23 +80,21 @@ class Advice:
             return self.inventory.cluster_name
         return ask_config(slurm.run).cluster_name
 
-    def submitted_prediction(
-        self, job: Job, submitted: RankedPlacement | None, picks: Sequence[Pick]
-    ) -> Prediction | None:
+    def submitted_prediction(self, submitted: RankedPlacement | None, picks: Sequence[Pick]) -> Prediction | None:
         """The prediction of the placement that the job was submitted to; None where Slurm may choose another.
 
         Args:
-            job: what the user asked for.
             submitted: the placement that the picks stand for, or that the user's own options name.
             picks: those that sbatch took.
         """
-        if submitted is None or job.asked.tied_by is not None:
+        asked = self.job.asked
+        if submitted is None or asked.tied_by is not None:
             return None
         placement = submitted.prediction.placement
         picked = {pick.name for pick in picks}
-        if "partition" not in picked and job.asked.request.partitions != (placement.partition,):
+        if "partition" not in picked and asked.request.partitions != (placement.partition,):
             return None
-        if "gres" not in picked and job.asked.request.gpu_type is None and len(self._gpus_of(placement.partition)) > 1:
+        if "gres" not in picked and asked.request.gpu_type is None and len(self._gpus_of(placement.partition)) > 1:
             return None
         return submitted.prediction
 
@@ -149,6 +148,7 @@ def advise(job: Job, *, tell: Callable[[str], None], watch: Callable[[str], None
     stored = site_registry(settings).promoted()
     model = load_model(stored)
     inventory = settled(inventory, model.measured_gpus(), catalogue_with(settings.gpu_catalogue))
+    job = replace(job, asked=job.asked.on_cluster(inventory.cluster_name))
     candidates = candidate_placements(workload, inventory, job.asked.request)
     outlook = foresee(workload, candidates.placements, model)
     joint = joint_of(model, outlook)
@@ -171,6 +171,7 @@ def advise(job: Job, *, tell: Callable[[str], None], watch: Callable[[str], None
         recommendation=recommendation,
         picks=() if best is None else picks_for(job, best, inventory),
         inventory=inventory,
+        job=job,
         training=inspected.training,
         predictions=outlook.predictions,
         model=stored,

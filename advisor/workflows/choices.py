@@ -11,7 +11,6 @@ from advisor.placement.candidates import candidate_placements
 from advisor.placement.placement import Placement
 from advisor.recommendation.recommendation import RankedPlacement
 from advisor.rendering.picks import Pick
-from advisor.request.job import Job
 from advisor.workflows.advise import Advice, picks_for
 from advisor.workflows.cluster import read_cluster
 
@@ -33,7 +32,7 @@ class Choice:
         return f"{placement.gpus} x {placement.gpu.name} in {placement.partition}"
 
 
-def choices(job: Job, advice: Advice) -> Iterator[Choice]:
+def choices(advice: Advice) -> Iterator[Choice]:
     """The first choice, then the next ones by rank, at most ``MOST_TRIED``; none where advice picks nothing.
 
     The cluster is read again before the second one, whatever the cache holds: a partition may have gone down since.
@@ -44,7 +43,7 @@ def choices(job: Job, advice: Advice) -> Iterator[Choice]:
         return
     yield Choice(ranked=best, picks=advice.picks)
     tried = {_gpus_and_place(best.prediction.placement)}
-    offered = _offered_now(job, advice)
+    offered = _offered_now(advice)
     for ranked in advice.recommendation.ranked[1:]:
         where = _gpus_and_place(ranked.prediction.placement)
         if len(tried) == MOST_TRIED:
@@ -52,11 +51,12 @@ def choices(job: Job, advice: Advice) -> Iterator[Choice]:
         if where in tried or (offered is not None and where not in offered):
             continue
         tried.add(where)
-        yield Choice(ranked=ranked, picks=picks_for(job, ranked, advice.inventory))
+        yield Choice(ranked=ranked, picks=picks_for(advice.job, ranked, advice.inventory))
 
 
-def _offered_now(job: Job, advice: Advice) -> set[tuple[object, ...]] | None:
+def _offered_now(advice: Advice) -> set[tuple[object, ...]] | None:
     """What the cluster offers at this moment; None where it cannot be asked."""
+    job = advice.job
     try:
         inventory = read_cluster(
             job.settings,

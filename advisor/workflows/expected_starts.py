@@ -18,12 +18,13 @@ from advisor.workflows.write_script import python_of, render_job
 _MOST_ASKED = 4
 
 
-def with_expected_starts(job: Job, advice: Advice) -> Advice:
+def with_expected_starts(advice: Advice) -> Advice:
     """The advice with the expected start of its first placements, where a Slurm that would run them can be asked.
 
     The RAM variants of a placement wait for the same GPUs: only the first of them is asked about. Whatever cannot be
     asked stays unknown. A tie goes to the placement where the run would end first.
     """
+    job = advice.job
     if advice.inventory.backend == DESCRIBED or job.asked.tied_by is not None:
         return advice
     asked: dict[tuple[object, ...], str | None] = {}

@@ -137,10 +137,10 @@ def _submit_script(call: _Call, script: Script) -> Submission:
 
 
 def _choices(prepared: _Prepared, tell: Callable[[str], None]) -> Iterator[Choice]:
-    if prepared.job is None or prepared.advice is None:
+    if prepared.advice is None:
         return
     try:
-        yield from choices(prepared.job, prepared.advice)
+        yield from choices(prepared.advice)
     except Exception as exc:  # noqa: BLE001 (a bug of ours must not cost the user a job; the line below reports it)
         tell(f"no further choice: internal error, {type(exc).__name__}: {exc}")
 
@@ -269,7 +269,7 @@ def _keep_ticket(call: _Call, prepared: _Prepared, answer: Submission, choice: C
             ticket_id=prepared.ticket_id,
             cluster=answer.cluster or advice.cluster_name(),
             job_id=answer.job_id,
-            prediction=advice.submitted_prediction(job, submitted, () if choice is None else choice.picks),
+            prediction=advice.submitted_prediction(submitted, () if choice is None else choice.picks),
             followed=choice is not None,
         )
         write_ticket(ticket, job.settings.spool_dir)

@@ -65,6 +65,15 @@ def test_what_is_not_offered_says_why(cluster: Inventory) -> None:
     } == _reasons(candidates)
 
 
+def test_a_named_node_is_where_a_placement_is_offered(cluster: Inventory) -> None:
+    """-w: its partition and GPU are picked, no other."""
+    candidates = candidate_placements(TRAINING, cluster, Request(nodelist="c3090n1"))
+
+    assert {("rtx", "nvidia_geforce_rtx_3090")} == {
+        (found.partition, found.gres_type) for found in candidates.placements
+    }
+
+
 def test_the_users_account_opens_its_partition(cluster: Inventory) -> None:
     """--account=bigml on the command line, in SBATCH_ACCOUNT or in the script counts."""
     candidates = candidate_placements(TRAINING, cluster, Request(account="bigml"))
@@ -119,6 +128,12 @@ def test_less_ram_than_the_training_needs_is_not_offered(cluster: Inventory) -> 
         (Request(time_s=86400.0 * 2), ("gtx", None), "2 d 0 h asked, its limit is 1 d 0 h"),
         (Request(time_s=inf), ("gtx", None), "no time limit asked, its limit is 1 d 0 h"),
         (Request(exclude="a[1-9]00n1"), ("ampere", "NVIDIA A100-SXM4-80GB"), "its nodes are excluded (a[1-9]00n1)"),
+        (Request(nodelist="c3090n2"), ("ampere", "NVIDIA A100-SXM4-80GB"), "node c3090n2 is asked for"),
+        (
+            Request(whole_nodes=True),
+            ("ampere", "NVIDIA A100-SXM4-80GB MIG 1g.10gb"),
+            "--exclusive takes the whole node, of which a MIG slice is a small part",
+        ),
         (Request(constraint="cloud"), ("rtx", "NVIDIA GeForce RTX 3070"), "no node has the features asked for (cloud)"),
         (Request(partitions=("rtx",)), ("gtx", None), "partition rtx is asked for"),
         (Request(partitions=("rtx", "nowhere")), ("nowhere", None), "the cluster has no such partition"),

@@ -37,7 +37,7 @@ def test_each_word_of_the_user_closes_its_pick() -> None:
     assert "gres" not in _picked("--gpus-per-task=1")
     assert "mem" not in _picked("--mem-per-cpu=1G")
     assert "cpus-per-task" not in _picked("-n 4")
-    assert {} == _picked("-w node7")
+    assert {} == _picked("-w ./nodes")
 
 
 def test_an_untyped_gpu_is_asked_for_without_a_type() -> None:

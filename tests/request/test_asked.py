@@ -99,7 +99,7 @@ def test_nothing_asked_leaves_everything_open() -> None:
 @pytest.mark.parametrize(
     ("arguments", "tied_by"),
     [
-        ("-w n1", "--nodelist"),
+        ("-w ./nodes", "--nodelist"),
         ("--reservation=r", "--reservation"),
         ("-M other", "--clusters"),
         ("--gres=shard:2", "--gres"),
@@ -117,6 +117,34 @@ def test_nothing_asked_leaves_everything_open() -> None:
 def test_what_ties_a_job_forbids_every_pick(arguments: str, tied_by: str | None) -> None:
     """What the inventory cannot follow: a pick beside it could make a job that waits for ever."""
     assert tied_by == _asked(arguments).tied_by
+
+
+@pytest.mark.parametrize(
+    ("cluster", "tied_by"), [("other", None), ("mini", "--clusters"), ("other,mini", "--clusters")]
+)
+def test_naming_the_cluster_at_hand_ties_to_nothing(cluster: str, tied_by: str | None) -> None:
+    """Sites set SLURM_CLUSTERS to it for everybody; a list of clusters leaves it to Slurm which one."""
+    asked = _asked("", {"SLURM_CLUSTERS": cluster})
+
+    assert "--clusters" == asked.tied_by
+    assert tied_by == asked.on_cluster("other").tied_by
+
+
+@pytest.mark.parametrize(
+    ("arguments", "nodelist", "nodes"),
+    [("-w n1", "n1", None), ("-w n[1-3]", "n[1-3]", 3), ("-w n1,m2 -N4", "n1,m2", 4), ("-N2 -w n[1-3]", "n[1-3]", 3)],
+)
+def test_named_nodes_are_all_part_of_the_job(arguments: str, nodelist: str, nodes: int | None) -> None:
+    """sbatch(1), --nodelist; further ones may join them."""
+    request = _asked(arguments).request
+
+    assert (nodelist, nodes) == (request.nodelist, request.nodes)
+
+
+@pytest.mark.parametrize(("arguments", "whole"), [("--exclusive", True), ("--exclusive=user", False), ("", False)])
+def test_exclusive_without_a_value_takes_whole_nodes(arguments: str, whole: bool) -> None:
+    """Shared with the user's own jobs, they are not whole."""
+    assert whole == _asked(arguments).request.whole_nodes
 
 
 @pytest.mark.parametrize("arguments", ["-n 4", "-c 2", "--exclusive", "--cpus-per-gpu=2", "--ntasks-per-node=2"])
