@@ -30,6 +30,10 @@ NAMES: Mapping[Source, str] = {
 _NAMES = frozenset(item.name for item in fields(Workload)) - {"notes"}
 _NOT_HERE = frozenset({"off", IN_JOB, NEVER})
 _TAKE_ALL_GPUS = frozenset({"lightning", "pytorch_lightning", "transformers", "trl"})
+# Notes of the dry run (injected/gsbatch_inside): what it did not start matters only where it found no training.
+_NOT_STARTED = "programs that it would have started"
+_CUT_SHORT = "did not reach the end of the training"
+_FAILED = "the script failed in its training loop, in this dry run at least"
 _FOLD_TOLERANCE = 0.01
 
 
@@ -206,7 +210,7 @@ def probed_facts(found: DryRun) -> tuple[dict[str, Fact[Any]], tuple[str, ...]]:
     it costs; all else is the dearest phase's. Phases of other data or models cannot be told in one workload, and are
     noted. A training whose end was not reached has no length, but a network and a batch size.
     """
-    notes = [*found.notes, *_ending_notes(found)]
+    notes = _notes(found)
     trained = [phase for phase in found.phases if "epochs" in phase or "seen_samples" in phase]
     trained = trained or [phase for phase in found.phases if "optimizer" in phase]
     if not trained:
@@ -253,15 +257,34 @@ def _is_alike(phase: Mapping[str, Any], main: Mapping[str, Any]) -> bool:
     return same_samples and all(phase.get(name) == main.get(name) for name in ("parameters", "input_shape"))
 
 
-def _ending_notes(found: DryRun) -> Sequence[str]:
+def _notes(found: DryRun) -> list[str]:
+    """What a person should know of a dry run: first where and by what it ended, if it found less for that."""
     if found.ended == "unconfined":
         return ["not dry-run: it cannot be confined here (gsadmin doctor says why; --probe runs it all the same)"]
+    ending = _ending(found)
     if found.phases:
-        return []
+        # What a script does after its training (plots, a test) may well fail here, and costs no fact.
+        is_cut = any(_CUT_SHORT in note for note in found.notes)
+        notes = [note for note in found.notes if not note.startswith(_NOT_STARTED) and note != _FAILED]
+        return [*([ending] if is_cut and found.ended.startswith("error") else []), *notes]
+    return [ending, *found.notes]
+
+
+def _ending(found: DryRun) -> str:
+    how, _, rest = found.ended.partition(" ")
+    if how == "error":
+        place, _, error = rest.partition(": ")
+        if error.startswith("EOFError"):
+            return f"the script asks for input at {place}, which neither a dry run nor a job can answer"
+        return f"the dry run ended in the script's own code at {place}: {error}" if error else f"it ended with {rest}"
+    if how == "exit":
+        code, _, place = rest.partition(" at ")
+        where = f" at {place}" if place else ""
+        return f"the script itself ended{where} with exit status {code}, before a training began"
     reasons = {
         "interrupted": "the dry run was interrupted before a training began",
         "time": "the dry run took too long to get to a training",
-        "killed": "the dry run ended without a word: too much memory or CPU time, or Python did not start",
-        "end": "the dry run met no training",
+        "killed": "the dry run was ended by the system: too much memory or CPU time, or Python did not start",
+        "end": "the script came to its end without a training",
     }
-    return [reasons.get(found.ended, f"the dry run ended before a training began: {found.ended}")]
+    return reasons.get(found.ended, f"the dry run ended before a training began: {found.ended}")

@@ -23,9 +23,9 @@ def run(path: Path, *arguments: str) -> DryRun:
     return dry_run(path, arguments, interpreter=(sys.executable,), environment=dict(os.environ), unconfined=True)
 
 
-def found(*phases: dict[str, Any], ended: str = "end") -> DryRun:
+def found(*phases: dict[str, Any], ended: str = "end", notes: tuple[str, ...] = ()) -> DryRun:
     """A dry run that found these phases."""
-    return DryRun(phases=phases, notes=(), ended=ended, seconds=1.0)
+    return DryRun(phases=phases, notes=notes, ended=ended, seconds=1.0)
 
 
 def values(workload: Workload) -> dict[str, object]:
@@ -113,7 +113,7 @@ def test_mistake_of_the_script_is_an_answer(tmp_path: Path) -> None:
     result = run(script)
     _facts, notes = probed_facts(result)
 
-    assert "line 2" in result.ended
+    assert "wrong.py:2" in result.ended
     assert "JSONDecodeError" in notes[0]
 
 
@@ -184,6 +184,34 @@ def test_a_dry_run_without_a_training_says_why(ended: str) -> None:
 
     assert {} == facts
     assert 1 == len(notes)
+
+
+@pytest.mark.parametrize(
+    ("ended", "note"),
+    [
+        ("error train.py:7: ValueError: no data", "ended in the script's own code at train.py:7: ValueError: no data"),
+        ("error train.py:2: EOFError: EOF when reading a line", "asks for input at train.py:2"),
+        ("exit 1 at train.py:4", "the script itself ended at train.py:4 with exit status 1"),
+        ("exit 0", "the script itself ended with exit status 0"),
+    ],
+)
+def test_what_ended_a_dry_run_is_told_by_the_user_s_own_line(ended: str, note: str) -> None:
+    """File, line and error of the script; programs that were not started come after it."""
+    _facts, notes = probed_facts(found(ended=ended, notes=("programs that it would have started: x",)))
+
+    assert note in notes[0]
+    assert "programs" in notes[1]
+
+
+def test_a_mistake_after_the_training_is_not_told() -> None:
+    """What a script does with its trained network may fail in a dry run; what cuts the training short is told."""
+    phase = {"optimizer": "adam", "epochs": 3, "train_samples": 10}
+    cut = "the dry run did not reach the end of the training: how long it is stays unknown"
+    ended, started = "error train.py:9: KeyError: 'x'", "programs that it would have started: fc-list"
+    _facts, after = probed_facts(found(phase, ended=ended, notes=(started,)))
+    _facts, within = probed_facts(found(phase, ended=ended, notes=(started, cut)))
+
+    assert ((), ("the dry run ended in the script's own code at train.py:9: KeyError: 'x'", cut)) == (after, within)
 
 
 def test_keras_is_found_through_local_modules(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import traceback
 from typing import Any, Dict
 
 from ..sandbox import files, network, opened_outside, processes, reads, seccomp
-from . import adapters, arguments, loop_source, progress, report, source, tally
+from . import adapters, arguments, loop_source, mistakes, progress, report, source, tally
 
 _deadline = [0.0]
 _sleep = time.sleep
@@ -72,14 +72,12 @@ def _run(spec: Dict[str, Any]) -> str:
             sys.path[0] = os.path.dirname(os.path.realpath(script))
             source.run_script(script)
     except SystemExit as exc:
-        return "exit " + str(exc.code if exc.code is not None else 0)[:200]
+        return mistakes.ended_by(exc, script)
     except BaseException as exc:  # the script's own mistakes are facts about it, not failures of ours
         place = traceback.extract_tb(exc.__traceback__)
         if any(loop_source.is_in_loop(frame.filename, frame.lineno or 0) for frame in place):
             tally.forget_the_end("the script failed in its training loop, in this dry run at least")
-        lines = [frame.lineno for frame in place if frame.filename == script]
-        where = "line %s: " % lines[-1] if lines else ""
-        return "error %s%s: %s" % (where, type(exc).__name__, str(exc).strip().split("\n")[0][:160])
+        return mistakes.ended_by(exc, script)
     return "end"
 
 
