@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from advisor.errors import ConfigurationError
 from advisor.inspection.workload import Workload
@@ -18,8 +17,8 @@ from advisor.recommendation.explanation import (
     memory_rejection,
     time_rejection,
 )
+from advisor.recommendation.rates import Rates
 from advisor.recommendation.recommendation import RankedPlacement, Recommendation
-from advisor.units import JOULES_PER_KWH, SECONDS_PER_HOUR
 
 # The thresholds of arXiv 2307.05520: below, idle power is wasted; above, the card is strained.
 UNDER_USED_BELOW = 0.5
@@ -27,29 +26,6 @@ STRAINED_ABOVE = 0.9
 # A job that meets its memory limit is killed, so the allocation is held against the interval's upper end, with room
 # for what cgroup accounting adds (slurmstepd, page cache of the data set).
 MEMORY_MARGIN = 1.2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rates:
-    """What a site's energy and GPU time cost; None where the site did not say. ``pue`` multiplies GPU energy."""
-
-    carbon_intensity_g_per_kwh: float | None = None
-    price_per_kwh: float | None = None
-    price_per_gpu_hour: float | None = None
-    pue: float = 1.0
-
-    def carbon_g(self, energy_j: float) -> float | None:
-        """Grams of CO2e of GPU energy, None where the site gave no intensity."""
-        if self.carbon_intensity_g_per_kwh is None:
-            return None
-        return energy_j / JOULES_PER_KWH * self.pue * self.carbon_intensity_g_per_kwh
-
-    def cost(self, energy_j: float, gpus: int, duration_s: float) -> float | None:
-        """What GPU energy and GPU time cost in the site's currency, None where it gave no price."""
-        if self.price_per_kwh is None and self.price_per_gpu_hour is None:
-            return None
-        energy = energy_j / JOULES_PER_KWH * self.pue * (self.price_per_kwh or 0.0)
-        return energy + gpus * duration_s / SECONDS_PER_HOUR * (self.price_per_gpu_hour or 0.0)
 
 
 def rank(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from advisor.recommendation.ranking import Rates
+from advisor.recommendation.rates import Rates
 from advisor.registry import Registry
 from advisor.settings import Settings, data_path
 

@@ -10,7 +10,8 @@ import pytest
 from advisor.cli.screens.advice_table import print_advice
 from advisor.inspection.workload import Fact, Source, Workload
 from advisor.placement.placement import Rejection
-from advisor.recommendation.ranking import Rates, rank
+from advisor.recommendation.ranking import rank
+from advisor.recommendation.rates import Rates
 from advisor.recommendation.recommendation import Recommendation
 from advisor.rendering.picks import Pick
 from advisor.units import GIB

@@ -13,7 +13,7 @@ from tests.fakes.fake_sbatch import install_fake_sbatch
 
 _AFTERWARDS = """
 import sys
-from advisor.cli.gsbatch import main
+from advisor.cli.{} import main
 try:
     main()
 except SystemExit:
@@ -30,9 +30,9 @@ def gsbatch(tmp_path: Path) -> Gsbatch:
     return make_gsbatch(tmp_path)
 
 
-def _loaded(gsbatch: Gsbatch, *arguments: str) -> set[str]:
+def _loaded(gsbatch: Gsbatch, *arguments: str, command: str = "gsbatch") -> set[str]:
     done = subprocess.run(
-        [sys.executable, "-c", _AFTERWARDS, *arguments],
+        [sys.executable, "-c", _AFTERWARDS.format(command), *arguments],
         cwd=gsbatch.folder,
         capture_output=True,
         text=True,
@@ -59,3 +59,21 @@ def test_help_loads_nothing_but_the_standard_library(gsbatch: Gsbatch) -> None:
     assert set() == loaded & (
         _EXTRAS | {"sqlite_utils", "click", "yaml", "pynvml", "numpy", "jinja2", "rich", "psutil"}
     )
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        ("gsinfo", ()),
+        ("gsinfo", ("--json",)),
+        ("gseff", ("--help",)),
+        ("gseff", ("local-1-1",)),
+        ("gsadmin", ("--help",)),
+    ],
+)
+def test_the_other_commands_load_no_numpy(gsbatch: Gsbatch, command: str, arguments: tuple[str, ...]) -> None:
+    """None of them predicts anything here, and each is called often and answers at once."""
+    loaded = _loaded(gsbatch, *arguments, command=command)
+
+    assert "click" in loaded
+    assert set() == loaded & (_EXTRAS | {"numpy", "sqlite_utils", "yaml", "pynvml"})

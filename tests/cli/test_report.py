@@ -13,7 +13,7 @@ from advisor.corpus.comparison import comparisons, method_comparisons
 from advisor.corpus.run import Run, RunEpoch
 from advisor.inspection.workload import Fact, Source, Workload
 from advisor.prediction.prediction import MethodEstimate, ModelIdentity
-from advisor.recommendation.ranking import Rates
+from advisor.recommendation.rates import Rates
 from advisor.telemetry.trace import Projection, Stop
 from advisor.units import GIB
 from advisor.workflows.course import Course

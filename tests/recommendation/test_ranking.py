@@ -12,7 +12,8 @@ from advisor.inspection.workload import Workload
 from advisor.placement.placement import Rejection
 from advisor.prediction.comparison import Joint
 from advisor.prediction.prediction import Estimate, Prediction
-from advisor.recommendation.ranking import Rates, match_word, rank
+from advisor.recommendation.ranking import match_word, rank
+from advisor.recommendation.rates import Rates
 from advisor.recommendation.recommendation import Recommendation
 from advisor.units import GIB
 from tests.recommendation.examples import MODEL, around, joint, placement, prediction

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from advisor.inspection.workload import Workload
 from advisor.prediction.prediction import Prediction
-from advisor.recommendation.ranking import Rates, rank
+from advisor.recommendation.ranking import rank
+from advisor.recommendation.rates import Rates
 from advisor.recommendation.recommendation import RankedPlacement
 from advisor.rendering.picks import choose_picks
 from advisor.request.asked import read_asked

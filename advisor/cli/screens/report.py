@@ -11,7 +11,7 @@ from advisor.cli.screens.course import course_lines, course_object
 from advisor.cli.screens.printable import printable
 from advisor.corpus.comparison import Comparison, comparisons, method_comparisons
 from advisor.corpus.run import Run
-from advisor.recommendation.ranking import Rates
+from advisor.recommendation.rates import Rates
 from advisor.workflows.course import Course
 
 _SOURCES = {
