@@ -62,9 +62,9 @@ class Quota:
 class IngestSummary:
     """What an ingest did.
 
-    ``traces_skipped`` were unchanged, ``runs_*`` count attempts. ``rejected`` are the files that were looked at and not
-    believed; ``rejected_before`` counts those that were refused earlier and not looked at again, ``deferred`` those of
-    users whose share of this ingest was used up.
+    ``spool`` is the folder that was read. ``traces_skipped`` were unchanged, ``runs_*`` count attempts. ``rejected``
+    are the files that were looked at and not believed; ``rejected_before`` counts those that were refused earlier and
+    not looked at again, ``deferred`` those of users whose share of this ingest was used up.
     """
 
     traces_read: int
@@ -72,8 +72,14 @@ class IngestSummary:
     runs_added: int
     runs_updated: int
     rejected: tuple[RejectedFile, ...]
+    spool: Path
     rejected_before: int = 0
     deferred: int = 0
+
+    @property
+    def found(self) -> int:
+        """How many traces lie in the spool folder."""
+        return self.traces_read + self.traces_skipped + len(self.rejected) + self.rejected_before + self.deferred
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +187,7 @@ def ingest(
         runs_added=state.added,
         runs_updated=state.updated,
         rejected=tuple(state.refusals.found),
+        spool=listing.folder,
         rejected_before=len(listing.entries) - len(unsettled),
         deferred=state.deferred + sum(listing.passed_over.values()),
     )

@@ -37,6 +37,11 @@ def all_escaped(plain: Any) -> Any:
     return plain
 
 
+def may_need_escapes(json_text: str) -> bool:
+    """Whether JSON can hold a text that is not plain: it must, as most does not, have an escape or more than ASCII."""
+    return "\\" in json_text or not json_text.isascii() or "\x7f" in json_text
+
+
 def cell(value: object) -> object:
     """A value for CSV: a text that a spreadsheet would take for a formula gets an apostrophe in front."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value

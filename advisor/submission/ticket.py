@@ -15,7 +15,7 @@ from advisor.inspection.workload import Workload
 from advisor.prediction.prediction import ModelIdentity, Prediction
 from advisor.storage.folder import opened_folder
 from advisor.storage.plain_data import from_plain, to_plain
-from advisor.storage.plain_text import all_escaped
+from advisor.storage.plain_text import all_escaped, may_need_escapes
 from advisor.storage.untrusted_file import check_owner, read_file
 from advisor.units import MIB
 
@@ -79,7 +79,9 @@ def ticket_from_json(text: str) -> Ticket:
         TelemetryError: it is no ticket, or of a schema that this program does not know.
     """
     try:
-        plain = all_escaped(json.loads(text, parse_constant=_refuse_constant))
+        plain = json.loads(text, parse_constant=_refuse_constant)
+        if may_need_escapes(text):
+            plain = all_escaped(plain)
     except (ValueError, RecursionError) as exc:
         raise TelemetryError(f"The ticket is no JSON: {exc}") from exc
     schema = plain.get("schema") if isinstance(plain, dict) else None

@@ -14,7 +14,7 @@ from typing import Any
 
 from advisor.errors import TelemetryError
 from advisor.storage.plain_data import from_plain, to_plain
-from advisor.storage.plain_text import all_escaped
+from advisor.storage.plain_text import all_escaped, may_need_escapes
 from advisor.telemetry.trace import (
     Epoch,
     GpuSample,
@@ -79,7 +79,7 @@ def record_of(line: str | bytes) -> Record:
     try:
         text = line.decode("utf-8", errors="replace") if isinstance(line, bytes) else line
         plain = json.loads(text, parse_constant=_refuse_constant)
-        if isinstance(plain, dict) and plain.get("kind") != "sample":  # whose values are numbers alone
+        if may_need_escapes(text):
             plain = all_escaped(plain)
     except (ValueError, RecursionError) as exc:
         raise TelemetryError("a line is not JSON") from exc

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
 from advisor import slurm
 from advisor.account import user_name
@@ -18,15 +19,21 @@ from advisor.errors import InventoryError, SlurmError
 from advisor.inventory.read import default_cache_dir, read_inventory
 from advisor.inventory.site_gpus import catalogue_with
 from advisor.settings import Settings
+from advisor.workflows.initialise import is_for_each_user
 
 
 def ingest_spool(
-    settings: Settings, *, needs_slurm: bool = True, progress: Progress = lambda _done, _all: None
+    settings: Settings,
+    *,
+    of_all_users: bool = True,
+    needs_slurm: bool = True,
+    progress: Progress = lambda _done, _all: None,
 ) -> IngestSummary:
     """Bring the corpus up to date; accounting is asked once.
 
     Args:
         settings: name the spool and the corpus.
+        of_all_users: root reads all users' folders where the spool is set as ``.../$USER``, and not its own alone.
         needs_slurm: False ingests on a machine without Slurm what needs no accounting, which are local runs.
         progress: is told how many attempts are done, of how many.
 
@@ -42,7 +49,15 @@ def ingest_spool(
 
     reader = Reader(uid=os.geteuid(), now_s=time.time(), hardware=_hardware(settings))
     with store.writing(settings.corpus) as db:
-        return ingest(db, settings.spool_dir, accounting, reader, progress=progress)
+        return ingest(db, _spool(settings, of_all_users=of_all_users), accounting, reader, progress=progress)
+
+
+def _spool(settings: Settings, *, of_all_users: bool) -> Path:
+    named = settings.spool_dir
+    is_named_here = settings.sources["spool_dir"] == "command line"
+    if of_all_users and not is_named_here and os.geteuid() == 0 and is_for_each_user(named):
+        return named.parent
+    return named
 
 
 def _hardware(settings: Settings) -> Hardware:

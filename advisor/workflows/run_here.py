@@ -96,7 +96,7 @@ def _remember(written: WrittenJob, job_id: str, tell: Callable[[str], None]) -> 
             followed=False,
         )
         write_ticket(ticket, job.settings.spool_dir)
-    ingest_spool(job.settings, needs_slurm=False)
+    ingest_spool(job.settings, of_all_users=False, needs_slurm=False)
 
 
 def _prediction_for_this_machine(

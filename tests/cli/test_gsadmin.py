@@ -179,6 +179,23 @@ def test_ingest_of_another_folder_into_another_corpus(site: Site, tmp_path: Path
     assert (True, False) == ((tmp_path / "other.db").exists(), site.corpus.exists())
 
 
+@needs_root
+def test_root_ingests_the_folders_of_all_users(site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As from cron, with the site's setting alone: its own folder is not the one that jobs write to."""
+    (tmp_path / "site.toml").write_text(f'spool_dir = "{tmp_path}/all/$USER"\n')
+    monkeypatch.delenv("GSBATCH_SPOOL_DIR")
+    (tmp_path / "all" / "nobody").mkdir(parents=True)
+    spooled(tmp_path / "all" / "nobody", made_trace())
+    site.accounting_says(JOB)
+    found = run(site, "ingest")
+    (tmp_path / "empty").mkdir()
+    nothing = run(site, "ingest", "--spool", str(tmp_path / "empty"))
+
+    assert "1 runs added" in found.stdout
+    assert f"spool {tmp_path}/all," in found.stdout
+    assert "no trace lies in that folder" in nothing.stdout
+
+
 def test_ingest_without_spool_names_the_next_step(site: Site) -> None:
     """A spool folder that is not there is a clear error with status 8."""
     outcome = run(site, "ingest")

@@ -33,7 +33,9 @@ Examples:
 def command(spool: str | None, corpus: str | None, *, as_json: bool) -> None:
     """Read new traces and Slurm's accounting into the corpus.
 
-    Reads the spool folder and the folders right below it, one for each user. Asks sacct once, for all jobs with news.
+    Reads the spool folder and the folders right below it, one for each user; where the setting ends in $USER, root
+    reads the folders of all users. Asks sacct once, for all jobs with news.
+
     A trace is believed only if its job exists and belongs to the file's owner; the others are listed with the reason,
     kept out of the corpus, and looked at again when they change or when time may have changed the reason. One user's
     files take two minutes of an ingest at most; what is left comes first next time. Can be run as often as one likes;
@@ -58,7 +60,8 @@ def _progress(done: int, total: int) -> None:
 def summary_object(summary: IngestSummary) -> dict[str, Any]:
     """The summary as JSON."""
     return asdict(summary) | {
-        "rejected": [{"path": str(item.path), "reason": item.reason} for item in summary.rejected]
+        "spool": str(summary.spool),
+        "rejected": [{"path": str(item.path), "reason": item.reason} for item in summary.rejected],
     }
 
 
@@ -67,8 +70,10 @@ def summary_text(summary: IngestSummary, corpus: Path) -> str:
     head = (
         f"{summary.traces_read} traces read, {summary.traces_skipped} unchanged;"
         f" {summary.runs_added} runs added, {summary.runs_updated} updated, {len(summary.rejected)} files rejected;"
-        f" corpus {corpus}"
+        f" spool {summary.spool}, corpus {corpus}"
     )
+    if not summary.found:
+        head += "\nno trace lies in that folder: is it the one that jobs write to (gsadmin doctor shows the setting)?"
     lines = [head, *(f"  rejected {printable(item.path.name)}: {item.reason}" for item in summary.rejected[:_LISTED])]
     if len(summary.rejected) > _LISTED:
         lines.append(f"  and {len(summary.rejected) - _LISTED} more: gsadmin corpus rejected")
