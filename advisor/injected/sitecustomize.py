@@ -97,9 +97,9 @@ def _load_package():
 
 
 def _mark_epochs():
-    from gsbatch_inside.epochs import sender
+    from gsbatch_inside.epochs.start import start
 
-    sender.start(os.environ["GSBATCH_MARKS"])
+    start(os.environ["GSBATCH_MARKS"])
 
 
 try:

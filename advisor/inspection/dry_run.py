@@ -19,6 +19,7 @@ from advisor.inspection.reads import Reads
 from advisor.inspection.scratch import scratch_folder
 from advisor.inspection.workload import Fact, Workload
 
+PUBLISHED = "published"  # of a phase: names of the facts that are a data set's published size
 PROBE = Path(__file__).parents[1] / "injected" / "gsbatch_inside" / "dry_run"
 _MOST_ITEMS = 64
 _MOST_LETTERS = 500
@@ -118,7 +119,10 @@ def read_messages(text: str) -> tuple[tuple[Mapping[str, Any], ...], tuple[str, 
     for message in _messages(text):
         if isinstance(message.get("phase"), int) and isinstance(message.get("facts"), dict):
             facts = {name: value for name, value in message["facts"].items() if _is_of_kind(name, value)}
-            phases.setdefault(message["phase"], {}).update(facts)
+            phase = phases.setdefault(message["phase"], {})
+            phase.update(facts)
+            if _is_plain(message.get("published", 0)):
+                phase[PUBLISHED] = message.get("published", ())
         if isinstance(message.get("note"), str):
             notes.append(message["note"][:_MOST_LETTERS])
         if isinstance(message.get("ended"), str):

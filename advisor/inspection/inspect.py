@@ -10,7 +10,7 @@ from typing import Any
 from advisor.inspection.bounded_call import OutOfBounds, bounded_call
 from advisor.inspection.bounds import BEFORE_SUBMISSION, Bounds
 from advisor.inspection.cache import Question, dry_run_once
-from advisor.inspection.dry_run import DryRun
+from advisor.inspection.dry_run import PUBLISHED, DryRun
 from advisor.inspection.evidence import Facts, merge
 from advisor.inspection.facts import read_facts
 from advisor.inspection.source_code import SourceReading, read_source
@@ -22,7 +22,8 @@ FRAMEWORKS = frozenset(
      "timm", "lightning", "pytorch_lightning", "transformers", "accelerate", "fastai", "jax", "flax"}
 )  # fmt: skip
 NAMES: Mapping[Source, str] = {
-    Source.OPTION: "--set", Source.DIRECTIVE: "#GSBATCH", Source.PROBE: "dry run", Source.LAUNCHER: "launcher",
+    Source.OPTION: "--set", Source.DIRECTIVE: "#GSBATCH", Source.PROBE: "dry run",
+    Source.PUBLISHED: "published size of the data set", Source.LAUNCHER: "launcher",
     Source.ARGUMENTS: "arguments", Source.CONFIGURATION: "configuration file", Source.SOURCE_CODE: "source code",
     Source.DEFAULT: "framework's default", Source.TABLE: "well-known model", Source.HISTORY: "earlier jobs",
     Source.UNKNOWN: "unknown",
@@ -227,7 +228,9 @@ def probed_facts(found: DryRun) -> tuple[dict[str, Fact[Any]], tuple[str, ...]]:
     values = {name: value for name, value in values.items() if value is not None}
     if "input_shape" in values:
         values["input_shape"] = tuple(values["input_shape"])
-    return {name: Fact(value, Source.PROBE) for name, value in values.items()}, tuple(notes)
+    published = main.get(PUBLISHED, ())
+    sources = {name: Source.PUBLISHED if name in published else Source.PROBE for name in values}
+    return {name: Fact(value, sources[name]) for name, value in values.items()}, tuple(notes)
 
 
 def _together(alike: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

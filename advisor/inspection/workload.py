@@ -16,6 +16,7 @@ class Source(str, enum.Enum):
     OPTION = "option"  # --set
     DIRECTIVE = "directive"  # a #GSBATCH line
     PROBE = "probe"  # the dry run
+    PUBLISHED = "published"  # the size of a well-known data set that is not on this machine
     LAUNCHER = "launcher"  # srun, torchrun, mpirun ... in a batch script
     ARGUMENTS = "arguments"  # the script's own arguments and their defaults, read without running it
     CONFIGURATION = "configuration"  # a JSON, YAML or TOML file that the script reads

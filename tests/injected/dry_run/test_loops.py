@@ -12,20 +12,23 @@ import pytest
 
 INJECTED = Path(__file__).parents[3] / "advisor" / "injected"
 _PROGRAM = """
-import builtins, json, sys
+import builtins, json, os, sys
 sys.path.insert(0, {injected!r})
-from gsbatch_inside.dry_run import loop_source, loops, tally
-setattr(builtins, loop_source.NAME, loops)
+from gsbatch_inside.dry_run import loop_source
+from gsbatch_inside.dry_run.report import Report
+from gsbatch_inside.dry_run.session import DryRun
+session = DryRun({{"script": "script"}}, Report(os.open(os.devnull, os.O_WRONLY)))
+setattr(builtins, loop_source.NAME, session.loops)
 calls = []
 class Optimizer:
     def __init__(self, name):
         self.name = name
     def step(self):
         calls.append(self.name)
-        tally.add(("steps", self.name))
+        session.tally.add(("steps", self.name))
 names = {{"Optimizer": Optimizer}}
-exec(loop_source.compiled({script!r}.encode(), "script"), names)
-counts = {{key[1]: count for key, count in tally.snapshot().items()}}
+exec(session.source.compiled({script!r}.encode(), "script"), names)
+counts = {{key[1]: count for key, count in session.tally.snapshot().items()}}
 print(json.dumps([counts, len(calls), names.get("seen")]))
 """
 

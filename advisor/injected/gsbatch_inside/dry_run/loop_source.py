@@ -1,38 +1,69 @@
 """Rewrite the script's training loops, in memory only, so that loops.py can go over them in a few iterations.
 
-``for x in things: body`` becomes ``for x in loops.each(n, things): step = loops.mark(n, step); body`` where ``step``
-stands for whatever the body counts up (``step += 1``). A test that ends the loop (``while step < most``,
-``if step >= most: break``) goes through ``loops.compare``, which then knows how far it is from its end. Only loops that
-train are touched: those with a backward pass or an optimizer step, or that call a function which has one.
+``for x in things: body`` becomes ``for x in loops.each(n, things): loops.mark(n); step = loops.moved(n, "step", step);
+body`` where ``step`` stands for whatever the body counts up (``step += 1``), where it is set. A test that ends the loop
+(``while step < most``, ``if step >= most: break``) goes through ``loops.compare``, which then knows how far it is from
+its end. Only loops that train are touched: those with a backward pass or an optimizer step, or that call a function
+which has one.
 """
 
 import ast
 import itertools
 import re
-from typing import Any, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 NAME = "__gsbatch_loops__"
 _TRAINING_CALLS = frozenset({"backward", "step", "apply_gradients", "manual_backward", "train_on_batch", "minimize"})
 _TRAINING_NAME = re.compile(r"train|epoch|fit|step|optimi[sz]e|update|learn|run|main|fold", re.IGNORECASE)
 _STOPPING_NAME = re.compile(r"early|stop|patien|converg|wait|bad_epochs|no_improve|worse|plateau", re.IGNORECASE)
+_MOVED = """
+try:
+    {name} = {loops}.moved({number}, "{name}", {name})
+except (NameError, AttributeError):
+    pass
+"""
 _OPERATORS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
-_numbers = itertools.count(1)
-_bodies: List[Tuple[str, int, int]] = []  # of training loops: file, first and last line
 
 
-def compiled(source: bytes, path: str) -> Any:
-    """The script's code with its training loops rewritten; as it stands where it has a mistake."""
-    try:
-        tree = ast.parse(source, filename=path)
-        tree = ast.fix_missing_locations(_Rewriter(path, _training_functions(tree)).visit(tree))
-        return compile(tree, path, "exec", dont_inherit=True)
-    except (SyntaxError, RecursionError):
-        return compile(source, path, "exec", dont_inherit=True)
+class LoopSource:
+    """Numbers the training loops of a script and of its modules, and knows their lines."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self._bodies: List[Tuple[str, int, int]] = []  # of training loops: file, first and last line
+        self.needed: Set[str] = set()  # what is imported outside of any ``try``
+
+    def compiled(self, source: bytes, path: str) -> Any:
+        """The script's code with its training loops rewritten; as it stands where it has a mistake."""
+        try:
+            tree = ast.parse(source, filename=path)
+            self.needed |= _imported(tree)
+            rewriter = _Rewriter(path, _training_functions(tree), self._numbers, self._bodies)
+            tree = ast.fix_missing_locations(rewriter.visit(tree))
+            return compile(tree, path, "exec", dont_inherit=True)
+        except (SyntaxError, RecursionError):
+            return compile(source, path, "exec", dont_inherit=True)
+
+    def is_in_loop(self, path: str, line: int) -> bool:
+        """Whether a line of a script stands in one of its training loops."""
+        return any(path == file and first <= line <= last for file, first, last in self._bodies)
 
 
-def is_in_loop(path: str, line: int) -> bool:
-    """Whether a line of a script stands in one of its training loops."""
-    return any(path == file and first <= line <= last for file, first, last in _bodies)
+def _imported(tree: ast.AST) -> Set[str]:
+    """Dotted names that are imported without a ``try`` around."""
+    names: Set[str] = set()
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.update([node.module] + ["%s.%s" % (node.module, alias.name) for alias in node.names])
+        elif not isinstance(node, ast.Try):
+            waiting.extend(ast.iter_child_nodes(node))
+        else:
+            waiting.extend(node.orelse + node.finalbody)
+    return names
 
 
 def _called_names(node: ast.AST) -> Set[str]:
@@ -69,9 +100,13 @@ class _Assigned(NamedTuple):
 
 
 class _Rewriter(ast.NodeTransformer):
-    def __init__(self, path: str, training: Set[str]) -> None:
+    def __init__(
+        self, path: str, training: Set[str], numbers: Iterator[int], bodies: List[Tuple[str, int, int]]
+    ) -> None:
         self._path = path
         self._training = training
+        self._numbers = numbers
+        self._bodies = bodies
         self._enclosing: List[Tuple[int, _Assigned]] = []
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
@@ -85,7 +120,7 @@ class _Rewriter(ast.NodeTransformer):
         if number:
             number_node, target = ast.Constant(value=number), ast.Constant(value=_target_text(node.target))
             node.iter = _call("each", number_node, node.iter, target)
-            node.body = [ast.copy_location(_mark(number, assigned), node)] + node.body
+            node.body = _marks(number, assigned, node) + node.body
         return node
 
     def visit_While(self, node: ast.While) -> Any:
@@ -93,9 +128,9 @@ class _Rewriter(ast.NodeTransformer):
         if not number:
             return node
         number_node = ast.Constant(value=number)
-        test = _Comparisons(number, leaving=False).visit(node.test)
+        test = _Comparisons(number, self._numbers, leaving=False).visit(node.test)
         node.test = ast.BoolOp(op=ast.And(), values=[test, _call("again", number_node)])
-        node.body = [ast.copy_location(_mark(number, assigned), node)] + node.body
+        node.body = _marks(number, assigned, node) + node.body
         around = [ast.copy_location(ast.Expr(value=_call(name, number_node)), node) for name in ("begin", "leave")]
         return [around[0], node, around[1]]
 
@@ -106,16 +141,16 @@ class _Rewriter(ast.NodeTransformer):
             if _is_early_stop(node.test, assigned):
                 node.test = _call("stops_early", ast.Constant(value=number), node.test)
             else:
-                node.test = _Comparisons(number, leaving=True).visit(node.test)
+                node.test = _Comparisons(number, self._numbers, leaving=True).visit(node.test)
         return node
 
     def _inside(self, node: Any) -> Tuple[int, _Assigned]:
         """Rewrite what is inside a loop; its number, 0 for one that does not train."""
         called = _called_names(node)
         trains = bool(called & self._training) or any(_TRAINING_NAME.search(name) for name in called)
-        place = (next(_numbers) if trains else 0, _assigned(node))
+        place = (next(self._numbers) if trains else 0, _assigned(node))
         if trains:
-            _bodies.append((self._path, node.body[0].lineno, node.end_lineno))
+            self._bodies.append((self._path, node.body[0].lineno, node.end_lineno))
         self._enclosing.append(place)
         self.generic_visit(node)
         self._enclosing.pop()
@@ -123,26 +158,23 @@ class _Rewriter(ast.NodeTransformer):
 
 
 class _Comparisons(ast.NodeTransformer):
-    def __init__(self, number: int, leaving: bool) -> None:
+    def __init__(self, number: int, numbers: Iterator[int], leaving: bool) -> None:
         self._number = number
+        self._numbers = numbers
         self._leaving = leaving
 
     def visit_Compare(self, node: ast.Compare) -> Any:
         kind = _OPERATORS.get(type(node.ops[0]))
         if len(node.ops) > 1 or kind is None:
             return node
-        site = ast.Constant(value=next(_numbers))
-        words = [ast.Constant(value=self._number), site, ast.Constant(value=kind), ast.Constant(value=self._leaving)]
-        return ast.copy_location(_call("compare", *words, node.left, node.comparators[0]), node)
+        site = ast.Constant(value=next(self._numbers))
+        given = [ast.Constant(value=self._number), site, ast.Constant(value=kind), ast.Constant(value=self._leaving)]
+        return ast.copy_location(_call("compare", *given, node.left, node.comparators[0]), node)
 
 
 def _call(function: str, *arguments: ast.expr) -> ast.Call:
     called = ast.Attribute(value=ast.Name(id=NAME, ctx=ast.Load()), attr=function, ctx=ast.Load())
     return ast.Call(func=called, args=list(arguments), keywords=[])
-
-
-def _parsed(text: str) -> ast.expr:
-    return ast.parse(text, mode="eval").body
 
 
 def _target_text(node: ast.AST) -> str:
@@ -155,16 +187,21 @@ def _target_text(node: ast.AST) -> str:
     return ""
 
 
-def _mark(number: int, assigned: _Assigned) -> ast.stmt:
-    """``a, b = loops.mark(n, (a, b))`` for what each iteration counts up and never sets; without any, a bare call."""
-    names = sorted(assigned.counted - assigned.plain)
-    values = ast.Tuple(elts=[_parsed(text) for text in names], ctx=ast.Load())
-    marked = _call("mark", ast.Constant(value=number), values)
-    if not names:
-        return ast.Expr(value=marked)
-    assignment = ast.parse("(%s,) = 0" % ", ".join(names)).body[0]
-    assignment.value = marked  # type: ignore[attr-defined]
-    return assignment
+def _marks(number: int, assigned: _Assigned, loop: ast.AST) -> List[ast.stmt]:
+    """``loops.mark(n)``, and ``a = loops.moved(n, "a", a)`` for what each iteration counts up and never sets.
+
+    What is not set yet, or only under a condition that is false here, stays unset.
+    """
+    text = "%s.mark(%d)\n" % (NAME, number)
+    for name in sorted(assigned.counted - assigned.plain):
+        text += _MOVED.format(name=name, loops=NAME, number=number)
+    return [_at(statement, loop) for statement in ast.parse(text).body]
+
+
+def _at(statement: ast.stmt, place: ast.AST) -> ast.stmt:
+    for node in ast.walk(statement):
+        ast.copy_location(node, place)
+    return statement
 
 
 def _assigned(loop: Any) -> _Assigned:

@@ -2,9 +2,10 @@
 
 When the iterations of an innermost loop repeat themselves, the next ones are passed over: the iterator is moved on,
 what the body counts up (``step``, running sums) is moved on with it, and the tally is increased as the iterations
-passed over would have done. The last iterations run again, so that ``i == len(loader) - 1`` and ``if step >= most:
-break`` come true as they would have. Loops around others are run in full as long as there is time. See loop_source.py
-for who calls.
+passed over would have done. Half of them are passed over first; what then runs must do as before, else how many steps
+there are is not known. The last iterations run again, so that ``i == len(loader) - 1`` and ``if step >= most: break``
+come true as they would have. Loops around others are run in full as long as there is time. See loop_source.py for who
+calls.
 """
 
 import collections
@@ -12,9 +13,10 @@ import itertools
 import math
 import operator
 import time
-from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from . import report, tally
+from .report import Report
+from .tally import Tally
 
 _COMPARE = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne
@@ -24,21 +26,35 @@ _OUTER_S = 1.5
 _DRAIN_S = 3.0
 _REMEMBERED = 512
 _FAR = 1 << 62
+_WORTH_LOOKING = 8  # windows: fewer are passed over at once
 
 
-class _Loop:
+class _Bound(NamedTuple):
+    """A comparison that may end the loop, in one iteration."""
+
+    iteration: int
+    value: float
+    bound: float
+    kind: str
+    leaving: bool
+
+
+class Loop:
     """One execution of a loop. ``history`` holds, for each iteration begun, what was known when it began."""
 
     def __init__(self, number: int, target: str = "") -> None:
         self.number = number
         self.target = target
         self.begun = time.process_time()
-        self.history: Deque[Tuple[Any, Dict[Any, int]]] = collections.deque(maxlen=_REMEMBERED)
+        self.history: Deque[Tuple[Dict[str, Any], Dict[Any, int]]] = collections.deque(maxlen=_REMEMBERED)
         self.done = 0
-        self.bounds: Dict[int, List[Tuple[int, float, float, str, bool]]] = {}
+        self.bounds: Dict[int, List[_Bound]] = {}
         self.has_inner = False
         self.passed_over = 0
-        self.warp: Optional[Tuple[int, int]] = None
+        self.warp: Optional[Tuple[int, int]] = None  # iterations of a window, and how many were passed over
+        self.shift: Optional[Tuple[Dict[str, Any], int]] = None  # what counters were a window ago, and windows
+        self.expected: Optional[Tuple[int, Dict[Any, int]]] = None  # a window's steps, until they are seen again
+        self.is_over = False
         self.strided = False
 
     @property
@@ -46,12 +62,11 @@ class _Loop:
         """How many iterations it has had, or would have had."""
         return self.done + self.passed_over
 
-    def window(self) -> Optional[int]:
+    def window(self, now: Dict[Any, int]) -> Optional[int]:
         """How many iterations the loop takes to repeat itself, once it has; None before."""
-        now = tally.snapshot()
         steppers = [key for key in now if isinstance(key, tuple) and key[0] == "steps"]
         last = self.history[-1][1] if self.history else now
-        if self.done < 2 or self.passed_over or all(now[key] == last.get(key, 0) for key in steppers):
+        if self.done < 2 or self.is_over or all(now[key] == last.get(key, 0) for key in steppers):
             return None
         window = 0
         for key in steppers:
@@ -63,134 +78,240 @@ class _Loop:
                 return None
         return window or None
 
-
-_stack: List[_Loop] = []
-_on_iteration: List[Callable[[], None]] = []
-_ask_left: List[Callable[[_Loop], Optional[int]]] = []
-
-
-def on_iteration(callback: Callable[[], None]) -> None:
-    """Call back whenever an iteration of a training loop begins."""
-    _on_iteration.append(callback)
+    def steps_of(self, window: int, now: Dict[Any, int]) -> Dict[Any, int]:
+        """Steps of each optimizer in the last window."""
+        before = self.history[-window][1]
+        return {key: count - before.get(key, 0) for key, count in _steps(now).items() if count != before.get(key, 0)}
 
 
-def ask_left(callback: Callable[[_Loop], Optional[int]]) -> None:
-    """Ask this for how many things are left of a loop over something that has no length itself."""
-    _ask_left.append(callback)
+class Loops:
+    """The loops that are being run; the script calls them, its source rewritten."""
 
+    def __init__(self, tally: Tally, report: Report) -> None:
+        self._tally = tally
+        self._report = report
+        self._stack: List[Loop] = []
+        self._on_iteration: List[Callable[[], None]] = []
+        self._ask_left: List[Callable[[Loop, Any], Optional[int]]] = []
 
-def nest() -> List[_Loop]:
-    """The loops that are being run, outermost first."""
-    return list(_stack)
+    def on_iteration(self, callback: Callable[[], None]) -> None:
+        """Call back whenever an iteration of a training loop begins."""
+        self._on_iteration.append(callback)
 
+    def ask_left(self, callback: Callable[[Loop, Any], Optional[int]]) -> None:
+        """Ask this how much is left of what a loop goes over, where it has no length itself."""
+        self._ask_left.append(callback)
 
-def begin(number: int, target: str = "") -> _Loop:
-    """A loop begins; one of the same number that was left by ``return`` is gone."""
-    for place, loop in enumerate(_stack):
-        if loop.number == number:
-            del _stack[place:]
-            break
-    loop = _Loop(number, target)
-    _stack.append(loop)
-    return loop
+    def nest(self) -> List[Loop]:
+        """The loops that are being run, outermost first."""
+        return list(self._stack)
 
+    def begin(self, number: int, target: str = "") -> Loop:
+        """A loop begins; one of the same number that was left by ``return`` is gone."""
+        for place, loop in enumerate(self._stack):
+            if loop.number == number:
+                del self._stack[place:]
+                break
+        loop = Loop(number, target)
+        self._stack.append(loop)
+        return loop
 
-def leave(number: int) -> None:
-    """A ``while`` loop has ended."""
-    loop = _active(number)
-    if loop is not None:
-        _end(loop)
+    def leave(self, number: int) -> None:
+        """A ``while`` loop has ended."""
+        loop = self._active(number)
+        if loop is not None:
+            self._end(loop)
 
+    def each(self, number: int, things: Any, target: str) -> Iterator[Any]:
+        """The things, less those that are passed over."""
+        loop = self.begin(number, target)
+        loop.strided = isinstance(things, range) and things.step != 1
+        items = iter(things)
+        try:
+            while True:
+                window = self._may_pass_over(loop)
+                if window:
+                    items = self._pass_over_items(loop, things, items, window)
+                try:
+                    item = next(items)
+                except StopIteration:
+                    return
+                self._keep_until(loop)
+                yield item
+        finally:
+            self._end(loop)
 
-def _end(loop: _Loop) -> None:
-    if loop not in _stack:
-        return
-    place = _stack.index(loop)
-    if loop.history and _steps(tally.snapshot()) != _steps(loop.history[0][1]):
-        for outer in _stack[:place]:
-            outer.has_inner = True
-    del _stack[place:]
+    def again(self, number: int) -> bool:
+        """One more round of a ``while`` loop, always; it is passed over by moving what its test compares."""
+        loop = self._active(number)
+        if loop is not None:
+            self._keep_until(loop)
+            window = self._may_pass_over(loop)
+            left = _left_by_bounds(loop, window) if window else None
+            if window and left is not None:
+                self._pass_over(loop, window, (left - 1) // window)
+        return True
 
+    def mark(self, number: int) -> None:
+        """An iteration begins."""
+        loop = self._active(number)
+        if loop is None:
+            return
+        loop.shift = None
+        if loop.warp is not None:
+            window, skipped = loop.warp
+            loop.shift, loop.warp = (loop.history[-window][0], skipped // window), None
+            loop.history.clear()
+        loop.history.append(({}, self._tally.snapshot()))
+        loop.done += 1
+        for callback in self._on_iteration:
+            callback()
 
-def _steps(counts: Dict[Any, int]) -> int:
-    return sum(count for key, count in counts.items() if isinstance(key, tuple) and key[0] == "steps")
+    def moved(self, number: int, name: str, value: Any) -> Any:
+        """What the body counts up, moved on by what was passed over."""
+        loop = self._active(number)
+        if loop is None or not loop.history:
+            return value
+        if loop.shift is not None and name in loop.shift[0]:
+            value = _moved(loop.shift[0][name], value, loop.shift[1])
+        loop.history[-1][0][name] = value
+        return value
 
+    def compare(self, number: int, site: int, kind: str, leaving: bool, left: Any, right: Any) -> Any:  # noqa: PLR0917
+        """The comparison that ends a loop, kept to tell how far it is from its end."""
+        loop = self._active(number)
+        if loop is not None and _is_number(left) and _is_number(right):
+            loop.bounds.setdefault(site, []).append(_Bound(loop.done, float(left), float(right), kind, leaving))
+        return _COMPARE[kind](left, right)
 
-def each(number: int, things: Any, target: str) -> Iterator[Any]:
-    """The things, less those that are passed over."""
-    loop = begin(number, target)
-    loop.strided = isinstance(things, range) and things.step != 1
-    items = iter(things)
-    try:
-        while True:
-            window = _may_pass_over(loop)
-            if window:
-                items = _pass_over_items(loop, things, items, window)
+    def stops_early(self, number: int, test: Any) -> bool:
+        """Early stopping never happens in a dry run, whose losses are made up."""
+        self._report.note("the training may stop early; epochs is the most it will do")
+        loop = self._active(number)
+        return loop is not None and not loop.history and bool(test)
+
+    def _end(self, loop: Loop) -> None:
+        if loop not in self._stack:
+            return
+        place = self._stack.index(loop)
+        if loop.history and (loop.passed_over or _steps(self._tally.snapshot()) != _steps(loop.history[0][1])):
+            for outer in self._stack[:place]:
+                outer.has_inner = True
+        del self._stack[place:]
+
+    def _active(self, number: int) -> Optional[Loop]:
+        for loop in reversed(self._stack):
+            if loop.number == number:
+                return loop
+        return None
+
+    def _keep_until(self, loop: Loop) -> None:
+        # An inner loop that was left by return is still on the stack when the outer one goes on.
+        if loop in self._stack:
+            del self._stack[self._stack.index(loop) + 1 :]
+
+    def _may_pass_over(self, loop: Loop) -> Optional[int]:
+        """Iterations of the window that repeats itself, where the next ones may be passed over."""
+        if not loop.history:
+            return None
+        now = self._tally.snapshot()
+        if loop.expected is not None:
+            return self._seen_again(loop, now)
+        if loop.has_inner and (time.process_time() - loop.begun < _OUTER_S or loop.done < 3):
+            return None
+        window = loop.window(now)
+        if window and loop.has_inner:
+            self._report.note("its loop over epochs was not run to the end; later epochs are taken to be as before")
+        return window
+
+    def _seen_again(self, loop: Loop, now: Dict[Any, int]) -> Optional[int]:
+        """The window again, when half of the iterations were passed over and it has been run once more."""
+        window, expected = loop.expected or (0, {})
+        is_known = all(_a_window_ago(seen, window) for seen in loop.bounds.values())
+        if len(loop.history) <= (window if is_known else 2 * window):
+            return None
+        if loop.steps_of(window, now) != expected:
+            self._tally.forget_the_end("how many batches a step takes changes as the training goes on")
+            loop.expected, loop.is_over = None, True
+            return None
+        return window
+
+    def _pass_over_items(self, loop: Loop, things: Any, items: Iterator[Any], window: int) -> Iterator[Any]:
+        most = _left_by_bounds(loop, window)
+        limit = _FAR if most is None else (most - 1) // window
+        left = self._left_of(loop, things)
+        if left is None:
+            return self._read_ahead(loop, items, window, limit * window)
+        skipped = self._pass_over(loop, window, min((left - 1) // window, limit))
+        if isinstance(things, range):
+            return iter(things[loop.iterations :])
+        return items if self._skip(items, skipped) else iter(())
+
+    def _left_of(self, loop: Loop, things: Any) -> Optional[int]:
+        if isinstance(things, (range, list, tuple)):
+            return len(things) - loop.iterations
+        things = _unwrapped(things)
+        for ask in self._ask_left:
+            left = ask(loop, things)
+            if left is not None:
+                return left
+        return None
+
+    def _skip(self, items: Iterator[Any], number: int) -> bool:
+        until = time.process_time() + _DRAIN_S
+        for place, _item in enumerate(itertools.islice(items, number)):
+            if place % 64 == 0 and time.process_time() > until:
+                self._tally.forget_the_end("its data has more batches than could be gone through in time")
+                return False
+        return True
+
+    def _read_ahead(self, loop: Loop, items: Iterator[Any], window: int, limit: int) -> Iterator[Any]:
+        """Go to the end of something of unknown length; the last window is kept, to be run."""
+        kept: Any = collections.deque()
+        taken, until = 0, time.process_time() + _DRAIN_S
+        while len(kept) + taken < limit + 1:
             try:
-                item = next(items)
+                kept.append(next(items))
             except StopIteration:
-                return
-            _keep_until(loop)
-            yield item
-    finally:
-        _end(loop)
+                break
+            if len(kept) > window:
+                kept.popleft()
+                taken += 1
+            if taken % 64 == 0 and time.process_time() > until:
+                self._tally.forget_the_end("how many batches its data has could not be counted in time")
+                return iter(())
+        while taken % window and kept:
+            kept.popleft()
+            taken += 1
+        self._warp(loop, window, taken // window)
+        loop.is_over = True
+        return _chained(kept, items)
+
+    def _pass_over(self, loop: Loop, window: int, windows: int) -> int:
+        """Pass over so many windows, at first half of them; how many iterations these are."""
+        windows = max(windows, 0)
+        if loop.expected is None and windows >= _WORTH_LOOKING:
+            windows //= 2
+            loop.expected = (window, loop.steps_of(window, self._tally.snapshot()))
+        else:
+            loop.expected, loop.is_over = None, True
+        self._warp(loop, window, windows)
+        return windows * window
+
+    def _warp(self, loop: Loop, window: int, windows: int) -> None:
+        """Count so many windows as done."""
+        if windows <= 0:
+            return
+        loop.passed_over += windows * window
+        loop.warp = (window, windows * window)
+        loop.bounds.clear()
+        before, now = loop.history[-window][1], self._tally.snapshot()
+        for key, number in now.items():
+            self._tally.add(key, (number - before.get(key, 0)) * windows)
 
 
-def again(number: int) -> bool:
-    """One more round of a ``while`` loop, always; it is passed over by moving what its test compares."""
-    loop = _active(number)
-    if loop is not None:
-        _keep_until(loop)
-        window = _may_pass_over(loop)
-        left = _left_by_bounds(loop, window) if window else None
-        if window and left is not None:
-            _warp(loop, window, left)
-    return True
-
-
-def mark(number: int, values: Tuple[Any, ...]) -> Tuple[Any, ...]:
-    """An iteration begins; what it counts up, moved on by what was passed over."""
-    loop = _active(number)
-    if loop is None:
-        return values
-    if loop.warp is not None:
-        window, skipped = loop.warp
-        loop.warp = None
-        before = loop.history[-window][0]
-        values = tuple(_moved(old, new, skipped // window) for old, new in zip(before, values))
-    loop.history.append((values, tally.snapshot()))
-    loop.done += 1
-    for callback in _on_iteration:
-        callback()
-    return values
-
-
-def compare(number: int, site: int, kind: str, leaving: bool, left: Any, right: Any) -> Any:  # noqa: PLR0917
-    """The comparison that ends a loop, kept to tell how far it is from its end."""
-    loop = _active(number)
-    if loop is not None and _is_number(left) and _is_number(right):
-        loop.bounds.setdefault(site, []).append((loop.done, float(left), float(right), kind, leaving))
-    return _COMPARE[kind](left, right)
-
-
-def stops_early(number: int, test: Any) -> bool:
-    """Early stopping never happens in a dry run, whose losses are made up."""
-    report.note("the training may stop early; epochs is the most it will do")
-    loop = _active(number)
-    return loop is not None and not loop.history and bool(test)
-
-
-def _active(number: int) -> Optional[_Loop]:
-    for loop in reversed(_stack):
-        if loop.number == number:
-            return loop
-    return None
-
-
-def _keep_until(loop: _Loop) -> None:
-    # An inner loop that was left by return is still on the stack when the outer one goes on.
-    if loop in _stack:
-        del _stack[_stack.index(loop) + 1 :]
+def _steps(counts: Dict[Any, int]) -> Dict[Any, int]:
+    return {key: count for key, count in counts.items() if isinstance(key, tuple) and key[0] == "steps"}
 
 
 def _is_number(value: Any) -> bool:
@@ -203,72 +324,42 @@ def _moved(old: Any, new: Any, times: int) -> Any:
     return new
 
 
-def _may_pass_over(loop: _Loop) -> Optional[int]:
-    if not loop.history:
-        return None
-    if loop.has_inner and (time.process_time() - loop.begun < _OUTER_S or loop.done < 3):
-        return None
-    window = loop.window()
-    if window and loop.has_inner:
-        report.note("its loop over epochs was not run to the end; later epochs are taken to be as the ones before")
-    return window
+def _unwrapped(things: Any) -> Any:
+    """What ``enumerate`` and progress bars go over."""
+    for _depth in range(8):
+        if type(things) is enumerate:
+            things = things.__reduce__()[1][0]
+        elif hasattr(things, "iterable") and "tqdm" in type(things).__module__:
+            things = things.iterable
+        else:
+            break
+    return things
 
 
-def _left_by_bounds(loop: _Loop, window: int) -> Optional[int]:
+def _left_by_bounds(loop: Loop, window: int) -> Optional[int]:
     """Iterations until a comparison ends the loop; None where none is on its way to."""
     left: Optional[int] = None
     for seen in loop.bounds.values():
-        if len(seen) <= window or seen[-1][0] - seen[-1 - window][0] != window:
+        last, before = seen[-1], _a_window_ago(seen, window)
+        if before is None:
             continue
-        _iteration, value, bound, kind, leaving = seen[-1]
-        rate = (value - seen[-1 - window][1]) / window
-        if not rate or (bound - value) * rate < 0:
+        rate = (last.value - before.value) / window
+        if not rate or (last.bound - last.value) * rate < 0:
             continue
-        rounds = (bound - value) / rate
+        rounds = (last.bound - last.value) / rate
         # `while a < b` and `if a >= b: break` end when b is reached, the others when it is passed.
-        reached = kind in ("<", ">", "==", "!=") if not leaving else kind in (">=", "<=", "==")
+        reached = last.kind in ("<", ">", "==", "!=") if not last.leaving else last.kind in (">=", "<=", "==")
         rounds = math.ceil(rounds) if reached else math.floor(rounds) + 1
         left = rounds if left is None else min(left, rounds)
     return left
 
 
-def _pass_over_items(loop: _Loop, things: Any, items: Iterator[Any], window: int) -> Iterator[Any]:
-    most = _left_by_bounds(loop, window)
-    limit = _FAR if most is None else (most - 1) // window * window
-    left = len(things) - loop.done if isinstance(things, (range, list, tuple)) else None
-    for ask in _ask_left:
-        left = ask(loop) if left is None else left
-    if left is None:
-        return _read_ahead(loop, items, window, limit)
-    skipped = max(min((left - 1) // window * window, limit), 0)
-    _warp(loop, window, skipped + 1)
-    if isinstance(things, range):
-        return iter(things[loop.done + skipped :])
-    for _item in itertools.islice(items, skipped):
-        pass
-    return items
-
-
-def _read_ahead(loop: _Loop, items: Iterator[Any], window: int, limit: int) -> Iterator[Any]:
-    """Go to the end of something of unknown length; the last window is kept, to be run."""
-    kept: Any = collections.deque()
-    taken, until = 0, time.process_time() + _DRAIN_S
-    while len(kept) + taken < limit + 1:
-        try:
-            kept.append(next(items))
-        except StopIteration:
-            break
-        if len(kept) > window:
-            kept.popleft()
-            taken += 1
-        if taken % 64 == 0 and time.process_time() > until:
-            tally.forget_the_end("how many batches its data has could not be counted in time")
-            return iter(())
-    while taken % window and kept:
-        kept.popleft()
-        taken += 1
-    _warp(loop, window, taken // window * window + 1)
-    return _chained(kept, items)
+def _a_window_ago(seen: List[_Bound], window: int) -> Optional[_Bound]:
+    """The same comparison a window before the last time that it was made."""
+    for bound in reversed(seen):
+        if bound.iteration <= seen[-1].iteration - window:
+            return bound if bound.iteration == seen[-1].iteration - window else None
+    return None
 
 
 def _chained(kept: Any, items: Iterator[Any]) -> Iterator[Any]:
@@ -276,15 +367,3 @@ def _chained(kept: Any, items: Iterator[Any]) -> Iterator[Any]:
         yield kept.popleft()
     for item in items:
         yield item
-
-
-def _warp(loop: _Loop, window: int, left: int) -> None:
-    """Count ``left - 1`` iterations, in whole windows, as done."""
-    skipped = max(left - 1, 0) // window * window
-    if not skipped:
-        return
-    loop.passed_over += skipped
-    loop.warp = (window, skipped)
-    before, now = loop.history[-window][1], tally.snapshot()
-    for key, number in now.items():
-        tally.add_passed_over(key, (number - before.get(key, 0)) * (skipped // window))

@@ -1,81 +1,59 @@
 """What the dry run has found so far, handed over as JSON lines the moment it is known.
 
 Lines: ``{"started": version}``, ``{"phase": n, "facts": {name: value}}`` (facts of one phase may come in several
-lines), ``{"note": text}``, ``{"arguments": {...}}``, ``{"reads": {...}}`` (see reads.py), ``{"ended": how}``. A script
-may be killed at any moment, so nothing is kept back.
+lines; ``"published": [names]`` beside them names those that are a data set's published size), ``{"note": text}``,
+``{"arguments": {...}}``, ``{"reads": {...}}`` (see sandbox/reads.py), ``{"ended": how}``. A script may be killed at any
+moment, so nothing is kept back.
 """
 
 import json
 import math
 import os
 import threading
-from typing import Any, Callable, Dict, List, Optional, Set
-
-_lock = threading.Lock()
-_descriptor = -1
-_seen_notes: Set[str] = set()
-_phases = 0
-_at_end: List[Callable[[], None]] = []
+from typing import Any, Dict, Iterable, Optional, Set
 
 
-def start(descriptor: int) -> None:
-    """Write to this file descriptor from now on."""
-    global _descriptor  # noqa: PLW0603 (one record a process, reached from hooks that hold no object of ours)
-    _descriptor = descriptor
+class Report:
+    """Writes to a file descriptor; a reader that is gone does not matter."""
 
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+        self._seen_notes: Set[str] = set()
+        self.phases = 0
 
-def new_phase() -> int:
-    """Number of a new phase: one stretch of training that has its own model, data or epochs."""
-    global _phases  # noqa: PLW0603 (see start)
-    with _lock:
-        _phases += 1
-        return _phases
+    def new_phase(self) -> int:
+        """Number of a new phase: one stretch of training that has its own model, data or epochs."""
+        with self._lock:
+            self.phases += 1
+            return self.phases
 
+    def facts(self, phase: int, values: Dict[str, Any], published: Iterable[str] = ()) -> None:
+        """Hand over facts of a phase; those that are None or not finite are unknown and left out."""
+        cleaned = {name: _clean(value) for name, value in values.items()}
+        known = {name: value for name, value in cleaned.items() if value is not None}
+        if known:
+            message: Dict[str, Any] = {"phase": phase, "facts": known}
+            listed = [name for name in published if name in known]
+            if listed:
+                message["published"] = listed
+            self.write(message)
 
-def facts(phase: int, **values: Any) -> None:
-    """Hand over facts of a phase; those that are None or not finite are unknown and left out."""
-    cleaned = {name: _clean(value) for name, value in values.items()}
-    known = {name: value for name, value in cleaned.items() if value is not None}
-    if known:
-        write({"phase": phase, "facts": known})
+    def note(self, text: str) -> None:
+        """Hand over a sentence for the user, once."""
+        if text not in self._seen_notes:
+            self._seen_notes.add(text)
+            self.write({"note": "".join(letter for letter in text.split("\n", 1)[0] if letter.isprintable())[:300]})
 
-
-def phases() -> int:
-    """How many phases there are so far."""
-    return _phases
-
-
-def at_end(callback: Callable[[], None]) -> None:
-    """Call back before the dry run ends, for what can only be summed up then."""
-    _at_end.append(callback)
-
-
-def finish() -> None:
-    """Run what was put off to the end, once."""
-    while _at_end:
-        callback = _at_end.pop(0)
-        try:
-            callback()
-        except Exception as exc:
-            note("the dry run could not sum up: %s" % exc)
-
-
-def note(text: str) -> None:
-    """Hand over a sentence for the user, once."""
-    if text not in _seen_notes:
-        _seen_notes.add(text)
-        write({"note": "".join(letter for letter in text.split("\n", 1)[0] if letter.isprintable())[:300]})
-
-
-def write(message: Dict[str, Any]) -> None:
-    """One line; a reader that is gone does not matter."""
-    data = (json.dumps(message) + "\n").encode("utf-8", "replace")
-    with _lock:
-        try:
-            while data:
-                data = data[os.write(_descriptor, data) :]
-        except OSError:
-            pass
+    def write(self, message: Dict[str, Any]) -> None:
+        """One line."""
+        data = (json.dumps(message) + "\n").encode("utf-8", "replace")
+        with self._lock:
+            try:
+                while data:
+                    data = data[os.write(self._descriptor, data) :]
+            except OSError:
+                pass
 
 
 def _clean(value: Any) -> Optional[Any]:

@@ -13,13 +13,18 @@ import sys
 import threading
 import time
 import traceback
-from typing import Any, Dict
+from typing import Any, Callable, Dict
 
-from ..sandbox import files, network, opened_outside, processes, reads, seccomp
-from . import adapters, arguments, loop_source, mistakes, progress, report, source, tally
+from ..contract import adapters
+from ..sandbox import network, opened_outside, processes, seccomp
+from ..sandbox.files import Mirror
+from ..sandbox.reads import Reads
+from . import mistakes, source
+from .missing import Missing
+from .progress import Progress
+from .report import Report
+from .session import DryRun
 
-_deadline = [0.0]
-_sleep = time.sleep
 # A pause of the script's own waits for nobody here, and its training is looked for until a deadline.
 _LONGEST_PAUSE_S = 0.01
 # On a busy machine CPU time takes longer: how much longer is waited for it.
@@ -29,23 +34,15 @@ _WAITING = 3.0
 def main(specification: str) -> None:
     """Run the script and end this process, whatever the script thinks of that."""
     spec: Dict[str, Any] = json.loads(specification)
-    report.start(os.dup(1))
+    report = Report(os.dup(1))
     report.write({"started": "%d.%d.%d" % sys.version_info[:3]})
     _silence()
     if not _confine() and not spec.get("unconfined"):
-        _end("unconfined")
-    _deadline[0] = time.monotonic() + spec["wall_s"]
-    _watch_the_clock(spec["after_fit_s"], progress.Progress(report.write, spec["script"]))
-    if spec["scratch"]:
-        files.mirror_writes(spec["scratch"])
-        reads.watch(spec["scratch"])
-    processes.start_nothing()
-    network.answer_nobody()
-    arguments.watch()
-    time.sleep = _pause
-    adapters.hook(spec)
-    source.watch_local_modules(os.path.dirname(os.path.realpath(spec["script"])))
-    _end(_run(spec))
+        report.write({"ended": "unconfined"})
+        os._exit(0)
+    run = _Run(spec, report)
+    run.prepare()
+    run.end(run.script())
 
 
 def _confine() -> bool:
@@ -61,30 +58,78 @@ def _confine() -> bool:
     return True
 
 
-def _run(spec: Dict[str, Any]) -> str:
-    script = spec["script"]
-    sys.argv = [script] + list(spec["arguments"])
-    try:
-        if spec.get("module"):
-            sys.path[0] = os.getcwd()
-            runpy.run_module(spec["module"], run_name="__main__", alter_sys=True)
-        else:
-            sys.path[0] = os.path.dirname(os.path.realpath(script))
-            source.run_script(script)
-    except SystemExit as exc:
-        return mistakes.ended_by(exc, script)
-    except BaseException as exc:  # the script's own mistakes are facts about it, not failures of ours
-        place = traceback.extract_tb(exc.__traceback__)
-        if any(loop_source.is_in_loop(frame.filename, frame.lineno or 0) for frame in place):
-            tally.forget_the_end("the script failed in its training loop, in this dry run at least")
-        return mistakes.ended_by(exc, script)
-    return "end"
+class _Run:
+    def __init__(self, spec: Dict[str, Any], report: Report) -> None:
+        self._spec = spec
+        self._session = DryRun(spec, report)
+        self._reads = Reads(spec["scratch"])
+        self._sleep = time.sleep
+        self._ending = threading.Lock()
+
+    def prepare(self) -> None:
+        """Put all stand-ins in place."""
+        threading.Thread(target=self._watch_the_clock, daemon=True).start()
+        if self._spec["scratch"]:
+            self._reads.watch()
+            Mirror(self._spec["scratch"], self._reads).watch()
+        processes.start_nothing(self._session.report.note)
+        network.answer_nobody()
+        time.sleep = _pause(self._sleep)  # type: ignore[assignment]
+        for adapter in adapters("dry_run"):
+            adapter.wait(self._session)
+        Missing(self._session.source.needed, self._session.report.note).watch()
+        source.watch_local_modules(self._session, os.path.dirname(os.path.realpath(self._session.script)))
+
+    def script(self) -> str:
+        """Run it; in words how it ended."""
+        script = self._session.script
+        sys.argv = [script] + list(self._spec["arguments"])
+        try:
+            if self._spec.get("module"):
+                sys.path[0] = os.getcwd()
+                runpy.run_module(self._spec["module"], run_name="__main__", alter_sys=True)
+            else:
+                sys.path[0] = os.path.dirname(os.path.realpath(script))
+                source.run_script(self._session, script)
+        except SystemExit as exc:
+            return mistakes.ended_by(exc, script)
+        except BaseException as exc:  # the script's own mistakes are facts about it, not failures of ours
+            place = traceback.extract_tb(exc.__traceback__)
+            if any(self._session.source.is_in_loop(frame.filename, frame.lineno or 0) for frame in place):
+                self._session.tally.forget_the_end("the script failed in its training loop, in this dry run at least")
+            return mistakes.ended_by(exc, script)
+        return "end"
+
+    def end(self, how: str, *, is_running: bool = False) -> None:
+        """Sum up and end this process; the first to come does it, the script's thread or the clock's."""
+        self._ending.acquire()
+        self._session.guard(self._session.ledger.sum_up)(is_running=is_running)
+        self._session.report.write({"reads": self._reads.summary()})
+        self._session.report.write({"ended": how})
+        os._exit(0)
+
+    def _watch_the_clock(self) -> None:
+        deadline, after_fit_s = time.monotonic() + self._spec["wall_s"], self._spec["after_fit_s"]
+        progress = Progress(self._session.report.write, self._session.script)
+        cpu_s_then = None
+        while time.monotonic() < deadline:
+            self._sleep(0.05)
+            progress.look()
+            if cpu_s_then is None and self._session.report.phases:
+                cpu_s_then = time.process_time()
+                deadline = min(deadline, time.monotonic() + _WAITING * after_fit_s)
+            if cpu_s_then is not None and time.process_time() - cpu_s_then > after_fit_s:
+                break
+        self.end("time", is_running=True)
 
 
-def _pause(seconds: Any) -> None:
-    # Other threads may be meant to wait for ever.
-    is_main = threading.current_thread() is threading.main_thread()
-    _sleep(min(seconds, _LONGEST_PAUSE_S) if is_main else seconds)
+def _pause(sleep: Callable[[float], None]) -> Callable[[float], None]:
+    def pause(seconds: float) -> None:
+        # Other threads may be meant to wait for ever.
+        is_main = threading.current_thread() is threading.main_thread()
+        sleep(min(seconds, _LONGEST_PAUSE_S) if is_main else seconds)
+
+    return pause
 
 
 def _silence() -> None:
@@ -93,26 +138,3 @@ def _silence() -> None:
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
     os.close(null)
-
-
-def _watch_the_clock(after_fit_s: float, seen: progress.Progress) -> None:
-    def watch() -> None:
-        cpu_s_then = None
-        while time.monotonic() < _deadline[0]:
-            _sleep(0.05)
-            seen.look()
-            if cpu_s_then is None and report.phases():
-                cpu_s_then = time.process_time()
-                _deadline[0] = min(_deadline[0], time.monotonic() + _WAITING * after_fit_s)
-            if cpu_s_then is not None and time.process_time() - cpu_s_then > after_fit_s:
-                break
-        _end("time")
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _end(how: str) -> None:
-    report.finish()
-    report.write({"reads": reads.summary()})
-    report.write({"ended": how})
-    os._exit(0)

@@ -4,11 +4,6 @@ import _socket
 import os
 import time
 
-from ..frameworks.keras import epochs as keras_epochs
-from ..frameworks.tensorflow import epochs as tensorflow_epochs
-from ..frameworks.torch import epochs as torch_epochs
-from ..frameworks.trainers import epochs as trainer_epochs
-from ..post_import import when_imported
 from .stop_word import StopWord
 
 # Marks that found the sampler's queue full; they are sent before the next one.
@@ -130,18 +125,3 @@ def _is_plain(letter):
 
 def _escaped(letter):
     return "\\u{:04x}".format(ord(letter)) if ord(letter) <= 0xFFFF else "?"
-
-
-def start(path):
-    """Wait for the frameworks whose epochs can be seen. Only the first process of a distributed training marks them."""
-    for name in ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK"):
-        if os.environ.get(name, "0") not in ("", "0"):
-            return
-    sender = MarkSender(path, asks=bool(os.environ.get("GSBATCH_STOPS")))
-    for package in ("keras", "tf_keras"):
-        when_imported(package, lambda module: keras_epochs.hook(module, sender))
-    torch_epochs.start(sender)
-    tensorflow_epochs.start(sender)
-    for package in ("lightning.pytorch", "pytorch_lightning"):
-        when_imported(package, lambda module: trainer_epochs.hook_lightning(module, module.Callback, sender))
-    when_imported("transformers.trainer", lambda module: trainer_epochs.hook_transformers(module, sender))

@@ -6,9 +6,8 @@ import os
 import queue
 import subprocess
 import threading
-from typing import Any
+from typing import Any, Callable
 
-from ..dry_run import report
 from ..post_import import when_imported
 from . import programs
 
@@ -17,6 +16,8 @@ _MOST_WORKERS = 2
 
 class _NothingRun(subprocess.Popen):  # type: ignore[type-arg]
     """A Popen whose program ends well, without a process; what it would say is seldom known (programs.py)."""
+
+    _note: Callable[[str], None] = staticmethod(lambda _text: None)
 
     def __init__(self, args: Any, *_args: Any, **kwargs: Any) -> None:
         self.args = args
@@ -34,7 +35,7 @@ class _NothingRun(subprocess.Popen):  # type: ignore[type-arg]
         self.stderr: Any = open(os.devnull, mode) if kwargs.get("stderr") == subprocess.PIPE else None
         name = programs.in_words(args)
         if not answer and not name.startswith("uname"):  # what platform.processor() asks for on every import
-            report.note("the dry run did not start: " + name[:80])
+            self._note("the dry run did not start: " + name[:80])
 
     def __enter__(self) -> "_NothingRun":
         return self
@@ -61,9 +62,13 @@ class _NothingRun(subprocess.Popen):  # type: ignore[type-arg]
     kill = terminate = lambda self: None
 
 
-def start_nothing() -> None:
-    """Put the stand-ins in place."""
-    subprocess.Popen = _NothingRun  # type: ignore[misc]
+def start_nothing(note: Callable[[str], None]) -> None:
+    """Put the stand-ins in place; ``note`` is told what was not started."""
+
+    class NothingRun(_NothingRun):
+        _note = staticmethod(note)
+
+    subprocess.Popen = NothingRun  # type: ignore[misc]
     os.system = lambda command: 0
     for name in ("posix_spawn", "posix_spawnp", "spawnv", "spawnve", "spawnvp", "spawnl", "spawnlp"):
         if hasattr(os, name):

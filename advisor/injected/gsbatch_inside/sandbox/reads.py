@@ -20,51 +20,54 @@ _OF_A_LOGIN = (
     "VSCODE_", "WINDOWID", "XDG_SESSION", "XDG_RUNTIME_DIR",
 )  # fmt: skip
 
-_paths: Dict[str, str] = {}
-_variables: Set[str] = set()
-_left_out: List[str] = []
 
+class Reads:
+    """What the script looks at; what lies in its own scratch folder is left out."""
 
-def watch(scratch: str) -> None:
-    """Keep in mind what is read from now on."""
-    own = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    standard = os.path.dirname(os.__file__)
-    _left_out.extend(folder + "/" for folder in (scratch, own, standard, os.path.realpath(standard)))
-    for prefix in {sys.prefix, sys.base_prefix}:
-        _left_out.extend("%s/%s/" % (prefix, name) for name in _OF_AN_INSTALLATION)
-    environment = type(os.environ)
-    original = environment.__getitem__
+    def __init__(self, scratch: str) -> None:
+        self._scratch = scratch
+        self._paths: Dict[str, str] = {}
+        self._variables: Set[str] = set()
+        self._left_out: List[str] = []
 
-    def getitem(self: Any, key: Any) -> Any:
-        if len(_variables) < _MOST and isinstance(key, str):
-            _variables.add(key)
-        return original(self, key)
+    def watch(self) -> None:
+        """Keep in mind what is read from now on."""
+        own = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        standard = os.path.dirname(os.__file__)
+        self._left_out.extend(folder + "/" for folder in (self._scratch, own, standard, os.path.realpath(standard)))
+        for prefix in {sys.prefix, sys.base_prefix}:
+            self._left_out.extend("%s/%s/" % (prefix, name) for name in _OF_AN_INSTALLATION)
+        environment = type(os.environ)
+        original, variables = environment.__getitem__, self._variables
 
-    environment.__getitem__ = getitem  # type: ignore[method-assign]
+        def getitem(this: Any, key: Any) -> Any:
+            if len(variables) < _MOST and isinstance(key, str):
+                variables.add(key)
+            return original(this, key)
 
+        environment.__getitem__ = getitem  # type: ignore[method-assign]
 
-def looked_at(path: str, *, listed: bool = False) -> None:
-    """The script looked at this absolute path."""
-    if len(_paths) >= _MOST or (path in _paths and not listed):
-        return
-    if path.startswith(_SYSTEM + tuple(_left_out)) or any(name in path for name in _INSTALLED):
-        return
-    # Python itself looks for packages in the script's folder, where each job leaves new files.
-    _paths[path] = NAMES if listed and not _by_import_system(sys._getframe(3)) else CONTENT
+    def looked_at(self, path: str, *, listed: bool = False) -> None:
+        """The script looked at this absolute path."""
+        if len(self._paths) >= _MOST or (path in self._paths and not listed):
+            return
+        if path.startswith(_SYSTEM + tuple(self._left_out)) or any(name in path for name in _INSTALLED):
+            return
+        # Python itself looks for packages in the script's folder, where each job leaves new files.
+        self._paths[path] = NAMES if listed and not _by_import_system(sys._getframe(3)) else CONTENT
+
+    def summary(self) -> Dict[str, Any]:
+        """All of it, for the record."""
+        for module in list(sys.modules.values()):
+            file = getattr(module, "__file__", None)
+            if isinstance(file, str):
+                self.looked_at(os.path.abspath(file))
+        for folder in sys.path:
+            if any(name in folder for name in _INSTALLED):
+                self._paths[os.path.abspath(folder)] = TIME
+        telling = [name for name in list(self._variables) if name != "_" and not name.startswith(_OF_A_LOGIN)]
+        return {"paths": dict(self._paths), "variables": sorted(telling)}
 
 
 def _by_import_system(caller: Any) -> bool:
     return str(caller.f_globals.get("__name__")).startswith(("importlib", "pkgutil", "pkg_resources"))
-
-
-def summary() -> Dict[str, Any]:
-    """All of it, for the record."""
-    for module in list(sys.modules.values()):
-        file = getattr(module, "__file__", None)
-        if isinstance(file, str):
-            looked_at(os.path.abspath(file))
-    for folder in sys.path:
-        if any(name in folder for name in _INSTALLED):
-            _paths[os.path.abspath(folder)] = TIME
-    telling = [name for name in list(_variables) if name != "_" and not name.startswith(_OF_A_LOGIN)]
-    return {"paths": dict(_paths), "variables": sorted(telling)}

@@ -1,9 +1,20 @@
-"""FLOPs of Keras 3 models on PyTorch and JAX: one forward and backward pass on shapes alone, operation by operation."""
+"""How a Keras model is traced on each of its back ends, whose adapters put themselves in."""
 
-import contextlib
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 
+from ...dry_run.session import DryRun
 from . import data as keras_data
+from . import model as keras_model
+from .layers import LayerCounter
+
+ROWS = 2  # a batch of one would be squeezed away by some models
+
+
+class Traced(NamedTuple):
+    """Facts of a traced model and the shape of its output without the batch axis (a list where it has several)."""
+
+    facts: Dict[str, Any]
+    output: Any = None
 
 
 class Pass(NamedTuple):
@@ -16,16 +27,63 @@ class Pass(NamedTuple):
     saved: Optional[int] = None
 
 
-def passes() -> Dict[str, Callable[[Any, Any, Any, int, Any], Pass]]:
-    """By the name of the back end: (keras, model, specs of its inputs, samples, counter of layers) to a pass."""
-    return {"torch": _torch_pass, "jax": _jax_pass}
+OnePass = Callable[[Any, Any, Any, int, Any], Pass]  # keras, model, specs of its inputs, samples, counter of layers
+
+
+class BackEnds:
+    """The back ends that the script has imported."""
+
+    def __init__(self, session: DryRun) -> None:
+        self._note = session.report.note
+        self._tracers: Dict[str, Callable[[Any, Any, keras_data.Data], Traced]] = {}
+
+    def add(self, name: str, trace: Callable[[Any, Any, "keras_data.Data"], Traced]) -> None:
+        """Trace models of this back end so."""
+        self._tracers[name] = trace
+
+    def add_pass(self, name: str, one_pass: OnePass) -> None:
+        """Trace models of this back end by one pass on shapes alone."""
+        self.add(name, lambda keras, model, data: self._passed(one_pass, keras, model, data))
+
+    def traced(self, keras: Any, model: Any, data: "keras_data.Data") -> Traced:
+        """FLOPs, layers and activations of a model, for a sample."""
+        trace = self._tracers.get(keras_model.backend(keras))
+        if trace is None:
+            self._note("FLOPs are not counted on this back end of Keras")
+            return Traced({})
+        return trace(keras, model, data)
+
+    def _passed(self, one_pass: OnePass, keras: Any, model: Any, data: "keras_data.Data") -> Traced:
+        counter = LayerCounter(keras)
+        try:
+            specs = keras_model.model_specs(model, data.specs)
+            if not keras_model.is_built(model):
+                build(keras, model, specs, ROWS)
+            found = one_pass(keras, model, specs, ROWS, counter)
+        except Exception as exc:
+            self._note("the model could not be traced: %s: %s" % (type(exc).__name__, str(exc).strip()[:120]))
+            return Traced({})
+        if found.unknown:
+            self._note("not counted in the FLOPs: " + ", ".join(found.unknown[:5]))
+        shapes = [tuple(one.shape[1:]) for one in keras.tree.flatten(found.outputs)]
+        facts = counter.of(None).facts(ROWS)
+        if not found.unknown:
+            facts.update(
+                forward_flops_per_sample=found.forward / ROWS,
+                training_flops_per_sample=found.training / ROWS,
+                saved_bytes_per_sample=found.saved and found.saved // ROWS,
+            )
+        if keras_model.has_own_step(keras, model):
+            self._note("its own train_step may cost more than one pass of its network")
+            facts.pop("training_flops_per_sample", None)
+        return Traced(facts, shapes[0] if len(shapes) == 1 else shapes)
 
 
 def build(keras: Any, model: Any, specs: Any, rows: int) -> None:
     """Make the weights, from shapes alone."""
     model(
         map_specs(
-            specs, lambda spec: keras.KerasTensor((rows,) + tuple(spec.shape), _dtype(keras, spec), name="samples")
+            specs, lambda spec: keras.KerasTensor((rows,) + tuple(spec.shape), dtype_of(keras, spec), name="samples")
         )
     )
 
@@ -41,104 +99,7 @@ def map_specs(specs: Any, make: Callable[[Any], Any]) -> Any:
     return type(specs)(map_specs(value, make) for value in specs)
 
 
-def _dtype(keras: Any, spec: "keras_data.Spec") -> str:
+def dtype_of(keras: Any, spec: "keras_data.Spec") -> str:
+    """What Keras makes of an input's dtype."""
     name = spec.dtype
     return "float32" if name == "float64" else "int32" if name == "int64" else name
-
-
-def _torch_pass(keras: Any, model: Any, specs: Any, rows: int, counter: Any) -> Pass:
-    import torch
-
-    from ..torch import flops as torch_flops
-    from ..torch import saved as torch_saved
-    from ..torch import tensors as torch_tensors
-
-    guesses_before = torch_tensors.guesses[0]
-    saved, kept = torch_saved.SavedTensors(), 0
-    weights = [(one, _weightless(torch, one)) for one in model.variables]  # else each use would make another
-    saved.leave_out([weight for _variable, weight in weights])
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(keras.device("meta"))
-        stack.enter_context(on_the_graph(keras, torch))
-        stack.enter_context(keras.StatelessScope(state_mapping=weights))
-        operations = stack.enter_context(torch_flops.Operations(saved))
-        stack.enter_context(saved)
-        kind = lambda spec: getattr(torch, _dtype(keras, spec))
-        inputs = map_specs(
-            specs, lambda spec: torch.zeros((rows,) + tuple(spec.shape), dtype=kind(spec), device="meta")
-        )
-        with counter:
-            outputs = model(inputs, training=True)
-        forward = float(operations.total)
-        flat = [one for one in keras.tree.flatten(outputs) if torch.is_tensor(one) and one.requires_grad]
-        if flat:
-            kept = saved.most_during(lambda: torch.autograd.backward([one.sum() for one in flat]))
-        training = float(operations.total)
-    guessed = torch_tensors.guesses[0] > guesses_before
-    return Pass(forward, training, ("an operation on values",) if guessed else (), outputs, kept or None)
-
-
-def _weightless(torch: Any, variable: Any) -> Any:
-    value = torch.empty(tuple(variable.shape), dtype=getattr(torch, variable.dtype), device="meta")
-    return torch.nn.Parameter(value, requires_grad=variable.trainable and value.is_floating_point())
-
-
-@contextlib.contextmanager
-def on_the_graph(keras: Any, torch: Any) -> Iterator[None]:
-    """Keep weightless tensors on autograd's graph, where Keras would make new ones in their place.
-
-    It "moves" a tensor to where it is already, and only works out the shape of what a pooling layer gives, which keeps
-    its input, and the places of the largest.
-    """
-    from ..torch import saved as torch_saved
-
-    empty_like = torch.empty_like
-    pooling = next(one for one in keras.layers.AveragePooling2D.__mro__[1:] if "call" in vars(one))
-    torch.empty_like = lambda tensor, *args, **kwargs: (
-        tensor
-        if tensor.is_meta and list(kwargs) == ["device"] and str(kwargs["device"]) == "meta"
-        else empty_like(tensor, *args, **kwargs)
-    )
-    call = pooling.call
-
-    def pooled(self: Any, inputs: Any) -> Any:
-        result = call(self, inputs) + 0 * inputs.sum()
-        places = [torch.empty_like(result, dtype=torch.int64)] if self.pool_mode == "max" else []
-        return torch_saved.keep(result, inputs, *places)
-
-    pooling.call = pooled
-    try:
-        yield
-    finally:
-        torch.empty_like, pooling.call = empty_like, call
-
-
-def _jax_pass(keras: Any, model: Any, specs: Any, rows: int, counter: Any) -> Pass:
-    import jax
-
-    from ..jax import flops as jax_flops
-
-    shape_of = lambda weight: jax.ShapeDtypeStruct(weight.shape, weight.dtype)
-    trained = [shape_of(weight) for weight in model.trainable_variables]
-    others = [shape_of(weight) for weight in model.non_trainable_variables]
-    inputs = map_specs(specs, lambda spec: jax.ShapeDtypeStruct((rows,) + tuple(spec.shape), _dtype(keras, spec)))
-    shapes: List[Any] = []
-
-    def forward(trained: Any, others: Any, inputs: Any) -> Any:
-        outputs, _updated = model.stateless_call(trained, others, inputs, training=True)
-        shapes[:] = [outputs]
-        return outputs
-
-    def loss(trained: Any, others: Any, inputs: Any) -> Any:
-        outputs = keras.tree.flatten(forward(trained, others, inputs))
-        return sum((one.astype("float32") ** 2).sum() for one in outputs)
-
-    with counter:
-        program = jax.make_jaxpr(forward)(trained, others, inputs)
-    cost, unknown = jax_flops.count(program)
-    outputs = shapes[0]
-    if trained:
-        training, more = jax_flops.count(jax.make_jaxpr(jax.value_and_grad(loss))(trained, others, inputs))
-    else:
-        training, more = cost, set()
-    return Pass(cost, training, tuple(sorted(unknown | more)), outputs)

@@ -6,9 +6,7 @@ drawn. Where only reading everything would tell, records are counted for a few s
 
 import math
 import time
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
-
-from ...dry_run import report
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 _COUNT_S = 4.0
 
@@ -28,31 +26,137 @@ class Data(NamedTuple):
     batches: Optional[int] = None
 
 
-def describe(x: Any, y: Any, given: Dict[str, Any]) -> Data:
-    """Read the arguments of ``fit``."""
-    batch_size = given.get("batch_size")
-    steps = given.get("steps_per_epoch")
-    samples, found_batch, specs, target_specs = _source(x, batch_size, steps)
-    if found_batch is None and _is_arrays(x):
-        found_batch = int(batch_size or 32)
-    if y is not None:
-        target_specs = _specs(y)
-    validation = given.get("validation_data")
-    split = float(given.get("validation_split") or 0.0)
-    validation_samples: Optional[int] = None
-    if validation is not None:
-        validation_samples = _validation(validation, given)
-    elif split and samples:
-        kept = int(math.floor(samples * (1.0 - split)))  # as Keras itself cuts
-        samples, validation_samples = kept, samples - kept
-    else:
-        validation_samples = 0
-    if steps and found_batch and (samples is None or not _is_arrays(x)):
-        samples = int(steps) * found_batch
-    elif steps and found_batch and samples:
-        samples = min(samples, int(steps) * found_batch)
-    batches = _batches(x, samples, found_batch, steps)
-    return Data(found_batch, samples, validation_samples, input_shape(specs), specs, target_specs, batches)
+class Reader:
+    """Reads what a training is given; ``note`` is told what the user should know of it."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self._note = note
+
+    def describe(self, x: Any, y: Any, given: Dict[str, Any]) -> Data:
+        """Read the arguments of ``fit``."""
+        batch_size = given.get("batch_size")
+        steps = given.get("steps_per_epoch")
+        samples, found_batch, specs, target_specs = self._source(x, batch_size, steps)
+        if found_batch is None and _is_arrays(x):
+            found_batch = int(batch_size or 32)
+        if y is not None:
+            target_specs = _specs(y)
+        validation = given.get("validation_data")
+        split = float(given.get("validation_split") or 0.0)
+        validation_samples: Optional[int] = None
+        if validation is not None:
+            validation_samples = self._validation(validation, given)
+        elif split and samples:
+            kept = int(math.floor(samples * (1.0 - split)))  # as Keras itself cuts
+            samples, validation_samples = kept, samples - kept
+        else:
+            validation_samples = 0
+        if steps and found_batch and (samples is None or not _is_arrays(x)):
+            samples = int(steps) * found_batch
+        elif steps and found_batch and samples:
+            samples = min(samples, int(steps) * found_batch)
+        batches = _batches(x, samples, found_batch, steps)
+        return Data(found_batch, samples, validation_samples, input_shape(specs), specs, target_specs, batches)
+
+    def _validation(self, validation: Any, given: Dict[str, Any]) -> Optional[int]:
+        x = validation[0] if isinstance(validation, (tuple, list)) else validation
+        steps = given.get("validation_steps")
+        samples, batch_size, _specs_unused, _targets = self._source(x, given.get("validation_batch_size"), steps)
+        if steps and batch_size and not _is_arrays(x):
+            return int(steps) * batch_size
+        return samples
+
+    def _source(self, x: Any, batch_size: Any, steps: Any) -> Tuple[Optional[int], Optional[int], Any, Any]:
+        """(samples of one epoch, batch size, specs of the inputs, specs of the targets)."""
+        if x is None:
+            return None, None, None, None
+        if _is_dataset(x):
+            samples, batch = self._dataset(x)
+            inputs, targets = _split_element(x.element_spec)
+            if batch is None:
+                batch = _static_batch(inputs) or _drawn_batch(x)
+            if samples is None and batch is not None:
+                samples = self._from_batches(x, batch, steps)
+            return samples, batch, _specs(inputs), _specs(targets)
+        if _is_arrays(x):
+            return rows(x), int(batch_size) if batch_size else None, _specs(x), None
+        if hasattr(x, "dataset") and hasattr(x, "batch_sampler"):
+            return _torch_loader(x)
+        if hasattr(x, "__getitem__") and hasattr(x, "__len__"):
+            return _sequence(x)
+        if hasattr(x, "__next__") or hasattr(x, "__iter__"):
+            return self._generator(x, steps)
+        return None, None, None, None
+
+    def counted(self, dataset: Any) -> Tuple[Optional[int], Optional[int]]:
+        """Samples of one pass over a ``tf.data`` pipeline, and its batch size."""
+        samples, batch = self._dataset(dataset)
+        if batch is None:
+            batch = _static_batch(_split_element(dataset.element_spec)[0])
+        return samples, batch
+
+    def _dataset(self, dataset: Any) -> Tuple[Optional[int], Optional[int]]:
+        """Samples of one pass and batch size of a ``tf.data`` pipeline, found at its outermost batching step."""
+        outer, batching = int(dataset.cardinality()), dataset
+        while batching is not None and _batch_of(batching) is None:
+            batching = _input_of(batching)
+        if batching is None:
+            return None, None
+        batch = _batch_of(batching)
+        if outer < 0:
+            outer = -1 if outer == -1 else _UNKNOWN
+        if outer == -1:  # repeats without end: steps_per_epoch says how much of it is an epoch
+            return None, batch
+        if batch is None:
+            return None, None
+        inner = _input_of(batching)
+        records = int(inner.cardinality()) if inner is not None else _UNKNOWN
+        if records == _UNKNOWN and inner is not None:
+            counted = self._counted(inner)
+            if counted is None or outer != _UNKNOWN:
+                return (None if counted is None else counted), batch
+            return (counted // batch * batch if _drops(batching) else counted), batch
+        passes = int(batching.cardinality())
+        if outer == _UNKNOWN or passes <= 0:
+            return None, batch
+        short = 0 if _drops(batching) else passes * batch - records
+        return int(outer * batch - short * (outer // passes)), batch
+
+    def _counted(self, dataset: Any) -> Optional[int]:
+        # What is done per record does not change their number unless it filters or unfolds; reading is cheaper below.
+        while type(dataset).__name__.lstrip("_") in _ONE_TO_ONE:
+            below = _input_of(dataset)
+            if below is None:
+                break
+            dataset = below
+        known = int(dataset.cardinality())
+        if known >= 0:
+            return known
+        if known == -1:
+            return None
+        until, count = time.monotonic() + _COUNT_S, 0
+        for _element in dataset:
+            count += 1
+            if time.monotonic() > until:
+                self._note("the data set does not say how many samples it has, and counting them takes too long")
+                return None
+        return count
+
+    def _from_batches(self, dataset: Any, batch: int, steps: Any) -> Optional[int]:
+        if steps:
+            return int(steps) * batch
+        batches = int(dataset.cardinality())
+        if batches == _UNKNOWN:
+            counted = self._counted(dataset)
+            batches = _UNKNOWN if counted is None else counted
+        return batches * batch if batches >= 0 else None
+
+    def _generator(self, x: Any, steps: Any) -> Tuple[Optional[int], Optional[int], Any, Any]:
+        inputs, targets = _split_element(next(iter(x)))
+        batch = rows(inputs)
+        if steps is None:
+            self._note("a generator without steps_per_epoch: how many samples it gives is not known before it ran")
+        return (int(steps) * batch if steps and batch else None), batch, _specs(inputs), _specs(targets)
 
 
 def _batches(x: Any, samples: Optional[int], batch: Optional[int], steps: Any) -> Optional[int]:
@@ -79,15 +183,6 @@ def in_memory(x: Any) -> bool:
     return x is not None and _is_arrays(x)
 
 
-def _validation(validation: Any, given: Dict[str, Any]) -> Optional[int]:
-    x = validation[0] if isinstance(validation, (tuple, list)) else validation
-    steps = given.get("validation_steps")
-    samples, batch_size, _specs_unused, _targets = _source(x, given.get("validation_batch_size"), steps)
-    if steps and batch_size and not _is_arrays(x):
-        return int(steps) * batch_size
-    return samples
-
-
 def _is_dataset(value: Any) -> bool:
     return hasattr(value, "element_spec") and hasattr(value, "cardinality")
 
@@ -105,69 +200,10 @@ def _first_leaf(x: Any) -> Any:
     return x
 
 
-def _source(x: Any, batch_size: Any, steps: Any) -> Tuple[Optional[int], Optional[int], Any, Any]:
-    """(samples of one epoch, batch size, specs of the inputs, specs of the targets)."""
-    if x is None:
-        return None, None, None, None
-    if _is_dataset(x):
-        samples, batch = _dataset(x)
-        inputs, targets = _split_element(x.element_spec)
-        if batch is None:
-            batch = _static_batch(inputs) or _drawn_batch(x)
-        if samples is None and batch is not None:
-            samples = _from_batches(x, batch, steps)
-        return samples, batch, _specs(inputs), _specs(targets)
-    if _is_arrays(x):
-        return rows(x), int(batch_size) if batch_size else None, _specs(x), None
-    if hasattr(x, "dataset") and hasattr(x, "batch_sampler"):
-        return _torch_loader(x)
-    if hasattr(x, "__getitem__") and hasattr(x, "__len__"):
-        return _sequence(x)
-    if hasattr(x, "__next__") or hasattr(x, "__iter__"):
-        return _generator(x, steps)
-    return None, None, None, None
-
-
-def counted(dataset: Any) -> Tuple[Optional[int], Optional[int]]:
-    """Samples of one pass over a ``tf.data`` pipeline, and its batch size."""
-    samples, batch = _dataset(dataset)
-    if batch is None:
-        batch = _static_batch(_split_element(dataset.element_spec)[0])
-    return samples, batch
-
-
 def _static_batch(inputs: Any) -> Optional[int]:
     """The first axis of a data set's elements where it is known without reading one."""
     shape = getattr(_first_leaf(inputs), "shape", None)
     return int(shape[0]) if shape is not None and shape.rank and shape[0] else None
-
-
-def _dataset(dataset: Any) -> Tuple[Optional[int], Optional[int]]:
-    """Samples of one pass and batch size of a ``tf.data`` pipeline, found at its outermost batching step."""
-    outer, batching = int(dataset.cardinality()), dataset
-    while batching is not None and _batch_of(batching) is None:
-        batching = _input_of(batching)
-    if batching is None:
-        return None, None
-    batch = _batch_of(batching)
-    if outer < 0:
-        outer = -1 if outer == -1 else _UNKNOWN
-    if outer == -1:  # repeats without end: steps_per_epoch says how much of it is an epoch
-        return None, batch
-    if batch is None:
-        return None, None
-    inner = _input_of(batching)
-    records = int(inner.cardinality()) if inner is not None else _UNKNOWN
-    if records == _UNKNOWN and inner is not None:
-        counted = _counted(inner)
-        if counted is None or outer != _UNKNOWN:
-            return (None if counted is None else counted), batch
-        return (counted // batch * batch if _drops(batching) else counted), batch
-    passes = int(batching.cardinality())
-    if outer == _UNKNOWN or passes <= 0:
-        return None, batch
-    short = 0 if _drops(batching) else passes * batch - records
-    return int(outer * batch - short * (outer // passes)), batch
 
 
 _UNKNOWN = -2
@@ -196,37 +232,6 @@ def _drops(dataset: Any) -> bool:
         return False
 
 
-def _counted(dataset: Any) -> Optional[int]:
-    # Transformations per record do not change their number unless they filter or unfold; reading stays cheaper below.
-    while type(dataset).__name__.lstrip("_") in _ONE_TO_ONE:
-        below = _input_of(dataset)
-        if below is None:
-            break
-        dataset = below
-    known = int(dataset.cardinality())
-    if known >= 0:
-        return known
-    if known == -1:
-        return None
-    until, count = time.monotonic() + _COUNT_S, 0
-    for _element in dataset:
-        count += 1
-        if time.monotonic() > until:
-            report.note("the data set does not say how many samples it has, and counting them takes too long")
-            return None
-    return count
-
-
-def _from_batches(dataset: Any, batch: int, steps: Any) -> Optional[int]:
-    if steps:
-        return int(steps) * batch
-    batches = int(dataset.cardinality())
-    if batches == _UNKNOWN:
-        counted = _counted(dataset)
-        batches = _UNKNOWN if counted is None else counted
-    return batches * batch if batches >= 0 else None
-
-
 def _drawn_batch(dataset: Any) -> Optional[int]:
     for element in dataset.take(1):
         return rows(_split_element(element)[0])
@@ -246,14 +251,6 @@ def _sequence(x: Any) -> Tuple[Optional[int], Optional[int], Any, Any]:
         return exact, batch, _specs(inputs), _specs(targets)
     last = rows(_split_element(x[batches - 1])[0]) or batch
     return (batches - 1) * batch + last, batch, _specs(inputs), _specs(targets)
-
-
-def _generator(x: Any, steps: Any) -> Tuple[Optional[int], Optional[int], Any, Any]:
-    inputs, targets = _split_element(next(iter(x)))
-    batch = rows(inputs)
-    if steps is None:
-        report.note("a generator without steps_per_epoch: how many samples it gives is not known before it ran")
-    return (int(steps) * batch if steps and batch else None), batch, _specs(inputs), _specs(targets)
 
 
 def _torch_loader(x: Any) -> Tuple[Optional[int], Optional[int], Any, Any]:

@@ -2,9 +2,9 @@
 
 import sys
 import types
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Dict, Tuple
 
-from ...dry_run import report
+from ...dry_run.session import DryRun
 
 # (train, test, shape of a sample, classes); the labels cover every class, since scripts count them.
 _IMAGES: Dict[str, Tuple[int, int, Tuple[int, ...], int]] = {
@@ -18,17 +18,16 @@ _TEXTS = {"imdb": (25000, 25000, 2, 238), "reuters": (8982, 2246, 46, 145)}
 _SMALL_CALIFORNIA = (480, 120, (8,))
 _INDEX = " words"
 _WORDS = {"imdb": 88584, "reuters": 30979}
-_originals: Dict[str, Callable[..., Any]] = {}
 
 
-def attach(keras: Any) -> None:
+def attach(keras: Any, session: DryRun) -> None:
     """Stub what would be downloaded."""
     for name in list(_IMAGES) + list(_TABLES) + list(_TEXTS):
         module: Any = getattr(keras.datasets, name, None)
         if module is not None and isinstance(getattr(module, "load_data", None), types.FunctionType):
-            _replace_code(name, module.load_data)
+            _replace_code(name, module.load_data, session)
         if name in _WORDS and isinstance(getattr(module, "get_word_index", None), types.FunctionType):
-            _replace_code(name + _INDEX, module.get_word_index)
+            _replace_code(name + _INDEX, module.get_word_index, session)
     root = keras.Model.__module__.split(".")[0]
     for name in ("src.utils.file_utils", "src.utils.data_utils", "utils.data_utils"):
         module = sys.modules.get(root + "." + name)
@@ -45,37 +44,43 @@ def _weights_need_no_file(original: Any) -> Any:
     return get_file
 
 
-def _replace_code(name: str, function: Any) -> None:
+_PLACEHOLDER = "what is called"
+
+
+def _template(*args: Any, **kwargs: Any) -> Any:
+    """The code that a data set's ``load_data`` gets, with a stand-in in place of the constant."""
+    stand_in: Any = "what is called"
+    return stand_in(*args, **kwargs)
+
+
+def _replace_code(name: str, function: Any, session: DryRun) -> None:
     # The function is exported under many names (keras, tf.keras, keras.src); its code is the one thing they share.
-    _originals[name] = types.FunctionType(
-        function.__code__, function.__globals__, name, function.__defaults__, function.__closure__
-    )
-    _originals[name].__kwdefaults__ = function.__kwdefaults__
-    template = _load_placeholder.__code__
-    constants = tuple(name if constant == _PLACEHOLDER else constant for constant in template.co_consts)
-    if not function.__code__.co_freevars:
-        function.__defaults__ = function.__kwdefaults__ = None
-        function.__code__ = template.replace(co_consts=constants)
+    if function.__code__.co_freevars:
+        return
+    original = types.FunctionType(function.__code__, function.__globals__, name, function.__defaults__)
+    original.__kwdefaults__ = function.__kwdefaults__
+
+    def load(*args: Any, **kwargs: Any) -> Any:
+        """The data set where it is cached here, else zeros of its shape."""
+        try:
+            return original(*args, **kwargs)
+        except Exception:
+            if kwargs.get("maxlen"):
+                raise  # how many texts are short enough is not known without them
+        session.report.note(
+            "the data set %s is not on this machine; its published size is used" % name.replace(_INDEX, "")
+        )
+        sizes: Any = {**_IMAGES, **_TABLES, **_TEXTS}[name.replace(_INDEX, "")]
+        session.ledger.publish(sizes[0], sizes[1])
+        return _made_up(name, kwargs)
+
+    template = _template.__code__
+    constants = tuple(load if constant == _PLACEHOLDER else constant for constant in template.co_consts)
+    function.__defaults__ = function.__kwdefaults__ = None
+    function.__code__ = template.replace(co_consts=constants)
 
 
-_PLACEHOLDER = "the data set's name"
-
-
-def _load_placeholder(*args: Any, **kwargs: Any) -> Any:
-    """The code that a data set's ``load_data`` gets, with its name in place of the constant."""
-    from gsbatch_inside.frameworks.keras import downloads as keras_downloads
-
-    return keras_downloads.load("the data set's name", args, kwargs)
-
-
-def load(name: str, args: Any, kwargs: Any) -> Any:
-    """The data set where it is cached here, else zeros of its shape."""
-    try:
-        return _originals[name](*args, **kwargs)
-    except Exception:
-        if kwargs.get("maxlen"):
-            raise  # how many texts are short enough is not known without them
-        report.note("the data set %s is not on this machine; its known size is used" % name.replace(_INDEX, ""))
+def _made_up(name: str, kwargs: Any) -> Any:
     import numpy
 
     if name.endswith(_INDEX):

@@ -11,23 +11,23 @@ import os
 from ...epochs.stop_word import Way, numbers
 
 
-def hook(keras, sender):
+def attach(keras, session):
     """Wrap the ``fit`` that ``keras.Model`` inherits, once."""
+    sender = session.sender
     owner = next(kind for kind in keras.Model.__mro__ if "fit" in vars(kind))
     original = owner.fit
     if getattr(original, "_gsbatch_hooked", False):
         return
-    signature = inspect.signature(original)
-    callback_class = _callback_class(keras, sender)
+    bind = session.guard(inspect.signature(original).bind)
+    callback_class = _callback_class(keras, session)
+    add_callback = session.guard(_add_callback)
 
     @functools.wraps(original)
     def fit(self, *args, **kwargs):
-        try:
-            bound = signature.bind(self, *args, **kwargs)
-            _add_callback(bound.arguments, callback_class(_Data(bound.arguments)))
+        bound = bind(self, *args, **kwargs)
+        if bound is not None:  # else the call goes on as it was made; its mistakes are Keras's to name
+            add_callback(bound.arguments, callback_class)
             args, kwargs = bound.args[1:], bound.kwargs
-        except Exception:
-            pass  # the call goes on as it was made; its mistakes are Keras's to name
         sender.framework_trains += 1
         try:
             return original(self, *args, **kwargs)
@@ -39,7 +39,8 @@ def hook(keras, sender):
     owner.fit = fit
 
 
-def _add_callback(arguments, callback):
+def _add_callback(arguments, callback_class):
+    callback = callback_class(_Data(arguments))
     given = arguments.get("callbacks")
     if hasattr(given, "append") and not isinstance(given, list):
         given.append(callback)  # a CallbackList
@@ -104,7 +105,9 @@ def _processes():
     return max([int(count) for count in counts if count.isdigit()] or [1])
 
 
-def _callback_class(keras, sender):
+def _callback_class(keras, session):
+    sender = session.sender
+
     class EpochMarks(keras.callbacks.Callback):
         """Marks the epochs of one ``fit``."""
 
@@ -113,15 +116,16 @@ def _callback_class(keras, sender):
             self._data = data
             self._phase = 0
             self._steps_before = None
+            self._begin, self._end = session.guard(self._begin), session.guard(self._end)
 
         def on_train_begin(self, logs=None):
             self._phase = sender.new_phase()
 
         def on_epoch_begin(self, epoch, logs=None):
-            self._guarded(self._begin, epoch)
+            self._begin(epoch)
 
         def on_epoch_end(self, epoch, logs=None):
-            self._guarded(self._end, epoch, numbers(logs) if sender.asks else {})
+            self._end(epoch, numbers(logs) if sender.asks else {})
 
         def _begin(self, epoch):
             self._steps_before = _optimizer_steps(self.model)
@@ -137,11 +141,5 @@ def _callback_class(keras, sender):
 
         def _stop(self):
             self.model.stop_training = True
-
-        def _guarded(self, mark, *arguments):
-            try:
-                mark(*arguments)
-            except Exception:
-                pass  # an epoch that is not marked is better than a training that ends
 
     return EpochMarks

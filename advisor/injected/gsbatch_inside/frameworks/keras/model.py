@@ -1,18 +1,14 @@
-"""What a Keras model is: parameters, layers, activations, FLOPs. Keras 2 and 3; FLOPs on the TensorFlow back end."""
+"""What a Keras model is: its name, parameters, optimizer, precision. Keras 2 and 3."""
 
 import gc
 import math
 import re
 import sys
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
-from ...dry_run import report
-from ..tensorflow import graph_flops
-from . import backends as keras_backends
 from . import data as keras_data
 
 _GENERIC = re.compile(r"^(sequential|functional|model)(_\d+)?$")
-_BATCH = 2  # a batch of one would be squeezed away by some models
 # Names that keras.applications gives its models, without digits of the input size, and what the networks are called.
 _APPLICATIONS = {
     "inception_v3": "InceptionV3", "inception_resnet_v2": "InceptionResNetV2", "nasnet_mobile": "NASNetMobile",
@@ -22,13 +18,6 @@ _APPLICATIONS = {
     "mobilenetv3small": "MobileNetV3Small", "mobilenetv3large": "MobileNetV3Large", "densenet121": "DenseNet121",
     "densenet169": "DenseNet169", "densenet201": "DenseNet201", "nasnet": "NASNetMobile",
 }  # fmt: skip
-
-
-class Traced(NamedTuple):
-    """Facts of a traced model and the shape of its output without the batch axis (a list where it has several)."""
-
-    facts: Dict[str, Any]
-    output: Any = None
 
 
 def framework(keras: Any) -> str:
@@ -57,7 +46,7 @@ def optimizer(model: Any) -> Optional[str]:
 def accumulation(keras: Any, model: Any) -> Optional[int]:
     """Batches whose gradients are gathered for one step; what a ``train_step`` of the author does is not known here."""
     found = getattr(model, "optimizer", None)
-    if _has_own_step(keras, model) or found is None or isinstance(found, str):
+    if has_own_step(keras, model) or found is None or isinstance(found, str):
         return None
     return int(getattr(found, "gradient_accumulation_steps", None) or 1)
 
@@ -142,88 +131,13 @@ def _leaves(model: Any) -> List[Any]:
     return [layer for layer in _all_layers(model) if not getattr(layer, "layers", None)]
 
 
-def traced(keras: Any, model: Any, data: "keras_data.Data") -> Traced:
-    """Trace a forward pass on two symbolic samples and read FLOPs, layers and activations from it."""
-    if framework(keras) != "tensorflow":
-        return _passed(keras, model, data)
-    counter = LayerCounter(keras)
-    try:
-        if not is_built(model):
-            _trace(model, data)  # building calls every layer too; only the second trace is one forward pass
-        with counter:
-            concrete, output = _trace(model, data)
-    except Exception as exc:
-        found = _train_step_facts(model, data)  # a GAN has no forward pass of its own
-        if not found:
-            report.note("the model could not be traced: %s: %s" % (type(exc).__name__, str(exc).strip()[:120]))
-        return Traced(found)
-    handles = {id(one) for one in (handle(weight) for weight in model.trainable_weights) if one is not None}
-    cost = graph_flops.cost_of(concrete, handles)
-    if cost.unknown:
-        report.note("not counted in the FLOPs: " + ", ".join(cost.unknown[:5]))
-    facts: Dict[str, Any] = counter.of(concrete.graph).facts(_BATCH)
-    if not cost.unknown:  # a sum with a gap would be a wrong value
-        facts.update(forward_flops_per_sample=cost.forward / _BATCH, training_flops_per_sample=cost.training / _BATCH)
-    if _has_own_step(keras, model):
-        facts.update(_train_step_facts(model, data))
-    return Traced(facts, output)
-
-
-def _passed(keras: Any, model: Any, data: "keras_data.Data") -> Traced:
-    """The same on the other back ends."""
-    one_pass = keras_backends.passes().get(keras.backend.backend())
-    if one_pass is None:
-        report.note("FLOPs are not counted on this back end of Keras")
-        return Traced({})
-    counter = LayerCounter(keras)
-    try:
-        specs = _model_specs(model, data.specs)
-        if not is_built(model):
-            keras_backends.build(keras, model, specs, _BATCH)
-        found = one_pass(keras, model, specs, _BATCH, counter)
-    except Exception as exc:
-        report.note("the model could not be traced: %s: %s" % (type(exc).__name__, str(exc).strip()[:120]))
-        return Traced({})
-    if found.unknown:
-        report.note("not counted in the FLOPs: " + ", ".join(found.unknown[:5]))
-    shapes = [tuple(one.shape[1:]) for one in keras.tree.flatten(found.outputs)]
-    facts = counter.of(None).facts(_BATCH)
-    if not found.unknown:
-        facts.update(forward_flops_per_sample=found.forward / _BATCH, training_flops_per_sample=found.training / _BATCH)
-        facts.update(saved_bytes_per_sample=found.saved and found.saved // _BATCH)
-    if _has_own_step(keras, model):
-        report.note("its own train_step may cost more than one pass of its network")
-        facts.pop("training_flops_per_sample", None)
-    return Traced(facts, shapes[0] if len(shapes) == 1 else shapes)
-
-
 def handle(weight: Any) -> Any:
+    """What tells a TensorFlow variable apart in graphs; None for anything else."""
     value = getattr(weight, "value", weight)  # Keras 3 wraps the tf.Variable, Keras 2 is one (its value is a method)
     return getattr(weight if callable(value) else value, "handle", None)
 
 
-def _trace(model: Any, data: "keras_data.Data") -> Any:
-    import tensorflow
-
-    specs = _tensor_specs(tensorflow, _model_specs(model, data.specs))
-    shapes: List[Any] = []
-
-    def forward(inputs: Any) -> Any:
-        try:
-            outputs = model(inputs, training=True)
-        except TypeError as exc:
-            if "training" not in str(exc):
-                raise
-            outputs = model(inputs)
-        flat = tensorflow.nest.flatten(outputs)
-        shapes[:] = [tuple(tensor.shape.as_list()[1:]) for tensor in flat]
-        return flat
-
-    concrete = tensorflow.function(forward, autograph=False).get_concrete_function(specs)
-    return concrete, (shapes[0] if len(shapes) == 1 else list(shapes))
-
-
-def _model_specs(model: Any, specs: Any) -> Any:
+def model_specs(model: Any, specs: Any) -> Any:
     """Where the data's sizes are not static, the model's own input says what they are."""
     if not any(None in leaf.shape for leaf in keras_data.leaves_of(specs)) and specs is not None:
         return specs
@@ -243,45 +157,17 @@ def _model_specs(model: Any, specs: Any) -> Any:
 def input_shape(model: Any, data: "keras_data.Data") -> Optional[Tuple[int, ...]]:
     """The shape of one sample of the largest input, of the model's own where the data do not say."""
     try:
-        return data.input_shape or keras_data.input_shape(_model_specs(model, data.specs))
+        return data.input_shape or keras_data.input_shape(model_specs(model, data.specs))
     except ValueError:
         return None
 
 
-def _tensor_specs(tensorflow: Any, specs: Any) -> Any:
-    if isinstance(specs, keras_data.Spec):
-        if any(size is None for size in specs.shape):
-            raise ValueError("the size of its input is not known before training")
-        dtype = "float32" if specs.dtype == "float64" else specs.dtype
-        return tensorflow.TensorSpec((_BATCH,) + tuple(specs.shape), dtype)
-    if isinstance(specs, dict):
-        return {key: _tensor_specs(tensorflow, value) for key, value in specs.items()}
-    return type(specs)(_tensor_specs(tensorflow, value) for value in specs)
-
-
-def _has_own_step(keras: Any, model: Any) -> bool:
+def has_own_step(keras: Any, model: Any) -> bool:
+    """Whether its author wrote its training step."""
     step = getattr(type(model), "train_step", None)
     return step is not None and not str(getattr(step, "__module__", "")).startswith(
         ("keras.", "tf_keras.", "tensorflow.")
     )
-
-
-def _train_step_facts(model: Any, data: "keras_data.Data") -> Dict[str, Any]:
-    """FLOPs of a training step that the author wrote (GAN, distillation): of all networks and gradients in it."""
-    if not hasattr(model, "train_step") or data.specs is None:
-        return {}
-    from ..tensorflow import loops as tensorflow_loops  # needs TensorFlow, which other back ends have not
-
-    try:
-        import tensorflow
-
-        specs = [_tensor_specs(tensorflow, data.specs)]
-        if data.target_specs is not None:
-            specs.append(_tensor_specs(tensorflow, data.target_specs))
-        return tensorflow_loops.cost_of_train_step(model, tuple(specs) if len(specs) > 1 else specs[0], _BATCH)
-    except Exception as exc:
-        report.note("its train_step could not be traced: %s: %s" % (type(exc).__name__, str(exc).strip()[:120]))
-        return {}
 
 
 def imported_keras() -> Any:
@@ -291,85 +177,3 @@ def imported_keras() -> Any:
         if hasattr(keras, "layers") and hasattr(keras, "Model"):
             return keras
     return None
-
-
-class LayerCount:
-    """Calls of leaf layers in one graph and the elements of their outputs; partial where a size is not static."""
-
-    def __init__(self) -> None:
-        self.layers = 0
-        self.elements = 0
-        self.is_partial = False
-
-    def facts(self, rows: float) -> Dict[str, Any]:
-        """Layers, and activations of one sample."""
-        if not self.layers or not rows:
-            return {}
-        return {"layers": self.layers, "activation_elements": None if self.is_partial else round(self.elements / rows)}
-
-
-class LayerCounter:
-    """Counts layers by the graph that they are traced into: a function is traced twice where it makes its variables."""
-
-    def __init__(self, keras: Any) -> None:
-        self._class = next(owner for owner in keras.layers.Layer.__mro__ if "__call__" in vars(owner))
-        self._rnn = getattr(keras.layers, "RNN", ())
-        self._original = vars(self._class)["__call__"]
-        self._inside_rnn = 0
-        self._calls = 0
-        self._counts: Dict[int, LayerCount] = {}
-
-    def of(self, graph: Any) -> LayerCount:
-        """What was counted in a graph."""
-        return self._counts.get(id(graph), LayerCount())
-
-    def __enter__(self) -> "LayerCounter":
-        original, counter = self._original, self
-
-        def __call__(layer: Any, *args: Any, **kwargs: Any) -> Any:
-            is_rnn = bool(counter._rnn) and isinstance(layer, counter._rnn)
-            counter._inside_rnn += is_rnn
-            calls_before = counter._calls
-            try:
-                outputs = original(layer, *args, **kwargs)
-            finally:
-                counter._inside_rnn -= is_rnn
-            if not counter._inside_rnn and calls_before == counter._calls:
-                counter._count(layer, outputs)
-            return outputs
-
-        self._class.__call__ = __call__
-        return self
-
-    def __exit__(self, *_exc: Any) -> None:
-        self._class.__call__ = self._original
-
-    def _count(self, layer: Any, outputs: Any) -> None:
-        kind = type(layer).__name__
-        outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
-        tensors = [one for one in outputs if hasattr(one, "shape") and type(one).__name__ != "KerasTensor"]
-        if kind == "InputLayer" or not tensors:
-            return
-        self._calls += 1
-        count = self._counts.setdefault(_traced_in(tensors[0]), LayerCount())
-        for tensor in tensors:
-            sizes = _sizes(tensor)
-            if None in sizes:
-                count.is_partial = True
-            else:
-                count.elements += int(math.prod(size or 0 for size in sizes))
-        if kind not in ("Flatten", "Reshape", "Identity"):
-            count.layers += 2 if kind.startswith("SeparableConv") else 1
-
-
-def _traced_in(tensor: Any) -> int:
-    """Identity of the graph that a tensor is traced in, of None where there is no graph."""
-    graph = getattr(tensor, "graph", None)
-    return id(graph if graph is None else graph_flops.root(graph))
-
-
-def _sizes(tensor: Any) -> List[Optional[int]]:
-    try:
-        return [None if size is None else int(size) for size in tensor.shape]
-    except ValueError:  # TensorFlow does not even know how many axes it has
-        return [None]

@@ -2,23 +2,33 @@
 
 import collections
 import sys
-from typing import Any, Dict, List
+from typing import Any, List
 
-from . import loops as tensorflow_loops
+from ...dry_run.session import DryRun
+from ...post_import import when_imported
+from ..keras.backends import BackEnds
 
 _Device = collections.namedtuple("_Device", ["name", "device_type"])
+_SETTINGS = ("set_memory_growth", "set_virtual_device_configuration", "set_logical_device_configuration")
 
 
-_replicas: List[int] = []
+def attach(tensorflow: Any, session: DryRun) -> None:
+    """``tensorflow``: pretend the GPUs where a script asks whether there are any; computation stays on the CPU."""
+    from .keras_pass import GraphTracer
+    from .loops import TapeLoops
+
+    _pretend_devices(tensorflow, session.gpus)
+    tensorflow.device = _any_device(tensorflow.device)
+    _pretend_strategies(tensorflow, session)
+    _keep_checkpoints(tensorflow)
+    loops = session.keep(TapeLoops(tensorflow, session))
+    loops.attach()
+    for name in ("keras", "tf_keras"):  # which TensorFlow itself may have begun to import
+        when_imported(name, session.guard(loops.attach_keras))
+    session.the(BackEnds).add("tensorflow", GraphTracer(session.report.note, loops.cost_of_train_step).traced)
 
 
-def strategy() -> Dict[str, Any]:
-    """The strategy that the script made, as facts."""
-    return {"strategy": "mirrored", "devices": _replicas[0]} if _replicas else {}
-
-
-def attach(tensorflow: Any, gpus: int) -> None:
-    """Pretend the GPUs where a script asks whether there are any; computation stays on the CPU."""
+def _pretend_devices(tensorflow: Any, gpus: int) -> None:
     config = tensorflow.config
     real = config.list_physical_devices
     real_logical = config.list_logical_devices
@@ -37,22 +47,20 @@ def attach(tensorflow: Any, gpus: int) -> None:
             return list(real_logical(device_type))
         return list_physical_devices(device_type)
 
-    def nothing(*_args: Any, **_kwargs: Any) -> None:
-        return None
-
     for module in (config, config.experimental):
         module.list_physical_devices = list_physical_devices
-        for name in ("set_memory_growth", "set_virtual_device_configuration", "set_logical_device_configuration"):
+        for name in _SETTINGS:
             if hasattr(module, name):
-                setattr(module, name, nothing)
-        module.set_visible_devices = nothing
+                setattr(module, name, _nothing)
+        module.set_visible_devices = _nothing
     config.list_logical_devices = list_logical_devices
     tensorflow.test.is_gpu_available = lambda *args, **kwargs: True
     tensorflow.test.is_built_with_cuda = lambda: True
     tensorflow.test.gpu_device_name = lambda: ""
-    tensorflow.device = _any_device(tensorflow.device)
-    _pretend_strategies(tensorflow, gpus)
-    tensorflow_loops.attach(tensorflow)
+
+
+def _nothing(*_args: Any, **_kwargs: Any) -> None:
+    return None
 
 
 def _any_device(original: Any) -> Any:
@@ -62,15 +70,35 @@ def _any_device(original: Any) -> Any:
     return device
 
 
-def _pretend_strategies(tensorflow: Any, gpus: int) -> None:
+def _keep_checkpoints(tensorflow: Any) -> None:
+    """Compiled code would write them, where nothing may be written; what is read again is what is there."""
+
+    class Status:
+        """What a restored checkpoint answers."""
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("__"):
+                raise AttributeError(name)
+            return lambda *_args, **_kwargs: self
+
+    train = tensorflow.train
+    for kind in (train.Checkpoint, getattr(tensorflow.compat.v1.train, "Checkpoint", train.Checkpoint)):
+        kind.save = kind.write = lambda self, file_prefix="checkpoint", *_args, **_kwargs: "%s-1" % file_prefix
+        kind.restore = kind.read = lambda self, *_args, **_kwargs: Status()
+    train.CheckpointManager.save = lambda self, *_args, **_kwargs: "checkpoint-1"
+    train.CheckpointManager.latest_checkpoint = property(lambda self: None)
+    train.latest_checkpoint = _nothing
+
+
+def _pretend_strategies(tensorflow: Any, session: DryRun) -> None:
     # Strategies over GPUs that are not here: one device that says it is as many as were asked for.
     base = tensorflow.distribute.OneDeviceStrategy
 
     class PretendedStrategy(base):  # type: ignore[misc,valid-type]
         def __init__(self, devices: Any = None, *_args: Any, **_kwargs: Any) -> None:
             super().__init__("/cpu:0")
-            self._gsbatch_replicas = len(devices) if isinstance(devices, (list, tuple)) and devices else gpus
-            _replicas[:] = [self._gsbatch_replicas]
+            self._gsbatch_replicas = len(devices) if isinstance(devices, (list, tuple)) and devices else session.gpus
+            session.ledger.setting(strategy="mirrored", devices=self._gsbatch_replicas)
 
         def experimental_distribute_dataset(self, dataset: Any, options: Any = None) -> Any:
             return dataset

@@ -8,16 +8,17 @@ import functools
 import weakref
 
 from ...epochs.passes import Passes
-from ...post_import import when_imported
 
 
 class _Hooks:
-    def __init__(self, sender):
-        self._passes = Passes(sender)
-        self._sender = sender
+    def __init__(self, session):
+        self._passes = Passes(session.sender)
+        self._sender = session.sender
         self._of_iterator = weakref.WeakKeyDictionary()
         self._optimizers = []
         self._taken_at_begin = {}
+        for name in ("_begin", "_read", "_end", "_finish", "_note"):
+            setattr(self, name, session.guard(getattr(self, name)))
 
     def install_iterator(self, module):
         """``tensorflow.python.data.ops.iterator_ops``: eager iterators; a pass begins with its first batch."""
@@ -26,13 +27,13 @@ class _Hooks:
 
         @functools.wraps(original)
         def advance(this):
-            self._guarded(self._begin, this)
+            self._begin(this)
             try:
                 batch = original(this)
             except StopIteration:
-                self._guarded(self._end, this)
+                self._end(this)
                 raise
-            self._guarded(self._read, this, batch)
+            self._read(this, batch)
             return batch
 
         kind.__next__ = advance
@@ -52,7 +53,7 @@ class _Hooks:
 
         @functools.wraps(original)
         def apply(this, *args, **kwargs):
-            self._guarded(self._note, this)
+            self._note(this)
             return original(this, *args, **kwargs)
 
         setattr(kind, name, apply)
@@ -76,7 +77,7 @@ class _Hooks:
         one = self._passes.begin()
         self._of_iterator[iterator] = one
         self._taken_at_begin[one.number] = self._steps()
-        weakref.finalize(iterator, self._guarded, self._finish, one).atexit = False
+        weakref.finalize(iterator, self._finish, one).atexit = False
 
     def _read(self, iterator, batch):
         one = self._of_iterator.get(iterator)
@@ -104,16 +105,11 @@ class _Hooks:
         one.steps = one.backwards = sum(steps.values())
         one.optimizers = {number for number, count in steps.items() if count}
 
-    def _guarded(self, mark, *arguments):
-        try:
-            mark(*arguments)
-        except Exception:
-            pass  # an epoch that is not marked is better than a training that ends
+
+_INSTALL = {"tensorflow.python.data.ops.iterator_ops": _Hooks.install_iterator}
 
 
-def start(sender):
-    """Wait for the parts of TensorFlow and Keras that a custom loop uses."""
-    hooks = _Hooks(sender)
-    when_imported("tensorflow.python.data.ops.iterator_ops", hooks.install_iterator)
-    for package in ("keras", "tf_keras"):
-        when_imported(package + ".optimizers", hooks.install_optimizers)
+def attach(module, session):
+    """One of the parts of TensorFlow and Keras that a custom loop uses."""
+    hooks = session.the(_Hooks)
+    _INSTALL.get(module.__name__, _Hooks.install_optimizers)(hooks, module)

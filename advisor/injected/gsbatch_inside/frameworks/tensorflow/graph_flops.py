@@ -64,13 +64,6 @@ def cost_of_gradients(gradients: Sequence[Gradient]) -> Cost:
     return Cost(forward, forward + backward, tuple(sorted(walk.unknown)))
 
 
-def root(graph: Any) -> Any:
-    """The function's graph that this one is traced in: itself, unless it is a loop's body or an inner function."""
-    while getattr(getattr(graph, "outer_graph", None), "outer_graph", None) is not None:
-        graph = graph.outer_graph
-    return graph
-
-
 def is_in_branch(graph: Any) -> bool:
     """Whether what is traced into this graph happens under a condition only."""
     while graph is not None:

@@ -4,195 +4,218 @@ No worker is started. Passes have their full length (loops.py passes over what n
 schedules and accumulation come out as they will.
 """
 
+import itertools
 import time
-from typing import Any, Callable, Iterator, List, Optional
+import types
+from typing import Any, Callable, Iterator, List, Optional, Tuple
 
 import torch
 
-from ...dry_run import loops, tally
+from ...dry_run.ledger import Pass, Source
+from ...dry_run.session import DryRun
 from . import model as torch_model
 
 _REAL_BATCHES = 3
 _REAL_S = 1.0
-_passes: List["Pass"] = []
-_on_batch: List[Callable[[], None]] = []
-_serials = iter(range(1 << 62))
+_SAMPLER_S = 1.0
+_MOST_OF_A_SAMPLER = 1 << 22
+_WITHOUT_WORKERS = {"num_workers": 0, "pin_memory": False, "persistent_workers": False, "prefetch_factor": None,
+                    "multiprocessing_context": None, "timeout": 0}  # fmt: skip
+_FIRST_OF_WORKERS = 5  # the place of ``num_workers`` among DataLoader's arguments
 
 
-class Loader:
-    """What is known of a DataLoader: ``batch`` and ``samples`` of one pass; None: not known before it is read."""
+class Loader(Source):
+    """A DataLoader as a source. ``is_endless``: its sampler goes on after what its length says."""
 
     def __init__(self, loader: Any, workers: int) -> None:
-        self.serial = next(_serials)
-        self.workers = workers
+        batches = _length(loader)
+        samples, self.is_endless = _samples(loader, batches)
+        dataset = getattr(loader, "dataset", None)
+        super().__init__(
+            samples=samples,
+            batches=batches,
+            batch=getattr(loader, "batch_size", None),
+            stock=_length(dataset),
+            workers=workers,
+            identity=id(dataset),
+            published=_is_marked(dataset, "_gsbatch_published"),
+            made_up=_is_marked(dataset, "_gsbatch_made_up"),
+        )
         self.drawn: List[Any] = []
-        self.batches = _length(loader)
-        self.batch = getattr(loader, "batch_size", None)
-        self.samples = _samples(loader, self.batches)
-        self.dataset = id(getattr(loader, "dataset", None))
-        self.passes = 0
-        self.training_passes = 0
-        self.most_seen = 0
 
 
-class Pass:
-    """One pass over a loader. ``rows`` are the samples that the current batch has, ``rows_given`` those of the batch
-    that stands for it here; ``counted`` is whether it has been trained on."""
+class Loaders:
+    """The script's loaders and their passes."""
 
-    def __init__(self, loader: Loader) -> None:
-        self.loader = loader
-        self.yielded = 0
-        self.rows = 0
-        self.rows_given = 0
-        self.counted = False
-        self.training = False
-        self.batches_read = 0
-        self.loop: Any = None
+    def __init__(self, session: DryRun, next_batch: Callable[[], None]) -> None:
+        self._session = session
+        self._ledger = session.ledger
+        self._next_batch = next_batch
 
+    def attach(self) -> None:
+        """Wrap DataLoader's constructor and iteration."""
+        kind, loaders = torch.utils.data.DataLoader, self
+        original_init, original_iter = kind.__init__, kind.__iter__
 
-def attach() -> None:
-    """Wrap DataLoader's constructor and iteration."""
-    kind = torch.utils.data.DataLoader
-    original_init, original_iter = kind.__init__, kind.__iter__
+        def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+            place = _FIRST_OF_WORKERS
+            workers = kwargs.get("num_workers", args[place] if len(args) > place else 0)
+            if len(args) > place:
+                args = args[:place] + (0,) + args[place + 1 :]
+            kwargs.update({name: value for name, value in _WITHOUT_WORKERS.items() if name in kwargs})
+            original_init(self, *args, **kwargs)
+            self._gsbatch_workers = int(workers or 0)
 
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        workers = kwargs.get("num_workers", args[5] if len(args) > 5 else 0)
-        if len(args) > 5:
-            args = args[:5] + (0,) + args[6:]
-        for name, value in (("num_workers", 0), ("pin_memory", False), ("persistent_workers", False),
-                            ("prefetch_factor", None), ("multiprocessing_context", None), ("timeout", 0)):  # fmt: skip
-            if name in kwargs:
-                kwargs[name] = value
-        original_init(self, *args, **kwargs)
-        self._gsbatch_workers = int(workers or 0)
+        def __iter__(self: Any) -> Iterator[Any]:
+            one = loaders._ledger.begin(loaders.known(self))
+            return _Batches(one, loaders._read(one, lambda: original_iter(self)))
 
-    def __iter__(self: Any) -> Iterator[Any]:
-        loader = known(self)
-        return _batches(loader, lambda: original_iter(self))
+        kind.__init__ = __init__
+        kind.__iter__ = __iter__
+        self._session.loops.ask_left(lambda loop, things: self._left(loop, things, __iter__))
 
-    kind.__init__ = __init__
-    kind.__iter__ = __iter__
-    loops.ask_left(_left)
+    def known(self, loader: Any) -> Loader:
+        """What is known of this DataLoader."""
+        found: Optional[Loader] = vars(loader).get("_gsbatch_loader")
+        if found is None:
+            found = Loader(loader, getattr(loader, "_gsbatch_workers", 0))
+            vars(loader)["_gsbatch_loader"] = found
+        return found
 
+    def evaluated(self, loader: Any, passes: int) -> None:
+        """A trainer reads a loader so often without training."""
+        if isinstance(loader, torch.utils.data.DataLoader):
+            self._ledger.passed(self.known(loader), passes)
 
-def _left(loop: Any) -> Optional[int]:
-    """Batches that are left of the pass that a loop goes over."""
-    for one in reversed(_passes):
-        if one.loop is loop and one.loader.batches is not None and one.batches_read == loop.done:
-            return one.loader.batches - one.batches_read
-    return None
+    def _left(self, loop: Any, things: Any, original: Any) -> Optional[int]:
+        """Batches that are left of the pass that a loop goes over: over a loader itself, not over a part of it."""
+        if isinstance(things, types.GeneratorType) and things.gi_frame is not None:
+            things = things.gi_frame.f_locals.get("self")  # whose __iter__ it is
+        is_loader = isinstance(things, torch.utils.data.DataLoader)
+        if (
+            is_loader and type(things).__module__ == "accelerate.data_loader"
+        ):  # whose loaders know when they are at the end
+            length = _length(things)
+            return None if length is None else length - int(loop.iterations)
+        if is_loader and type(things).__iter__ is original:
+            source: Source = self.known(things)
+        elif type(things) is _Batches:
+            source = things.one.source
+        else:
+            return None
+        if source.batches is None or getattr(source, "is_endless", False):
+            return None
+        return int(source.batches) - int(loop.iterations)
 
+    def _read(self, one: Pass, start: Callable[[], Iterator[Any]]) -> Iterator[Any]:
+        source: Any = one.source
+        seen = 0
+        try:
+            for place, batch in enumerate(self._drawn_then_again(source, start)):
+                rows = rows_of(batch) or 1
+                if source.batch is None:
+                    source.batch = rows
+                count = _rows_at(source, place, rows)
+                seen += count
+                if self._ledger.read(one, count, rows):
+                    self._next_batch()
+                yield batch
+            if source.samples is None and not self._session.tally.incomplete:
+                source.samples = seen
+        finally:
+            self._ledger.end(one)
 
-def known(loader: Any) -> Loader:
-    """What is known of this DataLoader."""
-    found: Optional[Loader] = vars(loader).get("_gsbatch_loader")
-    if found is None:
-        found = Loader(loader, getattr(loader, "_gsbatch_workers", 0))
-        vars(loader)["_gsbatch_loader"] = found
-        loaders.append(found)
-    return found
-
-
-loaders: List[Loader] = []
-
-
-def current() -> Optional[Pass]:
-    """The pass whose batch is being worked on: the last one read of those that have not ended."""
-    return _passes[-1] if _passes else None
-
-
-def on_batch(callback: Callable[[], None]) -> None:
-    """Call back whenever a batch is read."""
-    _on_batch.append(callback)
-
-
-def _batches(loader: Loader, start: Callable[[], Iterator[Any]]) -> Iterator[Any]:
-    one = Pass(loader)
-    loader.passes += 1
-    source = _drawn_then_again(loader, start)
-    try:
-        for place, batch in enumerate(source):
-            rows = rows_of(batch)
-            if loader.batch is None:
-                loader.batch = rows
-            one.rows_given = rows or 1
-            one.rows = _rows_at(loader, place, rows or 1)
-            one.yielded += one.rows
-            one.batches_read += 1
-            nest = loops.nest()
-            one.loop = one.loop or (nest[-1] if nest else None)
-            one.counted = False
-            if one in _passes:
-                _passes.remove(one)
-            _passes.append(one)
-            for callback in _on_batch:
-                callback()
-            yield batch
-        if loader.samples is None and not tally.incomplete():
-            loader.samples = one.yielded
-    finally:
-        loader.most_seen = max(loader.most_seen, one.yielded)
-        if one in _passes:
-            _passes.remove(one)
-
-
-def _drawn_then_again(loader: Loader, start: Callable[[], Iterator[Any]]) -> Iterator[Any]:
-    """Real batches at first, the same ones again later; a stream of unknown length is read to its end once."""
-    if loader.batches is None and loader.samples is None:
-        yield from start()
-        return
-    until = time.process_time() + _REAL_S
-    if not loader.drawn:
-        for batch in start():
-            loader.drawn.append(batch)
-            yield batch
-            if len(loader.drawn) >= _REAL_BATCHES or time.process_time() > until:
-                break
-        given = len(loader.drawn)
-    else:
-        given = 0
-    if not loader.drawn:
-        return
-    batches = loader.batches
-    if batches is None:
-        batches = -(-(loader.samples or 0) // (loader.batch or 1))
-    for place in range(given, batches):
-        yield loader.drawn[place % len(loader.drawn)]
+    def _drawn_then_again(self, source: Loader, start: Callable[[], Iterator[Any]]) -> Iterator[Any]:
+        """Real batches at first, the same ones again later; a stream of unknown length is read to its end once."""
+        if source.batches is None and source.samples is None:
+            yield from start()
+            return
+        given, until = 0, time.process_time() + _REAL_S
+        if not source.drawn:
+            for batch in start():
+                source.drawn.append(batch)
+                yield batch
+                if len(source.drawn) >= _REAL_BATCHES or time.process_time() > until:
+                    break
+            given = len(source.drawn)
+        if not source.drawn:
+            return
+        batches = source.batches
+        if batches is None:
+            batches = -(-(source.samples or 0) // (source.batch or 1))
+        for place in itertools.count(given) if source.is_endless else range(given, batches):
+            yield source.drawn[place % len(source.drawn)]
 
 
-def _rows_at(loader: Loader, place: int, rows: int) -> int:
+class _Batches:
+    """An iterator over the batches of a pass."""
+
+    def __init__(self, one: Pass, batches: Iterator[Any]) -> None:
+        self.one = one
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        return next(self._batches)
+
+
+def _is_marked(dataset: Any, mark: str) -> bool:
+    """Whether a data set, or what it is a part of, is marked."""
+    for _depth in range(8):
+        if dataset is None or getattr(dataset, mark, False):
+            return dataset is not None
+        dataset = getattr(dataset, "dataset", None)
+    return False
+
+
+def _rows_at(source: Loader, place: int, rows: int) -> int:
     """Samples of a batch; the last one of a pass may be shorter than the one that stands for it."""
-    if loader.samples is None or loader.batch is None or loader.batches is None:
+    if source.samples is None or source.batch is None or source.batches is None:
         return rows
-    if place == loader.batches - 1:
-        return max(int(loader.samples) - place * int(loader.batch), 1)
-    return int(loader.batch)
+    if place % source.batches == source.batches - 1:
+        return max(int(source.samples) - (source.batches - 1) * int(source.batch), 1)
+    return int(source.batch)
 
 
 def _length(loader: Any) -> Optional[int]:
     try:
         return len(loader)
-    except (TypeError, NotImplementedError):
+    except (TypeError, NotImplementedError, AttributeError):
         return None
 
 
-def _samples(loader: Any, batches: Optional[int]) -> Optional[int]:
+def _samples(loader: Any, batches: Optional[int]) -> Tuple[Optional[int], bool]:
+    """Samples of a pass, and whether the sampler goes on after it."""
     if batches is None:
-        return None
+        return None, False
     sampler = getattr(loader, "batch_sampler", None)
     if sampler is None or isinstance(loader.dataset, torch.utils.data.IterableDataset):
         dataset = _length(loader.dataset)
         size = getattr(loader, "batch_size", None)
         if dataset is None:
-            return None if size is None else batches * size
-        return batches * size if size and getattr(loader, "drop_last", False) else dataset
+            return (None if size is None else batches * size), False
+        return (batches * size if size and getattr(loader, "drop_last", False) else dataset), False
     size, inner = getattr(sampler, "batch_size", None), getattr(sampler, "sampler", None)
     if type(sampler) is torch.utils.data.BatchSampler and inner is not None and size:
-        return batches * int(size) if sampler.drop_last else _length(inner)
+        return (batches * int(size) if sampler.drop_last else _length(inner)), False
+    return _by_its_sampler(sampler, batches)
+
+
+def _by_its_sampler(sampler: Any, batches: int) -> Tuple[Optional[int], bool]:
+    """Of the author's own sampler, which alone knows, as far as it can be gone through in time."""
+    samples, until = 0, time.process_time() + _SAMPLER_S
     try:
-        return sum(len(places) for places in sampler)  # the author's own sampler: only it knows
+        for place, places in enumerate(sampler):
+            if place >= batches:
+                return samples, True
+            samples += len(places)
+            if samples > _MOST_OF_A_SAMPLER or time.process_time() > until:
+                return None, False
     except TypeError:
-        return None
+        return None, False
+    return samples, False
 
 
 def rows_of(batch: Any) -> Optional[int]:

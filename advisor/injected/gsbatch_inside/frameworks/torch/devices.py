@@ -6,7 +6,7 @@ from typing import Any, Callable, List
 
 import torch
 
-from . import tensors as torch_tensors
+from .tensors import elsewhere
 
 _MEMORY_BYTES = 80 * 1024**3
 
@@ -43,6 +43,7 @@ class _Anything:
 def pretend(gpus: int) -> None:
     """Put the stand-ins in place."""
     _pretend_cuda(gpus)
+    _pretend_accelerator(gpus)
     torch.compile = lambda model=None, **_options: model if model is not None else (lambda function: function)
     torch.nn.Module.compile = without_effect()
     torch.jit.script = lambda what, *args, **kwargs: what
@@ -83,6 +84,22 @@ def _pretend_cuda(gpus: int) -> None:
     torch.version.cuda = torch.version.cuda or "12.4"
 
 
+def _pretend_accelerator(gpus: int) -> None:
+    """What newer scripts ask in place of ``torch.cuda``."""
+    accelerator: Any = getattr(torch, "accelerator", None)
+    if accelerator is None:
+        return
+    answers = {"is_available": True, "device_count": gpus, "current_device_index": 0, "current_device_idx": 0,
+               "current_accelerator": torch.device("cuda"), "memory_allocated": 0, "max_memory_allocated": 0,
+               "memory_reserved": 0, "max_memory_reserved": 0, "memory_stats": {}}  # fmt: skip
+    for name, answer in answers.items():
+        setattr(accelerator, name, lambda *_args, _answer=answer, **_kwargs: _answer)
+    for name in ("set_device_index", "set_device_idx", "synchronize", "empty_cache", "set_stream",
+                 "reset_peak_memory_stats", "reset_accumulated_memory_stats"):  # fmt: skip
+        setattr(accelerator, name, without_effect())
+    accelerator.current_stream = accelerator.device_index = _Anything
+
+
 def _pretend_scaler() -> None:
     """Loss scaling changes no fact, and asks for values that are not there."""
 
@@ -116,7 +133,7 @@ def _pretend_scaler() -> None:
 def _pretend_generator() -> None:
     class Generator(torch._C.Generator):
         def __new__(cls, device: Any = None) -> Any:
-            return super().__new__(cls, "cpu" if device is None or torch_tensors.elsewhere(device) else device)
+            return super().__new__(cls, "cpu" if device is None or elsewhere(device) else device)
 
     torch.Generator = Generator
 

@@ -1,58 +1,109 @@
 """Stop PyTorch short of training: networks without weights, steps without effect, loops in a few iterations."""
 
+import os
+import sys
+from types import ModuleType
 from typing import Any, List
 
-import torch
-
+from ...dry_run.session import DryRun
 from ...post_import import when_imported
-from . import data as torch_data
-from . import devices as torch_devices
-from . import downloads as torch_downloads
-from . import flops as torch_flops
-from . import model as torch_model
-from . import recurrent as torch_recurrent
-from . import saved as torch_saved
-from . import tensors as torch_tensors
-from . import training as torch_training
-
-_modes: List[Any] = []
+from ..keras.backends import BackEnds
 
 
-def attach(gpus: int) -> None:
-    """Put everything in place, once torch has been imported."""
-    saved = torch_saved.SavedTensors()
-    operations, functions = torch_flops.Operations(saved), torch_tensors.Functions()
-    torch_devices.pretend(gpus)
-    torch_recurrent.attach()
-    torch_model.attach(operations)
-    torch_data.attach()
-    torch_training.attach(operations)
-    _pretend_parallel(gpus)
-    torch_downloads.attach()
-    torch_saved.as_on_a_gpu()
-    saved.watch()
-    operations.__enter__()
-    functions.__enter__()
-    _modes[:] = [operations, functions]
+def attach(module: ModuleType, session: DryRun) -> None:
+    """``torch``. Keras on PyTorch runs its own loops and needs its weights' values; a script with a loop of its own
+    around Keras's layers trains as any of PyTorch."""
+    on_torch = os.environ.get("KERAS_BACKEND") == "torch"
+    loops_itself = on_torch and _calls_backward(session.script)
+    if loops_itself:
+        os.environ["KERAS_TORCH_DEVICE"] = "meta"
+    session.the(BackEnds).add_pass("torch", _keras_pass)
+    if loops_itself or not (on_torch or "keras" in sys.modules):
+        parts = session.keep(Torch(session))
+        parts.attach()
+        if loops_itself:
+            when_imported("keras", parts.attach_keras)
 
 
-def _pretend_parallel(gpus: int) -> None:
-    model: Any = torch_devices.DistributedModel
+def _keras_pass(*arguments: Any) -> Any:
+    from .keras_pass import one_pass
+
+    return one_pass(*arguments)
+
+
+def _calls_backward(script: str) -> bool:
+    try:
+        with open(script, "rb") as file:
+            return b".backward(" in file.read()
+    except OSError:
+        return False
+
+
+class Torch:
+    """What stands in for PyTorch's own; trainers that build on it use its parts."""
+
+    def __init__(self, session: DryRun) -> None:
+        from .data import Loaders
+        from .flops import Operations
+        from .model import Networks
+        from .saved import SavedTensors
+        from .tensors import Functions, Values
+        from .training import Training
+
+        self._session = session
+        self.values = Values()
+        self.saved = SavedTensors()
+        self.operations = Operations(self.saved, self.values)
+        self.functions = Functions(self.values, session.ledger.doubt)
+        self.networks = Networks(session, self.operations, self.values)
+        self.training = Training(session, self.networks, self.operations)
+        self.loaders = Loaders(session, self.training.next_batch)
+
+    def attach_keras(self, keras: Any) -> None:
+        """Watch a script's own loop around Keras's layers."""
+        from . import keras_loops
+
+        keras_loops.attach(keras, self._session, self.networks, self.training)
+
+    def attach(self) -> None:
+        """Put everything in place."""
+        from . import devices, downloads, recurrent, saved
+
+        devices.pretend(self._session.gpus)
+        recurrent.attach()
+        self.networks.attach()
+        self.loaders.attach()
+        self.training.attach()
+        _pretend_parallel(self._session)
+        downloads.attach()
+        saved.as_on_a_gpu()
+        self.saved.watch()
+        self.operations.__enter__()
+        self.functions.__enter__()
+
+
+def _pretend_parallel(session: DryRun) -> None:
+    import torch
+
+    from . import devices
+
+    model: Any = devices.DistributedModel
+    setting = session.ledger.setting
 
     class DistributedDataParallel(model):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
-            torch_training.setting(strategy="ddp")
+            setting(strategy="ddp")
 
     class DataParallel(model):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
-            torch_training.setting(strategy="dp", devices=gpus)
+            setting(strategy="dp", devices=session.gpus)
 
     class FullyShardedDataParallel(model):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
-            torch_training.setting(strategy="fsdp")
+            setting(strategy="fsdp")
 
     torch.nn.parallel.DistributedDataParallel = DistributedDataParallel
     torch.nn.DataParallel = torch.nn.parallel.DataParallel = DataParallel
@@ -67,7 +118,7 @@ def _pretend_parallel(gpus: int) -> None:
         module.is_initialized = lambda: bool(started)
         for name in ("barrier", "destroy_process_group", "all_reduce", "broadcast", "reduce", "broadcast_object_list",
                      "new_group", "monitored_barrier"):  # fmt: skip
-            setattr(module, name, torch_devices.without_effect())
+            setattr(module, name, devices.without_effect())
 
     when_imported("torch.distributed", distributed)
 

@@ -9,16 +9,20 @@ import sys
 import weakref
 
 from ...epochs.passes import Passes
-from ...post_import import when_imported
 
 
 class _Hooks:
-    def __init__(self, sender):
-        self.passes = Passes(sender, _world)
+    def __init__(self, session):
+        passes = Passes(session.sender, _world)
+        self._begin_pass, self._end_pass = session.guard(passes.begin), session.guard(passes.end)
+        self._read_pass, self._backward = session.guard(passes.read), session.guard(passes.backward)
+        self._passes = passes
         self._of_iterator = weakref.WeakKeyDictionary()
         self._serials = weakref.WeakKeyDictionary()
         self._serial = itertools.count()
         self._inside = 0
+        for name in ("_begin", "_read", "_end", "_count_step"):
+            setattr(self, name, session.guard(getattr(self, name)))
 
     def install_loader(self, module):
         """``torch.utils.data.dataloader``: a pass begins where a loader is asked for an iterator."""
@@ -28,7 +32,7 @@ class _Hooks:
         @functools.wraps(original_iter)
         def iterate(this):
             made = original_iter(this)
-            self._guarded(self._begin, made)
+            self._begin(made)
             return made
 
         @functools.wraps(original_next)
@@ -36,9 +40,9 @@ class _Hooks:
             try:
                 batch = original_next(this)
             except StopIteration:
-                self._guarded(self._end, this)
+                self._end(this)
                 raise
-            self._guarded(self._read, this, batch)
+            self._read(this, batch)
             return batch
 
         loader.__iter__ = iterate
@@ -57,7 +61,7 @@ class _Hooks:
         @functools.wraps(original)
         def backward(*args, **kwargs):
             result = original(*args, **kwargs)
-            self._guarded(self.passes.backward)
+            self._backward()
             return result
 
         module.backward = backward
@@ -72,7 +76,7 @@ class _Hooks:
     def _reading(self, original):
         @functools.wraps(original)
         def iterate(this):
-            one = self._quietly(self.passes.begin)
+            one = self._begin_pass()
             batches = original(this)
             try:
                 while True:
@@ -84,11 +88,11 @@ class _Hooks:
                     finally:
                         self._inside -= 1
                     if one is not None:
-                        self._guarded(self.passes.read, one, batch)
+                        self._read_pass(one, batch)
                     yield batch
             finally:
                 if one is not None:
-                    self._guarded(self.passes.end, one)
+                    self._end_pass(one)
 
         return iterate
 
@@ -96,41 +100,29 @@ class _Hooks:
         if self._inside:
             return
         self._end(iterator)  # persistent workers: the same iterator again, perhaps left before its end
-        one = self.passes.begin()
+        one = self._passes.begin()
         self._of_iterator[iterator] = one
         # A loop that was left early lets its iterator go; at exit nothing needs marking.
-        weakref.finalize(iterator, self._guarded, self.passes.end, one).atexit = False
+        weakref.finalize(iterator, self._end_pass, one).atexit = False
 
     def _read(self, iterator, batch):
         one = self._of_iterator.get(iterator)
         if one is not None:
-            self.passes.read(one, batch)
+            self._passes.read(one, batch)
 
     def _end(self, iterator):
         one = self._of_iterator.pop(iterator, None)
         if one is not None:
-            self.passes.end(one)
+            self._passes.end(one)
 
     def _after_step(self, optimizer, args, kwargs):
-        self._guarded(self._count_step, optimizer)
+        self._count_step(optimizer)
 
     def _count_step(self, optimizer):
         serial = self._serials.get(optimizer)
         if serial is None:
             serial = self._serials[optimizer] = next(self._serial)
-        self.passes.step(serial)
-
-    def _guarded(self, mark, *arguments):
-        try:
-            mark(*arguments)
-        except Exception:
-            pass  # an epoch that is not marked is better than a training that ends
-
-    def _quietly(self, ask):
-        try:
-            return ask()
-        except Exception:
-            return None
+        self._passes.step(serial)
 
 
 def _world():
@@ -141,10 +133,15 @@ def _world():
     return distributed.get_rank(), distributed.get_world_size()
 
 
-def start(sender):
-    """Wait for the parts of torch that a training loop uses."""
-    hooks = _Hooks(sender)
-    when_imported("torch.utils.data.dataloader", hooks.install_loader)
-    when_imported("torch.optim.optimizer", hooks.install_optimizer)
-    when_imported("torch.autograd", hooks.install_backward)
-    when_imported("accelerate.data_loader", hooks.install_accelerate)
+_INSTALL = {
+    "torch.utils.data.dataloader": _Hooks.install_loader,
+    "torch.optim.optimizer": _Hooks.install_optimizer,
+    "torch.autograd": _Hooks.install_backward,
+    "accelerate.data_loader": _Hooks.install_accelerate,
+}
+
+
+def attach(module, session):
+    """One of the parts of torch that a training loop uses."""
+    hooks = session.the(_Hooks)
+    _INSTALL[module.__name__](hooks, module)

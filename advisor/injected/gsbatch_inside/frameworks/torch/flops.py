@@ -5,12 +5,12 @@ frozen parts, detached tensors, two networks or recomputation cost what they cos
 values are answered with a size that can be.
 """
 
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Optional
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from . import tensors as torch_tensors
+from .tensors import Values
 
 aten = torch.ops.aten
 
@@ -67,12 +67,15 @@ for _name in _ATTENTION:
 
 
 class Operations(TorchDispatchMode):
-    """Sees each operation below autograd. ``total`` grows with their FLOPs; ``saved`` hears of copied tensors."""
+    """Sees each operation below autograd. ``total`` grows with their FLOPs; ``saved`` hears of copied tensors,
+    ``on_write`` of weightless tensors that are changed in place."""
 
-    def __init__(self, saved: Any) -> None:
+    def __init__(self, saved: Any, values: Values) -> None:
         super().__init__()
         self.total = 0
         self.saved = saved
+        self.on_write: Optional[Callable[[Any], None]] = None
+        self._values = values
         self._formulas = {
             getattr(aten, name): formula for name, formula in _FORMULAS.items() if hasattr(aten, name)
         }  # an older release lacks some
@@ -87,6 +90,8 @@ class Operations(TorchDispatchMode):
         if not any(tensor.is_meta for tensor in tensors):
             return func(*args, **kwargs)
         packet = func.overloadpacket
+        if self.on_write is not None and func._schema.is_mutable and tensors[0].is_meta:
+            self.on_write(tensors[0])
         if packet in (aten._to_copy, aten.copy_, aten._local_scalar_dense, aten.nonzero):
             return self._without_values(packet, func, args, kwargs)
         if packet is aten._pack_padded_sequence and not args[1].is_meta:
@@ -111,7 +116,7 @@ class Operations(TorchDispatchMode):
         if packet is aten.copy_:
             return args[0]
         if packet is aten.nonzero:
-            torch_tensors.guesses[0] += 1
+            self._values.guesses += 1
             return torch.empty((args[0].numel(), args[0].dim()), dtype=torch.long, device="meta")
         device = kwargs.get("device")
         if device is not None and torch.device(device).type != "meta":

@@ -4,18 +4,25 @@ What follows a call matters to its cost (a backward pass through a detached tens
 from memory only where the same calls since the last backward pass have been seen before, with that pass.
 """
 
+import contextlib
+import functools
 import math
+import sys
 import weakref
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 import torch
 
+from ...dry_run.session import DryRun
 from . import autocast as torch_autocast
-from . import tensors as torch_tensors
+from .flops import Operations
+from .tensors import Values
 
 Module = torch.nn.Module
 _MOST_KEPT = 4
 _CHEAP = ("Flatten", "Unflatten", "Identity", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d")
+_NOT_INPUTS = ("label", "target", "mask", "position_ids", "token_type_ids")
+_BASES = (torch.nn.modules.conv._ConvNd, torch.nn.modules.batchnorm._BatchNorm)
 
 
 class Called(NamedTuple):
@@ -31,76 +38,178 @@ class Called(NamedTuple):
     again: bool
 
 
-class Sizes(NamedTuple):
-    """Of one traced call: leaf layers that launch work, elements of their outputs, shape of the first input."""
+class Traced(NamedTuple):
+    """One traced call: leaf layers that launch work, elements of their outputs, shape of a sample of its input."""
 
+    module: Any
+    flops: int
+    grad: bool
+    rows: Optional[int]
     layers: int
     elements: int
-    rows: int
-    shape: Tuple[int, ...]
+    shape: Optional[Tuple[int, ...]]
     precision: str
+    is_certain: bool
+    is_given_gradients: bool  # its input depends on weights that are trained
 
 
-_BASES = [torch.nn.modules.conv._ConvNd, torch.nn.modules.batchnorm._BatchNorm]
-_modules: List[Any] = []  # weak references: some modules cannot be hashed while they are made
-_counted_by: List[Any] = []
-_outputs: Dict[Any, Any] = {}
-_flops: Dict[Any, int] = {}
-_known: Set[Any] = set()
-_given: Dict[int, List[Any]] = {}
-calls: List[Called] = []
-evaluated: Set[int] = set()  # networks that were called without gradients
-sizes: Dict[int, Sizes] = {}
-uncertain: Set[int] = set()  # networks that pick elements by values, which are not there
-_depth = [0]
-_leaves = [0, 0]
+class Networks:
+    """All networks of the script and their calls since the last backward pass."""
 
+    def __init__(self, session: DryRun, operations: Operations, values: Values) -> None:
+        self._session = session
+        self._operations = operations
+        self._values = values
+        self._modules: List[Any] = []  # weak references: some modules cannot be hashed while they are made
+        self._called: Dict[int, Any] = {}  # held, so that no other gets the identity of one
+        self._outputs: Dict[Any, Any] = {}
+        self._known: Set[Any] = set()
+        self._given: Dict[int, List[Any]] = {}
+        self._depth = 0
+        self._layers = self._elements = 0
+        self._watched: Set[type] = set()
+        self.calls: List[Called] = []
+        self.trained: Set[int] = set()  # networks that got gradients
+        self.traced: Dict[Any, Traced] = {}
 
-def attach(operations: Any) -> None:
-    """Make parameters weightless and watch the calls of modules."""
-    _weightless_parameters()
-    _weightless_layers()
-    original_init = Module.__init__
+    def attach(self) -> None:
+        """Make parameters weightless and watch the calls of modules."""
+        _weightless_parameters()
+        _weightless_layers()
+        original_init, modules, watch_forward = Module.__init__, self._modules, self._watch_forward
 
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        original_init(self, *args, **kwargs)
-        _modules.append(weakref.ref(self))
+        def __init__(this: Any, *args: Any, **kwargs: Any) -> None:
+            original_init(this, *args, **kwargs)
+            modules.append(weakref.ref(this))
+            watch_forward(type(this))
 
-    _counted_by[:] = [operations]
-    Module.__init__ = __init__
-    Module.zero_grad = lambda self, set_to_none=True: None
-    watch_calls(Module)
+        Module.__init__ = __init__
+        Module.zero_grad = lambda self, set_to_none=True: None
+        self.watch_calls(Module)
 
+    def watch_calls(self, kind: Any, name: str = "__call__") -> None:
+        """Watch the calls of a class of modules that has a ``__call__`` of its own."""
+        original, networks = getattr(kind, name), self
 
-def watch_calls(kind: Any) -> None:
-    """Watch the calls of a class of modules that has a ``__call__`` of its own."""
-    original_call = kind.__call__
+        @functools.wraps(original)
+        def called(this: Any, *args: Any, **kwargs: Any) -> Any:
+            if networks._depth and name == "__call__":
+                return networks._inner(original, this, args, kwargs)
+            if networks._depth:
+                return original(this, *args, **kwargs)
+            if next(this.parameters(), None) is None:
+                return original(this, *args, **kwargs)
+            if not _is_initialized(this):
+                networks._initialize(original, this, args, kwargs)
+            return networks._outermost(original, this, args, kwargs)
 
-    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if _depth[0]:
-            return _inner(original_call, self, args, kwargs)
-        if next(self.parameters(), None) is None:
-            return original_call(self, *args, **kwargs)
-        if not _is_initialized(self):
-            _initialize(original_call, self, args, kwargs)
-        return _outermost(_counted_by[0], original_call, self, args, kwargs)
+        setattr(kind, name, called)
 
-    kind.__call__ = __call__
+    def _watch_forward(self, kind: type) -> None:
+        """Some scripts call ``forward`` by its name."""
+        if kind not in self._watched:
+            self._watched.add(kind)
+            path = str(getattr(sys.modules.get(kind.__module__), "__file__", ""))
+            if "site-packages" not in path and "dist-packages" not in path:
+                self.watch_calls(kind, "forward")
+
+    def _initialize(self, original: Any, module: Any, args: Any, kwargs: Any) -> None:
+        """Lazy layers learn their sizes from a first call, which belongs to no training step."""
+        with self.inside(), torch.no_grad():
+            original(module, *args, **kwargs)
+
+    def _inner(self, original: Any, module: Any, args: Any, kwargs: Any) -> Any:
+        before = self._layers + self._elements
+        outputs = original(module, *args, **kwargs)
+        if before == self._layers + self._elements and type(module).__name__ not in _CHEAP:
+            elements = sum(tensor.numel() for tensor in tensors_of(outputs)[:1])
+            if elements:
+                self._layers += 1
+                self._elements += elements
+        return outputs
+
+    def _outermost(self, original: Any, module: Any, args: Any, kwargs: Any) -> Any:
+        grad = torch.is_grad_enabled()
+        self._called[id(module)] = module
+        given = main_inputs(args, kwargs)
+        frozen = sum(1 for parameter in module.parameters() if not parameter.requires_grad)
+        key = (id(module), module.training, grad, frozen, precision(module), _signature((args, kwargs)))
+        prefix = tuple(call.key for call in self.calls if call.grad) + (key,)
+        rows = batch_rows(module, given)
+        again = self._was_given(module, given)
+        if not grad and self.trained:
+            self._session.ledger.evaluated(rows if self.trained == {id(module)} else None)
+        remembered = self._outputs.get(key)
+        if remembered is not None and (not grad or prefix in self._known):
+            self.calls.append(Called(key, module, self.traced[key].flops, False, rows, grad, again))
+            return _rebuilt(remembered)
+        operations, guesses = self._operations, self._values.guesses
+        operations.saved.leave_out(list(module.parameters()) + list(module.buffers()))
+        before, self._layers, self._elements = operations.total, 0, 0
+        self._depth += 1
+        try:
+            if not any(module.children()):
+                outputs = self._inner(original, module, args, kwargs)
+            else:
+                outputs = original(module, *args, **kwargs)
+        except (RuntimeError, TypeError, ValueError, LookupError) as exc:
+            text = str(exc).split("\n")[0][:120]
+            self._session.ledger.doubt("a call of %s failed: %s" % (type(module).__name__, text))
+            raise
+        finally:
+            self._depth -= 1
+        shape = _shape_of_a_sample(given, rows)
+        self.traced[key] = Traced(
+            module, operations.total - before, grad, rows, self._layers, self._elements, shape, precision(module),
+            is_certain=self._values.guesses == guesses,
+            is_given_gradients=any(one.requires_grad for one in given),
+        )  # fmt: skip
+        self.calls.append(Called(key, module, self.traced[key].flops, True, rows, grad, again))
+        self._outputs[key] = _pattern(outputs)
+        return outputs
+
+    def _was_given(self, module: Any, given: List[Any]) -> bool:
+        """Whether a network sees a tensor again that it has seen; those are kept, so that none is taken for another."""
+        before = self._given.setdefault(id(module), [])
+        if any(given[0] is one for one in before) if given else False:
+            return True
+        if given and len(before) < _MOST_KEPT:
+            before.append(given[0])
+        return False
+
+    @contextlib.contextmanager
+    def inside(self) -> Iterator[None]:
+        """What is called now, such as what a checkpoint computes again, is no call of the script's."""
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+
+    def remember(self, keys: Tuple[Any, ...]) -> None:
+        """These calls, in this order, have been followed by a backward pass whose cost is known."""
+        for end in range(1, len(keys) + 1):
+            self._known.add(keys[:end])
+
+    def forget(self, keys: Tuple[Any, ...]) -> None:
+        """The same calls had another backward pass: trace them again."""
+        for end in range(1, len(keys) + 1):
+            self._known.discard(keys[:end])
+
+    def root_of(self, module: Any) -> Any:
+        """The outermost network that a module is part of."""
+        alive = [module for module in (reference() for reference in self._modules) if module is not None]
+        parents = {id(child): parent for parent in alive for child in parent.children()}
+        seen: Set[int] = set()
+        while id(module) in parents and id(module) not in seen:
+            seen.add(id(module))
+            module = parents[id(module)]
+        return module
 
 
 def _is_initialized(module: Any) -> bool:
     lazy = getattr(torch.nn.parameter, "UninitializedTensorMixin", ())  # torch 1.8 and newer
     return not any(isinstance(parameter, lazy) for parameter in module.parameters())
-
-
-def _initialize(original: Any, module: Any, args: Any, kwargs: Any) -> None:
-    """Lazy layers learn their sizes from a first call, which belongs to no training step."""
-    _depth[0] += 1
-    try:
-        with torch.no_grad():
-            original(module, *args, **kwargs)
-    finally:
-        _depth[0] -= 1
 
 
 def _weightless_parameters() -> None:
@@ -117,7 +226,7 @@ def _weightless_parameters() -> None:
 
 def _weightless_layers() -> None:
     """torch's own layers take a device; that spares filling weights only to drop them."""
-    for kind in list(vars(torch.nn).values()) + _BASES:
+    for kind in list(vars(torch.nn).values()) + list(_BASES):
         if isinstance(kind, type) and issubclass(kind, Module):
             init = vars(kind).get("__init__")
             code = getattr(init, "__code__", None)
@@ -140,88 +249,36 @@ def _on_meta(init: Any) -> Callable[..., None]:
     return __init__
 
 
-def _inner(original: Any, module: Any, args: Any, kwargs: Any) -> Any:
-    before = _leaves[0] + _leaves[1]
-    outputs = original(module, *args, **kwargs)
-    if before == _leaves[0] + _leaves[1] and type(module).__name__ not in _CHEAP:
-        elements = sum(tensor.numel() for tensor in tensors_of(outputs)[:1])
-        if elements:
-            _leaves[0] += 1
-            _leaves[1] += elements
-    return outputs
+def main_inputs(args: Any, kwargs: Any) -> List[Any]:
+    """The tensors that a network is given, but for labels and masks where there is more."""
+    named = _named("", args) + _named("", kwargs)
+    inputs = [one for name, one in named if not any(part in name.lower() for part in _NOT_INPUTS)]
+    return [one for one in inputs or [one for _name, one in named] if one.dim()]
 
 
-def _outermost(operations: Any, original: Any, module: Any, args: Any, kwargs: Any) -> Any:
-    grad = torch.is_grad_enabled()
-    given = tensors_of((args, kwargs))
-    frozen = sum(1 for parameter in module.parameters() if not parameter.requires_grad)
-    key = (id(module), module.training, grad, frozen, precision(module), _signature((args, kwargs)))
-    prefix = tuple(call.key for call in calls if call.grad) + (key,)
-    rows = batch_rows(module, given)
-    again = _was_given(module, given)
-    if not grad:
-        evaluated.add(id(module))
-    remembered = _outputs.get(key)
-    if remembered is not None and (not grad or prefix in _known):
-        calls.append(Called(key, module, _flops[key], False, rows, grad, again))
-        return _rebuilt(remembered)
-    operations.saved.leave_out(list(module.parameters()) + list(module.buffers()))
-    before, _leaves[:] = operations.total, [0, 0]
-    guesses = torch_tensors.guesses[0]
-    _depth[0] += 1
-    try:
-        if not any(module.children()):
-            outputs = _inner(original, module, args, kwargs)
-        else:
-            outputs = original(module, *args, **kwargs)
-    finally:
-        _depth[0] -= 1
-    _flops[key] = operations.total - before
-    if torch_tensors.guesses[0] > guesses:
-        uncertain.add(id(module))
-    calls.append(Called(key, module, _flops[key], True, rows, grad, again))
-    shaped = [tensor for tensor in given if tensor.dim()]
-    if shaped and rows and id(module) not in sizes:
-        shape = tuple(int(size) for size in shaped[0].shape)
-        axis = shape.index(rows) if rows in shape else 0
-        sizes[id(module)] = Sizes(_leaves[0], _leaves[1], rows, shape[:axis] + shape[axis + 1 :], precision(module))
-    _outputs[key] = _pattern(outputs)
-    return outputs
-
-
-def _was_given(module: Any, given: List[Any]) -> bool:
-    """Whether a network sees a tensor again that it has seen; tensors are kept, so that none is taken for another."""
-    before = _given.setdefault(id(module), [])
-    if any(given[0] is one for one in before) if given else False:
-        return True
-    if given and len(before) < _MOST_KEPT:
-        before.append(given[0])
-    return False
-
-
-def remember(keys: Tuple[Any, ...]) -> None:
-    """These calls, in this order, have been followed by a backward pass whose cost is known."""
-    for end in range(1, len(keys) + 1):
-        _known.add(keys[:end])
-
-
-def forget(keys: Tuple[Any, ...]) -> None:
-    """The same calls had another backward pass: trace them again."""
-    for end in range(1, len(keys) + 1):
-        _known.discard(keys[:end])
+def _named(name: str, value: Any) -> List[Tuple[str, Any]]:
+    if isinstance(value, torch.Tensor):
+        return [(name, value)]
+    if isinstance(value, dict) or (hasattr(value, "keys") and hasattr(value, "values")):
+        return [found for key, item in value.items() for found in _named(str(key), item)]
+    if hasattr(value, "__dataclass_fields__"):
+        return [found for key, item in vars(value).items() for found in _named(key, item)]
+    if isinstance(value, (list, tuple)):
+        return [found for item in value for found in _named(name, item)]
+    return []
 
 
 def tensors_of(value: Any) -> List[Any]:
     """All tensors in nested arguments or outputs, packed sequences and data classes included."""
-    if isinstance(value, torch.Tensor):
-        return [value]
-    if isinstance(value, dict) or (hasattr(value, "keys") and hasattr(value, "values")):
-        value = list(value.values())
-    elif hasattr(value, "__dataclass_fields__"):
-        value = list(vars(value).values())
-    if isinstance(value, (list, tuple)):
-        return [tensor for item in value for tensor in tensors_of(item)]
-    return []
+    return [tensor for _name, tensor in _named("", value)]
+
+
+def _shape_of_a_sample(given: List[Any], rows: Optional[int]) -> Optional[Tuple[int, ...]]:
+    if not given or not rows:
+        return None
+    shape = tuple(int(size) for size in given[0].shape)
+    axis = shape.index(rows) if rows in shape else 0
+    return shape[:axis] + shape[axis + 1 :]
 
 
 def _signature(value: Any) -> Any:
@@ -253,7 +310,9 @@ def _rebuilt(pattern: Any) -> Any:
 
 
 def _filled(hole: Any) -> Any:
-    return torch.empty(hole.shape, dtype=hole.dtype, device="meta", requires_grad=hole.grad)
+    made = torch.empty(hole.shape, dtype=hole.dtype, device="meta", requires_grad=hole.grad)
+    # What an operation gives may be changed in place, what was made from nothing may not.
+    return made.clone() if hole.grad else made
 
 
 def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
@@ -272,10 +331,9 @@ def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
 
 def batch_rows(module: Any, given: List[Any]) -> Optional[int]:
     """Size of the batch axis of what a network is given; recurrent networks often have it second."""
-    shaped = [tensor for tensor in given if tensor.dim()]
-    if not shaped:
+    if not given:
         return None
-    shape = shaped[0].shape
+    shape = given[0].shape
     if len(shape) >= 2 and _sequence_first(module):
         return int(shape[1])
     return int(shape[0])
@@ -298,17 +356,6 @@ def precision(module: Any) -> str:
         if parameter.is_floating_point():
             counts[parameter.dtype] = counts.get(parameter.dtype, 0) + parameter.numel()
     return str(max(counts, key=lambda dtype: counts[dtype])).replace("torch.", "") if counts else "float32"
-
-
-def root_of(module: Any) -> Any:
-    """The outermost network that a module is part of."""
-    alive = [module for module in (reference() for reference in _modules) if module is not None]
-    parents = {id(child): parent for parent in alive for child in parent.children()}
-    seen: Set[int] = set()
-    while id(module) in parents and id(module) not in seen:
-        seen.add(id(module))
-        module = parents[id(module)]
-    return module
 
 
 def counts(modules: List[Any]) -> Dict[str, Any]:

@@ -14,19 +14,49 @@ from torch.overrides import TorchFunctionMode
 from . import autocast as torch_autocast
 
 Tensor = torch.Tensor
-_moved: List[bool] = []
-_reads = [0]
-guesses = [0]  # sizes that depend on values, and were made up
 
 
-def plausible(tensor: Any) -> Any:
-    """A number in place of a value that is not there."""
-    if tensor.dtype is torch.bool:
-        return True
-    if not tensor.is_floating_point():
-        return 1
-    _reads[0] += 1
-    return 0.7 / (1 + 0.0001 * _reads[0])
+class Values:
+    """Numbers in place of values that are not there. ``guesses`` counts sizes that depend on values and were made up;
+    ``on_gpu`` is whether the script has moved anything to a GPU."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+        self.guesses = 0
+        self.on_gpu = False
+
+    def plausible(self, tensor: Any) -> Any:
+        """One number."""
+        if tensor.dtype is torch.bool:
+            return True
+        if not tensor.is_floating_point():
+            return 1
+        self.reads += 1
+        return 0.7 / (1 + 0.0001 * self.reads)
+
+    def answers(self) -> Dict[Any, Callable[..., Any]]:
+        """What functions answer that read values."""
+        plausible = self.plausible
+        return {
+            Tensor.item: plausible,
+            Tensor.__float__: lambda tensor: float(plausible(tensor)),
+            Tensor.__int__: lambda tensor: int(plausible(tensor)),
+            Tensor.__index__: lambda tensor: int(plausible(tensor)),
+            Tensor.__bool__: lambda tensor: True,
+            Tensor.tolist: lambda tensor: plausible(tensor) if tensor.dim() == 0 else _nested(tuple(tensor.shape)),
+            Tensor.numpy: lambda tensor, *args, **kwargs: _zeros_array(tensor),
+            Tensor.__array__: lambda tensor, *args, **kwargs: _zeros_array(tensor),
+            Tensor.__format__: lambda tensor, spec: (
+                format(plausible(tensor), spec) if tensor.numel() == 1 else "tensor of %s" % (tuple(tensor.shape),)
+            ),
+            Tensor.__repr__: lambda tensor, *args, **kwargs: "tensor(shape=%s)" % (tuple(tensor.shape),),
+            Tensor.device.__get__: lambda tensor, *args: (
+                torch.device("cuda", 0) if self.on_gpu else torch.device("cpu")
+            ),
+            Tensor.is_cuda.__get__: lambda tensor, *args: self.on_gpu,
+            Tensor.data_ptr: lambda tensor: id(tensor),
+            Tensor.is_pinned: lambda tensor, *args: False,
+        }
 
 
 def is_device(value: Any) -> bool:
@@ -81,28 +111,6 @@ def _nested(shape: Any) -> Any:
     return [_nested(shape[1:]) for _ in range(shape[0])] if len(shape) else 0
 
 
-def _listed(tensor: Any) -> Any:
-    return plausible(tensor) if tensor.dim() == 0 else _nested(tuple(tensor.shape))
-
-
-_READS: Dict[Any, Callable[..., Any]] = {
-    Tensor.item: plausible,
-    Tensor.__float__: lambda tensor: float(plausible(tensor)),
-    Tensor.__int__: lambda tensor: int(plausible(tensor)),
-    Tensor.__index__: lambda tensor: int(plausible(tensor)),
-    Tensor.__bool__: lambda tensor: True,
-    Tensor.tolist: _listed,
-    Tensor.numpy: lambda tensor, *args, **kwargs: _zeros_array(tensor),
-    Tensor.__array__: lambda tensor, *args, **kwargs: _zeros_array(tensor),
-    Tensor.__format__: lambda tensor, spec: (
-        format(plausible(tensor), spec) if tensor.numel() == 1 else "tensor of %s" % (tuple(tensor.shape),)
-    ),
-    Tensor.__repr__: lambda tensor, *args, **kwargs: "tensor(shape=%s)" % (tuple(tensor.shape),),
-    Tensor.device.__get__: lambda tensor, *args: torch.device("cuda", 0) if _moved else torch.device("cpu"),
-    Tensor.is_cuda.__get__: lambda tensor, *args: bool(_moved),
-    Tensor.data_ptr: lambda tensor: id(tensor),
-    Tensor.is_pinned: lambda tensor, *args: False,
-}
 _FINITE = {torch.isfinite: True, torch.isnan: False, torch.isinf: False, Tensor.isfinite: True, Tensor.isnan: False,
            Tensor.isinf: False}  # fmt: skip
 _ORDER = frozenset({
@@ -111,6 +119,7 @@ _ORDER = frozenset({
 })  # fmt: skip
 _SELF = frozenset({Tensor.pin_memory, Tensor.share_memory_, Tensor.record_stream})
 _MOVES = frozenset({Tensor.cuda, Tensor.cpu})
+_OF_UNKNOWN_LENGTH = frozenset({torch.masked_select, Tensor.masked_select, torch.unique, Tensor.unique})
 _EQUAL = frozenset({torch.equal, torch.allclose, Tensor.equal, Tensor.allclose})
 
 
@@ -132,19 +141,27 @@ def _asked_elements(args: Any, kwargs: Any) -> int:
 _NEED_LENGTHS = frozenset({"_pack_padded_sequence", "_pad_packed_sequence"})
 
 
+_WITH_CLASSES = frozenset({"cross_entropy", "nll_loss", "nll_loss_nd", "cross_entropy_loss"})
+
+
 class Functions(TorchFunctionMode):
-    """Sees each torch function that Python code calls."""
+    """Sees each torch function that Python code calls. ``doubt`` is told of those that fail on weightless tensors."""
+
+    def __init__(self, values: Values, doubt: Callable[[str], None]) -> None:
+        super().__init__()
+        self._values = values
+        self._doubt = doubt
+        self._answers = values.answers()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs) if kwargs else {}
         if func in _SELF:
             return args[0]
         if func in _MOVES:
-            if func is Tensor.cuda:
-                _moved[:] = [True]
+            self._values.on_gpu |= func is Tensor.cuda
             return args[0]
         if func is Tensor.to:
-            return _to(args, kwargs)
+            return self._to(args, kwargs)
         if elsewhere(kwargs.get("device")):
             kwargs["device"] = "cpu"
         if func in _FACTORIES and _asked_elements(args, kwargs) > _LARGE_ELEMENTS:
@@ -158,29 +175,55 @@ class Functions(TorchFunctionMode):
         return self._on_meta(func, args, kwargs, has_real)
 
     def _on_meta(self, func: Any, args: Any, kwargs: Any, has_real: bool) -> Any:
-        read = _READS.get(func)
-        if read is not None and isinstance(args[0], Tensor) and args[0].is_meta:
-            return read(*args, **kwargs)
+        answer = self._answers.get(func)
+        if answer is not None and isinstance(args[0], Tensor) and args[0].is_meta:
+            return answer(*args, **kwargs)
         if func in _FINITE:
             return torch.full((), _FINITE[func]).expand(args[0].shape)
         if func in _EQUAL:
             return True
         if func in _ORDER and all(not isinstance(value, Tensor) or value.numel() == 1 for value in args[:2]):
+            plausible = self._values.plausible
             args = [plausible(value) if isinstance(value, Tensor) and value.is_meta else value for value in args]
             return func(*[torch.tensor(value) if isinstance(value, (int, float)) and place == 0 else value
                           for place, value in enumerate(args)])  # fmt: skip
+        if func in _OF_UNKNOWN_LENGTH:
+            self._values.guesses += 1
+            return as_meta(args[0]).reshape(-1)
+        return self._computed(func, args, kwargs, has_real)
+
+    def _computed(self, func: Any, args: Any, kwargs: Any, has_real: bool) -> Any:
+        """What a function gives whose shape does not depend on values."""
         if func is Tensor.__getitem__ or func is Tensor.__setitem__:
             args = (args[0], self._places(args[0], args[1])) + tuple(args[2:])
-        elif func in (torch.masked_select, Tensor.masked_select):
-            guesses[0] += 1
-            return as_meta(args[0]).reshape(-1)
-        elif func in (torch.unique, Tensor.unique):
-            guesses[0] += 1
-            return args[0].reshape(-1)
         if has_real and getattr(func, "__name__", "") not in _NEED_LENGTHS:
             args, kwargs = as_meta(tuple(args)), as_meta(kwargs)
         args, kwargs = torch_autocast.cast(func, tuple(args), kwargs)
-        return func(*args, **kwargs)
+        if getattr(func, "__name__", "") in _WITH_CLASSES:
+            args, kwargs = _with_whole_classes(args, kwargs)
+        try:
+            return func(*args, **kwargs)
+        except (NotImplementedError, RuntimeError) as exc:
+            return self._on_zeros(func, args, kwargs, exc)
+
+    def _on_zeros(self, func: Any, args: Any, kwargs: Any, mistake: Exception) -> Any:
+        """What a function that is not made for weightless tensors gives for zeros, as a weightless tensor."""
+        name = getattr(func, "__name__", "")
+        sizes = [tensor.numel() for tensor in _all_tensors((args, kwargs))]
+        try:
+            if name.endswith("_") or sum(sizes) > _LARGE_ELEMENTS:
+                raise mistake
+            with torch.no_grad():
+                result = func(*_as_zeros(args), **_as_zeros(kwargs))
+        except Exception:
+            self._doubt("%s failed on tensors without values: %s" % (name, str(mistake).split("\n")[0][:120]))
+            raise mistake from None
+        self._values.guesses += 1
+        inputs = [one for one in _all_tensors((args, kwargs)) if one.requires_grad and one.is_floating_point()]
+        result = as_meta(result)
+        if isinstance(result, Tensor) and result.is_floating_point() and inputs and torch.is_grad_enabled():
+            result = result + sum(one.sum() for one in inputs).to(result.dtype) * 0
+        return result
 
     def _places(self, tensor: Any, index: Any) -> Any:
         """An index whose masks are the places that they pick: of a real mask those, of a meta one all."""
@@ -192,28 +235,50 @@ class Functions(TorchFunctionMode):
             if not isinstance(part, Tensor) or part.dtype is not torch.bool:
                 places.append(part)
             elif part.is_meta:
-                guesses[0] += 1
+                self._values.guesses += 1
                 places += [torch.empty(part.numel(), dtype=torch.long, device="meta") for _ in range(part.dim())]
             else:
                 places += list(part.nonzero(as_tuple=True))
         return tuple(places)
 
+    def _to(self, args: Any, kwargs: Any) -> Any:
+        """``Tensor.to`` without its device: everything stays where it is."""
+        device, dtype = kwargs.pop("device", None), kwargs.pop("dtype", None)
+        other = kwargs.pop("other", None)
+        for value in args[1:]:
+            if isinstance(value, Tensor):
+                other = value
+            elif isinstance(value, torch.dtype):
+                dtype = value
+            elif device is None and (is_device(value) or type(value) is int):
+                device = value
+        if elsewhere(device):
+            self._values.on_gpu = True
+        if is_device(device) and torch.device(device).type == "meta":
+            return args[0].to("meta")
+        if dtype is None and other is not None:
+            dtype = other.dtype
+        return args[0] if dtype is None or dtype is args[0].dtype else args[0].to(dtype)
 
-def _to(args: Any, kwargs: Any) -> Any:
-    """``Tensor.to`` without its device: everything stays where it is."""
-    device, dtype = kwargs.pop("device", None), kwargs.pop("dtype", None)
-    other = kwargs.pop("other", None)
-    for value in args[1:]:
-        if isinstance(value, Tensor):
-            other = value
-        elif isinstance(value, torch.dtype):
-            dtype = value
-        elif device is None and (is_device(value) or type(value) is int):
-            device = value
-    if elsewhere(device):
-        _moved[:] = [True]
-    if is_device(device) and torch.device(device).type == "meta":
-        return args[0].to("meta")
-    if dtype is None and other is not None:
-        dtype = other.dtype
-    return args[0] if dtype is None or dtype is args[0].dtype else args[0].to(dtype)
+
+def _all_tensors(value: Any) -> List[Any]:
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, dict):
+        value = list(value.values())
+    return [tensor for item in value for tensor in _all_tensors(item)] if isinstance(value, (list, tuple)) else []
+
+
+def _as_zeros(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return torch.zeros(value.shape, dtype=value.dtype) if value.is_meta else value
+    if type(value) in (list, tuple):
+        return type(value)(_as_zeros(item) for item in value)
+    return {key: _as_zeros(item) for key, item in value.items()} if type(value) is dict else value
+
+
+def _with_whole_classes(args: Any, kwargs: Any) -> Any:
+    """Classes in bytes are taken by the kernels, but not by what stands for them on weightless tensors."""
+    whole = lambda one: one.long() if isinstance(one, Tensor) and one.dtype is torch.uint8 else one
+    args = tuple(whole(one) if place == 1 else one for place, one in enumerate(args))
+    return args, {name: whole(one) if name == "target" else one for name, one in kwargs.items()}

@@ -1,118 +1,237 @@
-"""Backward passes and optimizer steps of a PyTorch script, and the facts of each phase of its training.
+"""Backward passes and optimizer steps of a PyTorch script, told to the ledger; no step changes anything.
 
-A step changes nothing and is counted. A phase is training with the same optimizers and trainable parameters; an
-optimizer made after a phase's first step begins the next (frozen, then fine-tuned; folds), one made before belongs to
-it (GAN).
+A script without an optimizer of PyTorch's changes its weights itself: the first weight that is written to after a
+backward pass is then the step.
 """
 
-import re
 import types
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import torch
 
-from ...dry_run import loops, report, tally
-from . import data as torch_data
+from ...dry_run.ledger import Batch, Kind, Work
+from ...dry_run.session import DryRun
 from . import model as torch_model
+from .flops import Operations
+from .model import Called, Networks, Traced
 
-_EPOCH_NAME = re.compile(r"epoch|(^|[._])ep?s?$", re.IGNORECASE)
-_optimizers: List[Any] = []
-_backward_flops: Dict[Any, int] = {}
-_backward_saved: Dict[Any, float] = {}
-_phases: List["Phase"] = []
-_waiting: List["_Backward"] = []
-_token = [0, -1]  # iterations begun; the one whose samples were counted last
-_settings: Dict[str, Any] = {"devices": 1}  # a loop of one's own uses one, unless it says otherwise
+_SEVERAL_PASSES_A_STEP = ("lbfgs",)
 
 
-class Phase:
-    """Facts of one phase as they come up."""
+class _Detail(NamedTuple):
+    """What a backward pass went through: calls, and how many rows each was given for a sample."""
 
-    def __init__(self) -> None:
-        self.number = report.new_phase()
-        self.first_optimizer = len(_optimizers)
-        self.optimizers: List[Any] = []
-        self.sizes_of: Dict[int, Tuple[int, int]] = {}
-        self.modules: List[Any] = []
-        self.loader: Optional[torch_data.Loader] = None
-        self.nest: List[Any] = []
-        self.uncounted = 0
-        self.rows = 0
-        self.forward: Dict[int, float] = {}
-        self.trained: Dict[int, int] = {}  # networks with gradients, and their rows for each sample
-        self.backward_passes = self.on_new_data = 0
-        self.saved = 0.0
-
-    def key(self, what: str) -> Tuple[str, int]:
-        return what, self.number
+    keys: Tuple[Any, ...]
+    times: Tuple[int, ...]
 
 
-class _Backward(NamedTuple):
-    """A backward pass: the calls before it, new samples, FLOPs with those calls (None: not known), bytes that were kept
-    for it, a sample, the pass."""
+class Training:
+    """What is known of the script's optimizers and backward passes."""
 
-    calls: List[torch_model.Called]
-    rows: int
-    flops: Optional[int]
-    saved: float
-    one: Optional[torch_data.Pass]
+    def __init__(self, session: DryRun, networks: Networks, operations: Operations) -> None:
+        self._session = session
+        self._ledger = session.ledger
+        self._networks = networks
+        self._operations = operations
+        self._flops: Dict[Any, int] = {}  # of the backward pass of calls, by their keys
+        self._saved: Dict[Any, float] = {}  # bytes kept for it, of a sample
+        self._optimizers: Dict[int, Any] = {}
+        self._owned: Dict[int, Any] = {}  # storages of weights that an optimizer changes
+        self._weights: Dict[int, Any] = {}  # storages of weights that got gradients
+        self._by_hand: Optional[int] = None
+        session.loops.on_iteration(self._next_iteration)
 
+    def attach(self) -> None:
+        """Wrap what every training loop calls."""
+        original = torch.autograd.backward
 
-def attach(operations: Any) -> None:
-    """Wrap what every training loop calls."""
-    loops.on_iteration(_next_iteration)
-    torch_data.on_batch(_next_batch)
-    original = torch.autograd.backward
+        def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
+            self._backward(original, tensors, args, kwargs)
 
-    def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
-        _backward(operations, original, tensors, args, kwargs)
+        torch.autograd.backward = backward
+        torch.Tensor.backward = lambda self, *args, **kwargs: backward(self, *args, **kwargs)
+        grad = torch.autograd.grad
+        torch.autograd.grad = lambda *args, **kwargs: _grad(grad, args, kwargs)
+        self._watch_optimizers()
+        self._operations.on_write = self._written
 
-    torch.autograd.backward = backward
-    torch.Tensor.backward = lambda self, *args, **kwargs: backward(self, *args, **kwargs)
-    grad = torch.autograd.grad
-    torch.autograd.grad = lambda *args, **kwargs: _grad(grad, args, kwargs)
-    _watch_optimizers()
-    report.at_end(describe_end)
+    def register(self, optimizer: Any) -> int:
+        """The number of a new optimizer."""
+        number = self._ledger.optimizer()
+        self._optimizers[number] = optimizer
+        return number
 
+    def stepped(self, optimizer: Any, number: int) -> None:
+        """An optimizer was to take a step."""
+        self._ledger.stepped(number, _sizes_of(optimizer), self.describe)
 
-def setting(**facts: Any) -> None:
-    """Facts of the whole script, such as the strategy; None changes nothing."""
-    _settings.update({name: value for name, value in facts.items() if value is not None})
+    def next_batch(self) -> None:
+        """A batch was read: calls before it belong to none of its gradients."""
+        self._networks.calls.clear()
 
+    def _next_iteration(self) -> None:
+        if self._ledger.current() is None:
+            self._networks.calls.clear()
 
-def _next_iteration() -> None:
-    _token[0] += 1
-    if torch_data.current() is None:
-        torch_model.calls.clear()
+    def _backward(self, original: Any, tensors: Any, args: Any, kwargs: Any) -> None:
+        networks, operations = self._networks, self._operations
+        calls = list(networks.calls)
+        networks.calls.clear()
+        before, kept = operations.total, 0
+        try:
+            if any(tensor.requires_grad for tensor in torch_model.tensors_of([tensors])):
+                with networks.inside():
+                    kept = operations.saved.most_during(lambda: original(tensors, *args, **kwargs))
+        except RuntimeError as exc:
+            # Answered from memory, a graph has gaps; traced, it has none.
+            if all(call.traced for call in calls):
+                self._session.report.note("a backward pass could not be counted: %s" % str(exc)[:120])
+                self._ledger.doubt("a backward pass failed on tensors without values")
+                calls = []
+        keys = tuple(call.key for call in calls if call.grad)
+        if not keys:
+            return
+        known = self._flops.get(keys)
+        if all(call.traced for call in calls if call.grad):
+            known = self._flops[keys] = operations.total - before
+            self._saved[keys] = kept / self._rows_together(calls)
+            networks.remember(keys)
+            self._note_weights(calls)
+        elif known is None:
+            networks.forget(keys)
+        self._worked(calls, known)
 
+    def _worked(self, calls: List[Called], backward: Optional[int]) -> None:
+        trained = {id(call.module) for call in calls if call.grad}
+        calls = [call for call in calls if call.grad or id(call.module) not in trained]  # the others evaluate
+        batch = self._ledger.batch(next((call.rows for call in calls if call.rows), 0) or 0)
+        flops: Optional[float] = None if backward is None else backward + sum(call.flops for call in calls)
+        if flops is not None and batch.given:
+            flops = flops * batch.rows // batch.given
+        again = not any(call.grad and not call.again for call in calls)
+        times = tuple(_rows_of_a_sample(call, batch) for call in calls)
+        keys = tuple(id(call.module) for call in calls if call.grad)
+        detail = _Detail(tuple(call.key for call in calls), times)
+        self._ledger.worked(Work(batch, flops, network=keys[:1], again=again, detail=detail))
 
-def _next_batch() -> None:
-    torch_model.calls.clear()
+    def _rows_together(self, calls: List[Called]) -> int:
+        """Samples that a backward pass goes through."""
+        current = self._ledger.current()
+        return (current.given if current is not None else 0) or max((call.rows or 0 for call in calls), default=0) or 1
 
+    def _note_weights(self, calls: List[Called]) -> None:
+        for call in calls:
+            if call.grad:
+                self._networks.trained.add(id(call.module))
+                for parameter in call.module.parameters():
+                    if isinstance(parameter, torch.Tensor) and parameter.requires_grad:
+                        _hold(self._weights, parameter)
 
-def _backward(operations: Any, original: Any, tensors: Any, args: Any, kwargs: Any) -> None:
-    calls = list(torch_model.calls)
-    torch_model.calls.clear()
-    before, kept = operations.total, 0
-    try:
-        if any(tensor.requires_grad for tensor in torch_model.tensors_of([tensors])):
-            kept = operations.saved.most_during(lambda: original(tensors, *args, **kwargs))
-    except RuntimeError as exc:
-        # Answered from memory, a graph has gaps; traced, it has none.
-        if all(call.traced for call in calls):
-            report.note("a backward pass could not be counted: %s" % str(exc)[:120])
-            calls = []
-    keys = tuple(call.key for call in calls if call.grad)
-    if not keys:
-        return
-    known = _backward_flops.get(keys)
-    if all(call.traced for call in calls if call.grad):
-        known = _backward_flops[keys] = operations.total - before
-        _backward_saved[keys] = kept / _rows_together(calls)
-        torch_model.remember(keys)
-    elif known is None:
-        torch_model.forget(keys)
-    _count(calls, known, _backward_saved.get(keys, 0.0))
+    def _written(self, tensor: Any) -> None:
+        """A weightless tensor is changed in place."""
+        if not self._ledger.has_work:
+            return
+        place = _place(tensor)
+        if place in self._weights and place not in self._owned:
+            if self._by_hand is None:
+                self._by_hand = self._ledger.optimizer()
+            self._ledger.stepped(self._by_hand, "by hand", self.describe)
+
+    def _watch_optimizers(self) -> None:
+        kind, training = torch.optim.Optimizer, self
+        original_init = kind.__init__
+
+        def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+            original_init(self, *args, **kwargs)
+            number = training.register(self)
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    _hold(training._owned, parameter)
+
+            def step(this: Any, closure: Any = None, *_args: Any, **_kwargs: Any) -> Any:
+                loss = None
+                if callable(closure):
+                    with torch.enable_grad():
+                        loss = closure()
+                training.stepped(this, number)
+                return loss
+
+            self.step = types.MethodType(step, self)
+
+        kind.__init__ = __init__
+        kind.zero_grad = lambda self, set_to_none=True: None
+
+    def describe(self, kind: Kind) -> Dict[str, Any]:
+        """Facts of the networks that a kind of step works with."""
+        facts: Dict[str, Any] = {"framework": "pytorch", "optimizer": self._optimizer_name(kind)}
+        traced, times_of = self._traced(kind)
+        networks = self._trained_networks(kind, traced)
+        if len(networks) < len(traced):
+            self._session.report.note(
+                "a network without gradients works beside the trained one: its FLOPs count, its parameters do not"
+            )
+        if not networks:
+            return facts
+        roots: List[Any] = []
+        for one in networks:
+            root = self._networks.root_of(one.module)
+            if root not in roots:
+                roots.append(root)
+        facts.update(torch_model.counts(roots), model_name=torch_model.name(roots))
+        measured = [one for one in networks if one.shape is not None]
+        if measured:
+            elements = [
+                one.elements * (times_of[id(one.module)] if one.grad else 1) // (one.rows or 1) for one in measured
+            ]
+            facts.update(
+                layers=sum(one.layers for one in measured), input_shape=measured[0].shape,
+                activation_elements=sum(elements), precision=max(measured, key=lambda one: one.elements).precision,
+            )  # fmt: skip
+        if all(one.is_certain for one in traced):
+            forward = [one.flops * times_of[id(one.module)] / (one.rows or 1) for one in networks]
+            saved = [self._saved.get(self._with_gradients(detail), 0.0) for detail in kind.details]
+            facts["forward_flops_per_sample"] = sum(forward) or None
+            facts["saved_bytes_per_sample"] = round(max(saved, default=0.0)) or None
+        else:
+            self._session.report.note("the network picks elements by values that it computes: its FLOPs stay unknown")
+            kind.is_counted = False
+        return facts
+
+    def _trained_networks(self, kind: Kind, traced: List[Traced]) -> List[Traced]:
+        """Those that are trained, and those whose outputs they are given: not a teacher, or a moving average, which
+        works beside them on the same data without gradients, nor a frozen one that judges what they give. What these
+        compute is part of the training's FLOPs."""
+        judges = {id(one.module) for one in self._calls_of(kind) if one.is_given_gradients and _is_frozen(one.module)}
+        trained = [one for one in traced if one.grad and id(one.module) not in judges]
+        given = {one.shape for one in trained}
+        return [one for one in traced if one in trained or (not one.grad and one.shape not in given)] or traced
+
+    def _calls_of(self, kind: Kind) -> List[Traced]:
+        return [self._networks.traced[key] for detail in kind.details for key in detail.keys]
+
+    def _traced(self, kind: Kind) -> Tuple[List[Traced], Dict[int, int]]:
+        """The first call of each network in the steps of a kind, and how many rows each was given for a sample."""
+        found: Dict[int, Traced] = {}
+        times_of: Dict[int, int] = {}
+        for detail in kind.details:
+            for key, times in zip(detail.keys, detail.times):
+                one = self._networks.traced[key]
+                if one.rows and id(one.module) not in found:
+                    found[id(one.module)], times_of[id(one.module)] = one, times
+        return list(found.values()), times_of
+
+    def _with_gradients(self, detail: _Detail) -> Tuple[Any, ...]:
+        return tuple(key for key in detail.keys if self._networks.traced[key].grad)
+
+    def _optimizer_name(self, kind: Kind) -> Optional[str]:
+        known = [self._optimizers[number] for number in kind.optimizers if number in self._optimizers]
+        if not known:
+            return None
+        name = type(max(known, key=lambda one: _sizes_of(one)[1])).__name__.lower()
+        if name in _SEVERAL_PASSES_A_STEP:
+            self._session.report.note("%s takes as many passes a step as it needs: their cost stays unknown" % name)
+            kind.is_counted = False
+        return name
 
 
 def _grad(original: Any, args: Any, kwargs: Any) -> Any:
@@ -124,116 +243,14 @@ def _grad(original: Any, args: Any, kwargs: Any) -> Any:
     return tuple(torch.zeros_like(one, requires_grad=True) if gradient is None else gradient for gradient, one in pairs)
 
 
-def _count(calls: List[torch_model.Called], backward: Optional[int], saved: float) -> None:
-    """Keep what a backward pass did until the step that it belongs to says in which phase it is."""
-    trained = {id(call.module) for call in calls if call.grad}
-    calls = [call for call in calls if call.grad or id(call.module) not in trained]  # the others evaluate
-    one = torch_data.current()
-    rows, given = _rows(calls, one)
-    flops = None if backward is None else backward + sum(call.flops for call in calls)
-    if flops is not None and one is not None and given:
-        flops = flops * one.rows // given
-    _waiting.append(_Backward(calls, rows, flops, saved, one))
-
-
-def _commit(phase: Phase) -> None:
-    for calls, rows, flops, saved, one in _waiting:
-        phase.saved = max(phase.saved, saved)
-        if rows:
-            tally.add(phase.key("samples"), rows)
-            tally.add(phase.key("batches"))
-            phase.rows = max(phase.rows, rows)
-        if one is not None:
-            if not one.training:
-                one.training = True
-                one.loader.training_passes += 1
-                tally.add(phase.key("passes"))
-            if phase.loader is None or (one.loader.samples or 0) > (phase.loader.samples or 0):
-                phase.loader = one.loader
-        phase.backward_passes += 1
-        phase.on_new_data += any(call.grad and not call.again for call in calls)
-        phase.uncounted += flops is None
-        tally.add(phase.key("flops"), flops or 0)
-        for call in calls:
-            if call.rows and call.module not in phase.modules:
-                phase.modules.append(call.module)
-                times = _rows_of_a_sample(call, one)
-                phase.forward[id(call.module)] = call.flops * times / call.rows
-                if call.grad:
-                    phase.trained[id(call.module)] = times
-    _waiting.clear()
-
-
-def _rows(calls: List[torch_model.Called], one: Optional[torch_data.Pass]) -> Tuple[int, int]:
-    """Samples of the batch that is being worked on, at its first backward pass (0 at later ones), and as given here."""
-    if one is not None:
-        first, one.counted = not one.counted, True
-        return (one.rows if first else 0), one.rows_given
-    if _token[0] == _token[1] and loops.nest():
-        return 0, 0
-    _token[1] = _token[0]
-    return next((call.rows for call in calls if call.rows), 0) or 0, 0
-
-
-def _rows_of_a_sample(call: torch_model.Called, one: Optional[torch_data.Pass]) -> int:
+def _rows_of_a_sample(call: Called, batch: Batch) -> int:
     """How many rows a network is given for each sample of its loader: two views are two."""
-    samples = one.rows_given if one is not None else 0
+    samples = batch.given
     return call.rows // samples if call.rows and samples and call.rows % samples == 0 else 1
 
 
-def _rows_together(calls: List[torch_model.Called]) -> int:
-    """Samples that a backward pass goes through."""
-    one = torch_data.current()
-    return (one.rows_given if one is not None else 0) or max((call.rows or 0 for call in calls), default=0) or 1
-
-
-def _watch_optimizers() -> None:
-    kind = torch.optim.Optimizer
-    original_init = kind.__init__
-
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        original_init(self, *args, **kwargs)
-        number = register(self)
-
-        def step(this: Any, closure: Any = None, *_args: Any, **_kwargs: Any) -> Any:
-            loss = None
-            if callable(closure):
-                with torch.enable_grad():
-                    loss = closure()
-            stepped(this, number)
-            return loss
-
-        self.step = types.MethodType(step, self)
-
-    kind.__init__ = __init__
-    kind.zero_grad = lambda self, set_to_none=True: None
-
-
-def register(optimizer: Any) -> int:
-    """The number of a new optimizer."""
-    _optimizers.append(optimizer)
-    return len(_optimizers) - 1
-
-
-def stepped(optimizer: Any, number: int) -> None:
-    """An optimizer was to take a step."""
-    sizes = _sizes_of(optimizer)
-    phase = _phases[-1] if _phases else None
-    if phase is not None:
-        changed = phase.sizes_of.get(number, sizes) != sizes
-        if changed or (number not in phase.sizes_of and number >= phase.first_optimizer):
-            phase = None
-    if phase is None:
-        phase = Phase()
-        _phases.append(phase)
-    _commit(phase)
-    tally.add(("steps", (phase.number, number)))
-    if number not in phase.sizes_of:
-        phase.sizes_of[number] = sizes
-        phase.optimizers.append(optimizer)
-        phase.first_optimizer = len(_optimizers)
-        phase.nest = loops.nest()
-        _describe(phase)
+def _is_frozen(module: Any) -> bool:
+    return not any(getattr(parameter, "requires_grad", False) for parameter in module.parameters())
 
 
 def _sizes_of(optimizer: Any) -> Tuple[int, int]:
@@ -241,123 +258,17 @@ def _sizes_of(optimizer: Any) -> Tuple[int, int]:
     return len(parameters), sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
 
 
-def _describe(phase: Phase) -> None:
-    """What is known at the first step."""
-    roots = []
-    networks = _networks(phase)
-    if len(networks) < len(phase.modules):
-        report.note("a network without gradients works beside the trained one: its FLOPs count, its parameters do not")
-    for module in networks:
-        root = torch_model.root_of(module)
-        if root not in roots:
-            roots.append(root)
-    largest = max(phase.optimizers, key=lambda one: _sizes_of(one)[1])
-    report.facts(phase.number, framework="pytorch", optimizer=type(largest).__name__.lower(), **_settings)
-    if roots:
-        report.facts(phase.number, model_name=torch_model.name(roots), **torch_model.counts(roots))
-    measured = [module for module in networks if id(module) in torch_model.sizes]
-    sizes = [torch_model.sizes[id(module)] for module in measured]
-    if sizes:
-        main = max(sizes, key=lambda one: one.elements)
-        elements = [one.elements * phase.trained.get(id(module), 1) // one.rows for module, one in zip(measured, sizes)]
-        report.facts(phase.number, layers=sum(one.layers for one in sizes), input_shape=sizes[0].shape,
-                     activation_elements=sum(elements),
-                     precision=main.precision)  # fmt: skip
-    loader = phase.loader
-    if loader is not None:
-        report.facts(phase.number, batch_size=loader.batch, train_samples=loader.samples, loader_workers=loader.workers)
-    else:
-        report.facts(phase.number, batch_size=phase.rows or None)
-    _describe_flops(phase)
+def _place(tensor: Any) -> int:
+    """What tells the storage of a tensor apart; 0 where there is none."""
+    with torch._C.DisableTorchFunction():
+        try:
+            return int(tensor.untyped_storage()._cdata)
+        except (AttributeError, NotImplementedError, RuntimeError):
+            return 0
 
 
-def _networks(phase: Phase) -> List[Any]:
-    """The networks that are trained, and those whose outputs they are given: not a teacher, or a moving average, which
-    works beside them on the same data without gradients. What such a one computes is part of the training's FLOPs."""
-    shape_of = lambda module: torch_model.sizes[id(module)].shape if id(module) in torch_model.sizes else None
-    given = {shape_of(module) for module in phase.modules if id(module) in phase.trained}
-    return [module for module in phase.modules if id(module) in phase.trained or shape_of(module) not in given]
-
-
-def _describe_flops(phase: Phase) -> None:
-    samples = tally.count(phase.key("samples"))
-    if any(id(module) in torch_model.uncertain for module in phase.modules):
-        report.note("the network picks elements by values that it computes: its FLOPs stay unknown")
-    elif samples and not phase.uncounted:
-        report.facts(
-            phase.number,
-            forward_flops_per_sample=sum(phase.forward[id(module)] for module in _networks(phase)) or None,
-            training_flops_per_sample=tally.count(phase.key("flops")) / samples or None,
-            saved_bytes_per_sample=round(phase.saved) or None,
-        )
-
-
-def describe_end() -> None:
-    """What is known when the script has ended, or has been ended."""
-    if _phases:
-        _commit(_phases[-1])
-    unfinished = bool(loops.nest()) or bool(tally.incomplete())
-    for reason in tally.incomplete():
-        report.note(reason)
-    for phase in _phases:
-        _describe_flops(phase)
-        if unfinished and phase is _phases[-1]:
-            report.note("the dry run did not reach the end of the training: how long it is stays unknown")
-            continue
-        _describe_totals(phase)
-
-
-def _describe_totals(phase: Phase) -> None:
-    steps = [tally.count(("steps", (phase.number, number))) for number in phase.sizes_of]
-    samples, batches = tally.count(phase.key("samples")), tally.count(phase.key("batches"))
-    accumulation = max(round(batches / max(steps)), 1) if max(steps) else None
-    report.facts(phase.number, steps=max(steps), seen_samples=samples, gradient_accumulation=accumulation)
-    passes = tally.count(phase.key("passes"))
-    if phase.loader is not None and passes:
-        loader = phase.loader
-        if loader.batches and batches > passes * loader.batches:  # a loop over steps that takes its batches itself
-            epochs, rest = divmod(batches, loader.batches)
-            report.facts(phase.number, epochs=epochs + bool(rest), train_samples=loader.samples)
-        else:
-            report.facts(phase.number, epochs=passes, train_samples=loader.most_seen or loader.samples)
-        report.facts(phase.number, validation_samples=_validation_samples(phase))
-        return
-    looped = _epochs_of_loops(phase)
-    if looped:
-        report.facts(phase.number, epochs=looped, train_samples=round(samples / looped))
-        if torch_model.evaluated.isdisjoint(id(module) for module in phase.modules):
-            report.facts(phase.number, validation_samples=0)
-
-
-def _epochs_of_loops(phase: Phase) -> Optional[int]:
-    """Without a loader: the loop around the one over batches, where its name or shape says that it counts epochs.
-
-    A single loop over steps draws from a stream, which is one epoch, unless it works on the same tensors again and
-    again; of other loops it is not known what they repeat.
-    """
-    nest = phase.nest
-    if not nest:
-        return None
-    if _EPOCH_NAME.search(nest[-1].target):
-        return int(nest[-1].iterations)
-    for loop in reversed(nest[:-1]):
-        if _EPOCH_NAME.search(loop.target) or nest[-1].strided:
-            return int(loop.iterations)
-    if len(nest) > 1:
-        return None
-    is_repeated = phase.on_new_data <= 1 < phase.backward_passes
-    return int(nest[-1].iterations) if is_repeated else 1
-
-
-def _validation_samples(phase: Phase) -> Optional[int]:
-    """Samples of the loader that is read between epochs without training; read once at the end it is a test."""
-    training = max(tally.count(phase.key("passes")), 1)
-    passes: Dict[Any, int] = {}
-    for one in torch_data.loaders:  # some scripts make a new loader for every epoch
-        if one.passes and not one.training_passes:
-            passes[one.dataset, one.samples] = passes.get((one.dataset, one.samples), 0) + one.passes
-    passes = {data: number for data, number in passes.items() if number >= 2 or training == 1}
-    if not passes:
-        return 0
-    samples: Optional[int] = max(passes, key=lambda data: passes[data])[1]
-    return samples
+def _hold(places: Dict[int, Any], tensor: Any) -> None:
+    """Note a tensor's storage, and keep the tensor, so that no other storage gets its place."""
+    place = _place(tensor)
+    if place:
+        places[place] = tensor

@@ -1,4 +1,4 @@
-"""Epochs of Lightning's and of Transformers' Trainer, by a callback of their own kind.
+"""What the epochs of Lightning's and of Transformers' Trainer share: each is marked by a callback of its own kind.
 
 Lightning validates inside an epoch; Transformers evaluates after it, which the passes over the data then show.
 """
@@ -6,11 +6,11 @@ Lightning validates inside an epoch; Transformers evaluates after it, which the 
 import functools
 
 from ...epochs.passes import samples_of
-from ...epochs.stop_word import Way, numbers
+from ...epochs.stop_word import numbers
 
 
-class _Epochs:
-    """What both callbacks share: marks with the steps of one epoch, and never an exception."""
+class Epochs:
+    """What both callbacks share: marks with the steps of one epoch, the batches of one and what it measured."""
 
     def __init__(self, sender):
         self._sender = sender
@@ -39,25 +39,15 @@ class _Epochs:
         self._sender.end_framework_epoch(self._phase, index, way, **facts)
 
 
-def _guarded(method):
-    @functools.wraps(method)
-    def call(*args, **kwargs):
-        try:
-            method(*args, **kwargs)
-        except Exception:
-            pass  # an epoch that is not marked is better than a training that ends
-
-    return call
-
-
-def _training(sender, original, prepare):
+def training(session, original, prepare):
     """``original`` with a callback added before, while which the passes over data mark no epochs of their own."""
+
+    sender, prepare = session.sender, session.guard(prepare)
 
     @functools.wraps(original)
     def train(self, *args, **kwargs):
-        try:
-            undo = prepare(self)
-        except Exception:
+        undo = prepare(self)
+        if undo is None:
             return original(self, *args, **kwargs)
         sender.framework_trains += 1
         try:
@@ -65,90 +55,6 @@ def _training(sender, original, prepare):
         finally:
             sender.framework_trains -= 1
             sender.framework_epoch_open = False
-            _guarded(undo)()
+            session.guard(undo)()
 
     return train
-
-
-def hook_lightning(trainer_module, callback_class, sender):
-    """Wrap ``Trainer.fit`` of ``lightning.pytorch`` or ``pytorch_lightning``."""
-
-    class EpochMarks(callback_class):
-        def __init__(self):
-            super().__init__()
-            self._epochs = _Epochs(sender)
-
-        @_guarded
-        def on_train_epoch_start(self, trainer, *_):
-            wanted = trainer.max_epochs
-            self._epochs.begin(trainer.current_epoch, trainer.global_step, wanted if wanted and wanted > 0 else None)
-
-        @_guarded
-        def on_train_batch_start(self, trainer, module, batch, *_):
-            self._epochs.read(batch, trainer.world_size)
-
-        @_guarded
-        def on_train_epoch_end(self, trainer, *_):
-            self._epochs.report(trainer.callback_metrics)
-            stop = functools.partial(setattr, trainer, "should_stop", True)
-            way = Way("lightning", stop, trainer.world_size)
-            self._epochs.end(trainer.current_epoch, trainer.global_step, way)
-
-    def prepare(trainer):
-        marks = EpochMarks()
-        trainer.callbacks.append(marks)
-        return lambda: trainer.callbacks.remove(marks)
-
-    trainer_module.Trainer.fit = _training(sender, trainer_module.Trainer.fit, prepare)
-
-
-def hook_transformers(trainer_module, sender):
-    """Wrap ``transformers.Trainer.train``."""
-
-    class EpochMarks(trainer_module.TrainerCallback):
-        def __init__(self):
-            self._epochs = _Epochs(sender)
-            self.read = _guarded(self._epochs.read)
-
-        @_guarded
-        def on_epoch_begin(self, args, state, control, **_):
-            wanted = state.num_train_epochs
-            self._epochs.begin(_whole(state.epoch), state.global_step, int(wanted) if wanted else None)
-
-        @_guarded
-        def on_log(self, args, state, control, logs=None, **_):
-            self._epochs.report(logs)  # an evaluation comes after its epoch, so it counts for the next
-
-        @_guarded
-        def on_epoch_end(self, args, state, control, **_):
-            stop = functools.partial(setattr, control, "should_training_stop", True)
-            way = Way("transformers", stop, args.world_size)
-            self._epochs.end(max(_whole(state.epoch) - 1, 0), state.global_step, way)
-
-    def prepare(trainer):
-        marks = EpochMarks()
-        trainer.add_callback(marks)
-        step = trainer.training_step
-        had_own = "training_step" in vars(trainer)
-
-        @functools.wraps(step)
-        def training_step(model, inputs, *args, **kwargs):
-            marks.read(inputs, trainer.args.world_size)
-            return step(model, inputs, *args, **kwargs)
-
-        def undo():
-            trainer.remove_callback(marks)
-            if had_own:
-                trainer.training_step = step
-            else:
-                del trainer.training_step
-
-        trainer.training_step = training_step
-        return undo
-
-    trainer_module.Trainer.train = _training(sender, trainer_module.Trainer.train, prepare)
-
-
-def _whole(epoch):
-    """Transformers counts epochs in fractions; the last one may end a little short."""
-    return round(epoch or 0)

@@ -1,0 +1,1 @@
+"""What scripts take from the Hugging Face hub: metrics, data sets, tokenizers."""

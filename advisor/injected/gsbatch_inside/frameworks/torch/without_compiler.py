@@ -1,0 +1,14 @@
+"""``torch._compile``: torch's own functions ask its compiler to leave them alone, which takes seconds of imports."""
+
+from typing import Any
+
+from ...dry_run.session import DryRun
+
+
+def attach(module: Any, session: DryRun) -> None:
+    """Leave them alone at once."""
+
+    def leave_alone(function: Any = None, recursive: bool = True) -> Any:
+        return leave_alone if function is None else function
+
+    module._disable_dynamo = leave_alone
