@@ -233,7 +233,8 @@ def _to_inspect(
     launch = program.launch
     interpreter = interpreter_path(launch, environment=environment, folder=folder)
     facts: dict[str, Fact[Any]] = {}
-    shares_training = launch.launcher in _TRAINING_LAUNCHERS or _is_distributed(program.file)
+    has_ranks = "WORLD_SIZE" in launch.variables or {"RANK", "WORLD_SIZE"} & {*launch.unknown_variables}
+    shares_training = launch.launcher in _TRAINING_LAUNCHERS or bool(has_ranks) or _is_distributed(program.file)
     configured = _accelerate_configuration(launch, environment, folder) if launch.launcher == "accelerate" else {}
     processes = (launch.processes or _processes_unsaid(launch, configured)) if shares_training else 1
     if processes is not None and processes > 1:
@@ -256,7 +257,7 @@ def _to_inspect(
         module=launch.module,
         folder=here,
         processes=processes or 1,
-        gpus=_gpus(launch, slurm) if processes == 1 else 1,
+        gpus=_gpus(launch, slurm) if processes == launch.processes == 1 else 1,
         variables={**set_by_script, **_alone(launch, shares=shares_training)},
         facts=facts,
         notes=(*_notes(program, environment), *([_UNCOUNTED] if processes is None else [])),
@@ -318,6 +319,8 @@ def _is_distributed(file: Path) -> bool:
     """Whether processes of this script that srun or mpirun start can know of each other."""
     signs = (
         "torch.distributed",
+        "lightning",
+        "deepspeed",
         "DistributedDataParallel",
         "horovod",
         "MultiWorkerMirroredStrategy",

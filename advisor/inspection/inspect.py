@@ -183,7 +183,8 @@ def _of_all_processes(facts: Facts, processes: int) -> dict[str, Fact[Any]]:
     devices there are is the launcher's to say.
     """
     found = {name: fact for name, fact in facts.items() if processes == 1 or name not in {"steps", "devices"}}
-    if processes > 1 and "batch_size" in found:
+    counts_all = "devices" in facts and int(facts["devices"].value or 1) > 1  # then the batch is that of all of them
+    if processes > 1 and "batch_size" in found and not counts_all:
         one = found["batch_size"]
         found["batch_size"] = Fact(int(one.value or 1) * processes, one.source)
     return found

@@ -74,6 +74,7 @@ def launches(body: str, *arguments: str, **variables: str) -> list[Launch]:
         ('C="python t.py --lr 1"\neval "$C" > log\n', ("python",), "t.py", ("--lr", "1")),
         ('srun bash -c "export RANK=\\$SLURM_PROCID && python t.py"\n', ("python",), "t.py", ()),
         ("srun -n2 ./select_gpu python t.py\n", ("python",), "t.py", ()),
+        ("S=./t.py\neval $S --x\n", ("python",), "./t.py", ("--x",)),
         ("srun apptainer_wrapper exec python t.py\n", ("python",), "t.py", ()),
         ("python t.py || exit 1\n", ("python",), "t.py", ()),
         ("nohup python t.py > log 2>&1 &\nwait\n", ("python",), "t.py", ()),
@@ -235,11 +236,18 @@ def test_why_it_cannot_be_dry_run_is_said(tmp_path: Path, body: str, reason: str
 
 
 def test_a_launcher_s_processes_are_devices(tmp_path: Path) -> None:
-    """Processes of torchrun train together; srun's only where the script can know of them."""
+    """Processes of torchrun train together; those of srun where the scripts let them know of each other."""
     (tmp_path / "train.py").write_text(TRAINING, encoding="utf-8")
     together = of_batch(tmp_path, "torchrun --nproc_per_node=4 train.py")
     alone = of_batch(tmp_path, "srun -n4 python train.py")
+    ranked = of_batch(tmp_path, "srun -n4 bash -c 'RANK=$SLURM_PROCID WORLD_SIZE=4 python train.py'")
+    (tmp_path / "lit.py").write_text("import lightning\n" + TRAINING, encoding="utf-8")
+    lightning = of_batch(tmp_path, "srun -n4 python lit.py")
 
+    assert isinstance(ranked, ScriptToInspect)
+    assert isinstance(lightning, ScriptToInspect)
+    assert (4, 4) == (ranked.processes, lightning.processes)
+    assert {"RANK": "0", "WORLD_SIZE": "1"}.items() <= dict(ranked.variables).items()
     assert isinstance(together, ScriptToInspect)
     assert isinstance(alone, ScriptToInspect)
     assert ({"devices": Fact(4, Source.LAUNCHER)}, 4) == (together.facts, together.processes)

@@ -26,6 +26,7 @@ from advisor.inspection.shell.state import HOLE, ReadFile, State, Word, fresh
 
 _MOST_SCRIPTS = 4
 _LONGEST_CHAIN = 12
+_MOST_REASONS = 3
 _PYTHON_WITH_VALUE = frozenset({"-W", "-X", "--check-hash-based-pycs"})
 # They name or print a Python program and do not start it.
 _NO_STARTERS = frozenset(
@@ -172,7 +173,8 @@ class _Finder:
             self.found.append(launch)
         elif launch is None and any(word.unknown for word in words):
             text = " ".join(word.text.replace(HOLE, "...") for word in words[:4])
-            self.unclear.append(f"{text}: {', '.join(reason for word in words for reason in word.unknown)}")
+            reasons = list(dict.fromkeys(reason for word in words for reason in word.unknown))
+            self.unclear.append(f"{text}: {', '.join(reasons[:_MOST_REASONS])}")
 
     def unwrapped(self, command: Command, words: list[Word], wrap: Wrap) -> tuple[list[Word], Wrap]:
         """What a wrapper starts; of one that is not known, the first program behind it that starts Python."""
@@ -217,6 +219,9 @@ class _Finder:
         text = command.shell.written(path)
         if text is None and (content := _child(command, wrap, ()).read(path)) is not None:
             text = Word(content)
+        if text is None and PYTHON_FILE.fullmatch(path) and not is_shell:
+            self.add(_python(command, [Word("python"), *words], wrap, around), words)
+            return True
         if text is None:
             return False
         first = text.text.split("\n", 1)[0]
