@@ -121,8 +121,8 @@ def read_messages(text: str) -> tuple[tuple[Mapping[str, Any], ...], tuple[str, 
             facts = {name: value for name, value in message["facts"].items() if _is_of_kind(name, value)}
             phase = phases.setdefault(message["phase"], {})
             phase.update(facts)
-            if _is_plain(message.get("published", 0)):
-                phase[PUBLISHED] = message.get("published", ())
+            if "published" in message and _is_plain(message["published"]):
+                phase[PUBLISHED] = message["published"]
         if isinstance(message.get("note"), str):
             notes.append(message["note"][:_MOST_LETTERS])
         if isinstance(message.get("ended"), str):

@@ -31,8 +31,7 @@ NAMES: Mapping[Source, str] = {
 _NAMES = frozenset(item.name for item in fields(Workload)) - {"notes"}
 _NOT_HERE = frozenset({"off", IN_JOB, NEVER})
 _TAKE_ALL_GPUS = frozenset({"lightning", "pytorch_lightning", "transformers", "trl"})
-# Notes of the dry run (injected/gsbatch_inside): what it did not start matters only where it found no training.
-_NOT_STARTED = "programs that it would have started"
+# Notes of the dry run (injected/gsbatch_inside).
 _CUT_SHORT = "did not reach the end of the training"
 _FAILED = "the script failed in its training loop, in this dry run at least"
 _FOLD_TOLERANCE = 0.01
@@ -269,7 +268,7 @@ def _notes(found: DryRun) -> list[str]:
     if found.phases:
         # What a script does after its training (plots, a test) may well fail here, and costs no fact.
         is_cut = any(_CUT_SHORT in note for note in found.notes)
-        notes = [note for note in found.notes if not note.startswith(_NOT_STARTED) and note != _FAILED]
+        notes = [note for note in found.notes if note != _FAILED]
         return [*([ending] if is_cut and found.ended.startswith("error") else []), *notes]
     return [ending, *found.notes]
 

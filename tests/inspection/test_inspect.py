@@ -207,9 +207,9 @@ def test_a_mistake_after_the_training_is_not_told() -> None:
     """What a script does with its trained network may fail in a dry run; what cuts the training short is told."""
     phase = {"optimizer": "adam", "epochs": 3, "train_samples": 10}
     cut = "the dry run did not reach the end of the training: how long it is stays unknown"
-    ended, started = "error train.py:9: KeyError: 'x'", "programs that it would have started: fc-list"
-    _facts, after = probed_facts(found(phase, ended=ended, notes=(started,)))
-    _facts, within = probed_facts(found(phase, ended=ended, notes=(started, cut)))
+    ended = "error train.py:9: KeyError: 'x'"
+    _facts, after = probed_facts(found(phase, ended=ended))
+    _facts, within = probed_facts(found(phase, ended=ended, notes=(cut,)))
 
     assert ((), ("the dry run ended in the script's own code at train.py:9: KeyError: 'x'", cut)) == (after, within)
 
