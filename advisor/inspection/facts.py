@@ -10,7 +10,7 @@ from typing import Any
 from advisor.errors import UsageError
 from advisor.inspection.workload import Fact, Source
 
-_PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16", "float16", "bfloat16", "float64")
+_PRECISIONS = ("float32", "tf32", "mixed_float16", "mixed_bfloat16", "float16", "bfloat16", "float64")
 
 
 def _count(text: str) -> int:
@@ -43,6 +43,13 @@ def _word(text: str) -> str:
     if not text.strip() or not text.isprintable():
         raise ValueError("is empty")
     return text.strip()
+
+
+def _yes_or_no(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in {"true", "yes", "1", "false", "no", "0"}:
+        raise ValueError("is neither true nor false")
+    return word in {"true", "yes", "1"}
 
 
 def _one_of(words: tuple[str, ...]) -> Callable[[str], str]:
@@ -78,6 +85,7 @@ READERS: Mapping[str, Callable[[str], Any]] = {
     "loader_workers": _count_or_zero,
     "data_loading": _one_of(("memory", "streamed")),
     "strategy": _word,
+    "activation_checkpointing": _yes_or_no,
     "phases": _word,
 }
 

@@ -24,7 +24,10 @@ _TYPICAL_TOKENS = 512.0
 # those for 32 pixels, which keep their images large. Activations for each side and root of FLOPs.
 _IMAGE_FLOPS = 0.1
 _IMAGE_ACTIVATIONS = 1.6
-_SEQUENCE_ACTIVATIONS = 6.0  # elements for each token and root of (parameters x layers), which goes as width x layers
+# Elements for each token and root of (parameters x layers), which goes as width x layers: 16 vectors of its width in
+# each block of twelve layers, which hold 12 x width squared parameters.
+_SEQUENCE_ACTIVATIONS = 1.4
+_LARGE_LANGUAGE_MODEL = 5e8  # parameters; smaller ones are frozen to train a new head, larger ones to train adapters
 _RECOMMENDER_FLOPS = 6.0e6
 _RECOMMENDER_LAYERS = 30.0
 _PERCEPTRON_LAYERS = 10.0
@@ -92,7 +95,7 @@ class Filled:
     layers: float
     activation_elements: float
     input_elements: float
-    sequence: bool
+    kind: str
     unknown: tuple[str, ...]
 
 
@@ -120,7 +123,9 @@ def filled_facts(workload: Workload) -> Filled:
     kept: float | None = workload.activation_elements.value
     if published:
         size = round(tokens if kind == "sequence" else side)
-        flops, kept = flops or published.flops_at(size), kept or published.activations_at(size)
+        # A network of the same name that does more at this size keeps its images larger, in proportion.
+        larger = flops / published.flops_at(size) if flops and kind == "image" else 1.0
+        flops, kept = flops or published.flops_at(size), kept or published.activations_at(size) * larger
     guess = {
         "sequence": 2.0 * parameters * tokens,
         "image": _IMAGE_FLOPS * parameters * side**1.5,
@@ -142,6 +147,10 @@ def filled_facts(workload: Workload) -> Filled:
     share = 1.0 if trainable is None or not workload.parameters.value else min(trainable / workload.parameters.value, 1)
     # Forward once, backward twice (inputs and weights); a frozen backbone needs no backward pass below its top.
     passes = 3.0 if share > 0.5 else 1.0 + 2.0 * share  # noqa: PLR2004
+    if share <= 0.5 and kind == "sequence" and parameters > _LARGE_LANGUAGE_MODEL:  # noqa: PLR2004
+        passes += 1.0  # adapters sit in every layer: gradients pass through all that is frozen
+    if workload.activation_checkpointing.value and kind == "sequence":
+        passes += 1.0  # activations that were not kept are computed once more
     return Filled(
         batch_size=known("batch_size", workload.batch_size.value, _TYPICAL_BATCH_SIZE),
         train_samples=known("train_samples", work_of(workload).epoch_samples, _TYPICAL_TRAIN_SAMPLES),
@@ -152,7 +161,7 @@ def filled_facts(workload: Workload) -> Filled:
         layers=layers,
         activation_elements=float(activations),
         input_elements=input_elements,
-        sequence=kind == "sequence",
+        kind=kind,
         unknown=tuple(unknown),
     )
 

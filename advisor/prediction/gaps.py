@@ -19,6 +19,8 @@ _TDP_STD = 0.4
 # What idle memory and fabric a slice is charged with is a convention; a share by compute slices or by memory differ by
 # up to a factor of 1.75 (1g with twice the memory), and the idle part of a board is a tenth to a third of its power.
 _SLICE_POWER_STD = 0.35
+# Power at full load as a share of the limit: of eleven boards whose training is published between 0.66 and 1.
+_TYPICAL_FULL, _FULL_STD, _FULL_MEASURED_STD = 0.9, 0.1, 0.04
 _HALF_BYTES, _CAPPED_BELOW, _CAPPED_STD = 2.0, 5.0, 0.3
 
 
@@ -39,8 +41,13 @@ class Gaps:
         return np.asarray((self.shared**2).sum(0) + self.own)
 
 
-def gaps_of(parameters: Array, memory_parameters: Array, table: Table, known_gpus: NDArray[np.str_]) -> Gaps:
-    """Move each guessed fact by its standard deviation, up and down, through the physical mean."""
+def gaps_of(
+    parameters: Array, memory_parameters: Array, table: Table, timed: NDArray[np.str_], powered: NDArray[np.str_]
+) -> Gaps:
+    """Move each guessed fact by its standard deviation, up and down, through the physical mean.
+
+    ``timed`` and ``powered`` are the GPUs of which runs told the time, and the power.
+    """
     own = np.zeros((3, len(table)))
     shared = [np.zeros_like(own)]
     names = {name for setting in table.settings for name in setting.unknown}
@@ -56,8 +63,8 @@ def gaps_of(parameters: Array, memory_parameters: Array, table: Table, known_gpu
                     shared.append(move)
         shared[0][0] = _SAMPLES_STD * _where(table, "train_samples")
         own[1] += _TDP_STD**2 * _where(table, "gpu tdp_w")
-    own[0] += half_precision_variance(table, known_gpus)
-    own[1] += _slice_power_variance(table)
+    own[0] += half_precision_variance(table, timed)
+    own[1] += _slice_power_variance(table) + board_variance(parameters, table, powered)
     return Gaps(np.stack(shared), own)
 
 
@@ -93,6 +100,24 @@ def _slice_power_variance(table: Table) -> Array:
     """Variance of the power's logit for a MIG slice: boards report one power for all slices, so none was measured."""
     sliced = np.array([" MIG " in setting.gpu.name for setting in table.settings])
     return np.asarray(_SLICE_POWER_STD**2 * sliced)
+
+
+def board_variance(parameters: Array, table: Table, known_gpus: NDArray[np.str_]) -> Array:
+    """Variance of the power's logit for a board whose power at rest or at full load nobody measured.
+
+    Each is moved by its own spread through the physical mean. Of boards with measured runs the process knows both.
+    """
+    unmeasured = ~np.isin([setting.gpu.name for setting in table.settings], known_gpus)
+    full_w = np.where(np.isfinite(table.full_w), table.full_w, _TYPICAL_FULL * table.tdp_w)
+    full_std = np.where(np.isfinite(table.full_w), _FULL_MEASURED_STD, _FULL_STD)
+
+    def logit(moved: Table) -> Array:
+        return power_logit(np.exp(physics.evaluate(parameters, moved).log_power_w), moved.tdp_w)
+
+    idle = logit(replace(table, idle_w=table.idle_w * np.exp(table.idle_std))) - logit(table)
+    known = replace(table, full_w=full_w)
+    full = logit(replace(table, full_w=full_w * np.exp(-full_std))) - logit(known)
+    return np.asarray(unmeasured * (idle**2 + full**2))
 
 
 def _where(table: Table, name: str) -> NDArray[np.bool_]:

@@ -112,7 +112,7 @@ def forecast(model: PredictionModel, settings: Sequence[Setting]) -> Forecast:
     table = tabulate(settings)
     seen = views_of(model.parameters, model.memory_parameters, table)
     time, power, memory = (getattr(model, name).posterior(getattr(seen, name)) for name in ("time", "power", "memory"))
-    gaps = gaps_of(model.parameters, model.memory_parameters, table, model.time.rows.gpu)
+    gaps = gaps_of(model.parameters, model.memory_parameters, table, model.time.rows.gpu, model.power.rows.gpu)
     time_gaps, power_gaps, memory_gaps = gaps.variances()
     intercept, slope, _ = model.utilisation
     busy = np.clip(seen.mean.busy, 0.01, 0.99)
@@ -142,8 +142,7 @@ def forecast(model: PredictionModel, settings: Sequence[Setting]) -> Forecast:
 
 def _log_least_step_s(table: Table) -> Array:
     """The logarithm of the time in which a step's arithmetic could be done at the board's peak rate."""
-    sequence = np.array([setting.sequence for setting in table.settings])
-    flops = table.batch_size * table.training_flops / np.where(sequence, 1.0, _WINOGRAD)
+    flops = table.batch_size * table.training_flops / np.where(table.matrix > 0.5, 1.0, _WINOGRAD)  # noqa: PLR2004
     return np.asarray(np.log(flops / table.peak))
 
 

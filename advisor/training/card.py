@@ -48,7 +48,7 @@ def card_of(
             name: [min(getattr(s, name) for s in settings), max(getattr(s, name) for s in settings)] for name in _RANGES
         },
         "physical_constants": {
-            name.removeprefix("log_"): float(f"{np.exp(value):.4g}")
+            name.removeprefix("log_"): float(f"{np.exp(value) if name.startswith('log_') else value:.4g}")
             for name, value in zip(physics.NAMES, model.parameters, strict=True)
         },
         "interval_half_widths_in_standard_deviations": {

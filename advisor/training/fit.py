@@ -32,7 +32,7 @@ from advisor.training.pairs import pair_widths, workload_labels
 from advisor.training.runs import TrainingRun, aggregate
 
 # Settings of one study that a fit looks at; more of the same machine teach little and cost the cube of their number.
-SETTINGS_PER_STUDY = 150
+SETTINGS_PER_STUDY = 70
 SETTINGS_OF_THE_CORPUS = 400
 _ROUNDS = 2
 _ROBUST_SCALE = 3.0  # whitened residuals beyond this many standard deviations pull linearly, not quadratically

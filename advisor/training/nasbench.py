@@ -20,6 +20,7 @@ class CellNetwork:
 
     parameters: int = 0
     forward_flops: int = 0
+    pointwise_flops: int = 0
     activation_elements: int = 0
     layers: int = 0
     _side: int = field(default=_SIDE, repr=False)
@@ -27,7 +28,9 @@ class CellNetwork:
     def _convolution(self, channels_in: int, channels_out: int, kernel: int) -> None:
         pixels = self._side**2
         self.parameters += channels_in * channels_out * kernel**2 + 2 * channels_out
-        self.forward_flops += 2 * channels_in * channels_out * kernel**2 * pixels
+        flops = 2 * channels_in * channels_out * kernel**2 * pixels
+        self.forward_flops += flops
+        self.pointwise_flops += flops if kernel == 1 else 0
         self.activation_elements += _LAYERS_OF_A_CONVOLUTION * channels_out * pixels
         self.layers += _LAYERS_OF_A_CONVOLUTION
 

@@ -1,4 +1,4 @@
-"""Makes the prior that ships: ``python -m advisor.training.prior DATA_FOLDER [MODELS_FOLDER]``."""
+"""Makes the prior that ships, from the rows that ship: ``python -m advisor.training.prior [MODELS_FOLDER]``."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from advisor.training.card import card_of, card_text
 from advisor.training.evaluation import Scores, judge, pooled
 from advisor.training.fit import fit
 from advisor.training.methods import method_files
-from advisor.training.prior_data import read_prior
+from advisor.training.prior_rows import shipped_prior
 from advisor.training.runs import TrainingRun
 
 NAME = "prior"
-VERSION = "2"
-_STUDIES = ("raphischer", "ecnas", "deepgreen", "mayaki")
+VERSION = "3"
+_STUDIES = ("raphischer", "ecnas", "deepgreen", "mayaki", "miso", "llm_foundry", "nvidia_dle", "flagperf")
 
 
-def make_prior(data_dir: Path, models_dir: Path, version: str = VERSION) -> Path:
-    """Fit the prior to all measured runs in ``data_dir`` and write it, with its card, to ``models_dir/prior``."""
-    runs = read_prior(data_dir)
-    identity = ModelIdentity(name=NAME, version=version, trained_on_runs=len(runs), promoted_at="")
+def make_prior(models_dir: Path, version: str = VERSION) -> Path:
+    """Fit the prior to the rows that ship and write it, with its card, to ``models_dir/prior``."""
+    runs = shipped_prior()
+    trained_on = sum(run.runs for run in runs)
+    identity = ModelIdentity(name=NAME, version=version, trained_on_runs=trained_on, promoted_at="")
     evaluation = withheld_scores(runs, identity)
     model = fit(runs, identity)
     card = card_of(model, runs, evaluation)
     folder = models_dir / NAME
     write_model(
         folder, name=NAME, version=version, arrays=to_bytes(model), card=card, card_text=card_text(card),
-        trained_on_runs=len(runs), extras=method_files(runs), replace=True,
+        trained_on_runs=trained_on, extras=method_files(runs), replace=True,
     )  # fmt: skip
     return folder
 
@@ -62,10 +63,9 @@ def withheld_scores(runs: Sequence[TrainingRun], identity: ModelIdentity) -> dic
 def main() -> None:
     """Read the folders from the command line and make the prior."""
     parser = argparse.ArgumentParser(description="Fit the prior model that ships with gsbatch.")
-    parser.add_argument("data_dir", type=Path, nargs="?", default=Path("../shared/data"))
     parser.add_argument("models_dir", type=Path, nargs="?", default=Path("models"))
     arguments = parser.parse_args()
-    make_prior(arguments.data_dir, arguments.models_dir)
+    make_prior(arguments.models_dir)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,12 @@ import pytest
 
 from advisor.errors import ConfigurationError
 from advisor.prediction.prediction import ModelIdentity
-from advisor.training.bert import bert
 from advisor.training.evaluation import judge, pooled
 from advisor.training.fit import fit
 from advisor.training.nasbench import cell_network
 from advisor.training.prior_data import read_prior
 from advisor.training.runs import aggregate, usable
+from advisor.training.transformers import decoder, encoder
 from tests.training.prior import PRIOR_DATA, needs_prior_data
 
 
@@ -37,9 +37,18 @@ def test_a_vertex_that_leads_nowhere_costs_nothing() -> None:
 
 def test_a_bert_is_counted_as_its_publisher_and_inspection_count_it() -> None:
     """Parameters are those that the study published; the other figures those of a dry run of the same network."""
-    found = bert(depth=4, width=512, tokens=256)
+    found = encoder(depth=4, width=512, tokens=256)
 
     assert (32_862_010, 17_262_182_400, 18_562_048, 45) == dataclasses.astuple(found)
+
+
+def test_a_decoder_has_the_parameters_that_its_publisher_states() -> None:
+    """Llama 2 7B has 6.74e9 parameters and Llama 3 8B 8.03e9, with keys that heads share."""
+    llama2 = decoder(32, 4096, 4096, 32000, 11008, gated=True)
+    llama3 = decoder(32, 4096, 8192, 128256, 14336, 1024, gated=True)
+
+    assert pytest.approx(6.738e9, rel=0.002) == llama2.parameters
+    assert pytest.approx(8.03e9, rel=0.002) == llama3.parameters
 
 
 def test_no_data_is_a_clear_error(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -55,8 +64,8 @@ def test_every_study_is_read_whole() -> None:
 
     counts = Counter(run.setting.study for run in runs)
     assert all(usable(run) for run in runs)
-    names = ("delrey2024", "raphischer", "ecnas", "deepgreen", "mayaki")
-    assert (857, 56, 2805, 180, 75) == tuple(counts[name] for name in names)
+    names = ("delrey2024", "raphischer", "ecnas", "deepgreen", "mayaki", "gaissa", "miso", "llm_foundry")
+    assert (857, 56, 2805, 180, 75, 369, 91, 133) == tuple(counts[name] for name in names)
     assert {"delrey2024": 48} == {
         k: v for k, v in Counter(r.setting.study for r in aggregate(runs)).items() if k == "delrey2024"
     }
