@@ -15,7 +15,8 @@ _TENSOR_ARCHITECTURES = ("ampere", "ada", "hopper", "blackwell", "rubin")
 
 # What a board draws with a context and no work, as a share of its limit, by the kind of its memory: readings of 16
 # boards (shared with the catalogue: nvidia-smi tables) lie at 0.12 to 0.23 with stacked memory, at 0.21 to 0.32 with
-# GDDR, at 0.31 to 0.40 where the limit is below 80 W. Stacked memory is told by its rate, and that over the float32 rate.
+# GDDR, at 0.31 to 0.40 where the limit is below 80 W. Stacked memory is told by its
+# rate and by that over the float32 rate.
 _STACKED = ((7.0e11, 0.036), (5.0e11, 0.046))
 _SMALL_W = 80.0
 _IDLE_SHARE_STACKED, _IDLE_SHARE_GDDR, _IDLE_SHARE_SMALL = 0.18, 0.26, 0.37

@@ -67,7 +67,8 @@ class Setting:
     """One workload on one placement, in numbers.
 
     ``kind`` is what a sample is: ``image``, ``sequence`` (of tokens or of time steps), ``table`` (a row of features) or
-    ``recommender`` (a row that looks embeddings up). ``mix`` says which operators it is made of; ``recurrent_steps`` is how many steps its recurrent layers go through, 0 where it has none.
+    ``recommender`` (a row that looks embeddings up). ``mix`` says which operators the network is made of;
+    ``recurrent_steps`` is how many steps its recurrent layers go through, 0 where it has none.
     ``dense_parameters`` are those whose gradients are whole arrays; the others are rows of embeddings.
     ``loader_workers`` is None where it is not known. ``sharded`` says that parameters and optimizer are divided over
     the GPUs and gathered in every pass; ``replicated`` that one process sends the network to every GPU in every step.

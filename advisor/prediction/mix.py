@@ -21,7 +21,7 @@ class Mix:
     """Shares of forward FLOPs by kind, and proportions to other facts.
 
     ``convolution``, ``pointwise`` (1x1), ``grouped`` and ``matrix`` (products) are shares of the FLOPs.
-    ``depthwise`` is the outputs of depthwise convolutions over all layers' outputs, ``elementwise`` those of all that is
+    ``depthwise`` is the outputs of depthwise convolutions over all layers' outputs, ``elementwise`` those of what is
     neither a convolution, a product nor a normalisation; ``kernels`` is the number of operators for each layer.
     """
 

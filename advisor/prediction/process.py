@@ -154,7 +154,9 @@ INITIAL_STD = np.full(len(INITIAL), 1.0)
 INITIAL_STD[:5] = 0.4
 # What all studies share beyond physics is held small: within a study it looks like what that study's programs do alike,
 # and a place that nobody knows would be given it.
-_SHARED_BY_ALL = [i for i, (labels, spaces, _) in enumerate(COMPONENTS) if spaces and not set(labels) & {"study", "site"}]
+_SHARED_BY_ALL = [
+    i for i, (labels, spaces, _) in enumerate(COMPONENTS) if spaces and not set(labels) & {"study", "site"}
+]
 INITIAL_STD[_SHARED_BY_ALL] = 0.3
 _NEGLIGIBLE = 1e-4  # a component with less of the variance than this is left out of predictions
 _RUNS_THAT_TELL = 20.0  # more repeats than this share too much to add anything

@@ -159,9 +159,9 @@ def thin(runs: Sequence[TrainingRun], seed: int) -> list[TrainingRun]:
     by_study: dict[str, list[TrainingRun]] = defaultdict(list)
     for run in runs:
         by_study[run.setting.study].append(run)
-    chooser = random.Random(seed)  # noqa: S311 (a sample, not a secret)
     chosen: list[TrainingRun] = []
     for study, mine in by_study.items():
+        chooser = random.Random(f"{seed} {study}")  # noqa: S311 (a sample, not a secret: the same beside any others)
         most = SETTINGS_PER_STUDY if study else SETTINGS_OF_THE_CORPUS
         chosen.extend(mine if len(mine) <= most else evenly(mine, most, chooser))
     return chosen

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from advisor.errors import ConfigurationError
 from advisor.training.runs import TrainingRun
-from advisor.training.studies import language, vision
+from advisor.training.studies import language, nvidia, vision
 
 Reader = Callable[[Path], Iterator[TrainingRun]]
 
@@ -27,7 +27,7 @@ STUDIES: Mapping[str, tuple[str, Reader]] = {
     "mayaki": ("mayaki_transformer_steptime.csv", language.mayaki),
     "llm_foundry": ("llm_foundry_training.csv", language.llm_foundry),
     "flagperf": ("flagperf_training.csv", language.flagperf),
-    "nvidia_dle": ("nvidia_dle_training.csv", language.nvidia_dle),
+    "nvidia_dle": ("nvidia_dle_training.csv", nvidia.nvidia_dle),
     "transformer_layers": ("transformer_layers.csv", language.transformer_layers),
     "miso": ("miso_a100.csv", language.miso),
 }

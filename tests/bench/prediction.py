@@ -228,7 +228,7 @@ def without(run: TrainingRun, facts: tuple[str, ...]) -> TrainingRun:
     seen = {name: getattr(filled, name) for name in ("parameters", "forward_flops", "training_flops", "layers")}
     setting = replace(
         s, **seen, network="" if "model_name" in facts else s.network, activation_elements=filled.activation_elements,
-        sequence=filled.sequence, unknown=filled.unknown, saved_bytes=0.0 if facts else s.saved_bytes,
+        kind=filled.kind, unknown=filled.unknown, saved_bytes=0.0 if facts else s.saved_bytes,
     )  # fmt: skip
     return replace(run, setting=setting)
 

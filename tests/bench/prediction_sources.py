@@ -1,4 +1,4 @@
-"""Whole sources withheld, judged as a new site would be: ``python tests/bench/prediction_sources.py [DATA] [--only NAME ...]``.
+"""Whole sources withheld, judged as a new site: ``python tests/bench/prediction_sources.py [DATA] [--only PART]``.
 
 Each study, and each GPU with all its studies, is withheld before anything is fitted, and predicted as a place that
 nobody knows. Errors are by task: the batch sizes of a network on a GPU in a precision are averaged first. The first
@@ -11,7 +11,7 @@ import argparse
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def by_task(runs: Sequence[TrainingRun], judged: Judged) -> str:
     error = np.abs(judged.predicted / judged.measured - 1)
     inside = (judged.low <= judged.measured) & (judged.measured <= judged.high)
     tasks: dict[object, list[int]] = defaultdict(list)
-    for i in there:
+    for i in there.tolist():
         tasks[task(runs[i])].append(i)
     errors = np.array([error[mine].mean() for mine in tasks.values()])
     covers = np.mean([inside[mine].mean() for mine in tasks.values()])
@@ -121,13 +121,15 @@ def chosen(groups: Sequence[dict[str, tuple[float, float, TrainingRun]]]) -> str
         return float(np.mean(lost)), float(np.mean(np.array(lost) == 0))
 
     def fixed(name: str) -> Callable[[dict[str, tuple[float, float, TrainingRun]]], str]:
-        return lambda group: name if name in group else sorted(group)[0]
+        return lambda group: name if name in group else min(group)
 
     ours = loss(lambda group: min(group, key=lambda name: group[name][0]))
     names = sorted({name for group in groups for name in group})
     best = min((loss(fixed(name)), name) for name in names)
     fastest = loss(lambda group: max(group, key=lambda name: group[name][2].setting.gpu.fp32))
-    random = float(np.mean([np.mean([m for _, m, _ in g.values()]) / min(m for _, m, _ in g.values()) - 1 for g in groups]))
+    random = float(
+        np.mean([np.mean([m for _, m, _ in g.values()]) / min(m for _, m, _ in g.values()) - 1 for g in groups])
+    )
     return (
         f"ours {ours[0]:.1%} right {ours[1]:.0%} | always {best[1]} {best[0][0]:.1%} | highest rate {fastest[0]:.1%}"
         f" | any {random:.1%}"
@@ -137,7 +139,9 @@ def chosen(groups: Sequence[dict[str, tuple[float, float, TrainingRun]]]) -> str
 def main() -> None:
     """Run the named parts, or all of them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("data_dir", type=Path, nargs="?", default=Path(__file__).resolve().parents[3] / "shared" / "data")
+    parser.add_argument(
+        "data_dir", type=Path, nargs="?", default=Path(__file__).resolve().parents[3] / "shared" / "data"
+    )
     parser.add_argument("--only", nargs="*", default=[], choices=["studies", "gpus"])
     arguments = parser.parse_args()
     runs = aggregate(read_prior(arguments.data_dir))

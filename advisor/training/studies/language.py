@@ -52,7 +52,9 @@ def llm_foundry(path: Path) -> Iterator[TrainingRun]:
             float(row["micro_batch_size"]), "mixed_bfloat16", gpus=int(row["gpu_count"]), sharded=True,
             passes=_CHECKPOINTED if row["activation_checkpointing"] == "True" else 3.0,
         )  # fmt: skip
-        yield TrainingRun(setting=setting, step_duration_s=float(row["step_time_s"]) / float(row["gradient_accumulation"]))
+        yield TrainingRun(
+            setting=setting, step_duration_s=float(row["step_time_s"]) / float(row["gradient_accumulation"])
+        )
 
 
 _DECODERS = {  # depth, width, words, width between, width of keys, gated (the models' own configurations)
@@ -63,7 +65,7 @@ _DECODERS = {  # depth, width, words, width between, width of keys, gated (the m
     "baichuan2_13b": (40, 5120, 125696, 13696, 5120, True),
     "megatron-gpt2-345m": (24, 1024, 50304, 4096, 1024, False),
 }
-_FLAGPERF_IMAGES = {"resnet50": ("dle", "resnet50"), "MobilenetV2": ("flagperf", "mobilenet_v2")}
+_FLAGPERF_IMAGES = {"resnet50": ("nvidia_dle", "resnet50"), "MobilenetV2": ("flagperf", "mobilenet_v2")}
 _MOST_NODES = 2
 
 
@@ -83,7 +85,9 @@ def _flagperf_setting(row: Row) -> Setting | None:
         study, network = _FLAGPERF_IMAGES[name]
         found = image_setting(study, "pytorch", network, 224, row["gpu"], batch_size, gpus=gpus, precision=precision)
         return found and replace(found, study="flagperf", site=f"flagperf/{row['gpu']}", nodes=int(row["nodes"]))
-    divided = row["parallel"] and ("PP1" not in row["parallel"] and row["parallel"] != "DP8" or "TP8" in row["parallel"])
+    divided = row["parallel"] and (
+        ("PP1" not in row["parallel"] and row["parallel"] != "DP8") or "TP8" in row["parallel"]
+    )
     if divided or precision not in {"tf32", "mixed_float16", "bfloat16", "mixed_bfloat16", "float16"}:
         return None
     tokens = int(row["input_size"].split()[0]) if row["input_size"] else 0
@@ -104,85 +108,8 @@ def _flagperf_setting(row: Row) -> Setting | None:
 
 
 _SHARDED_ABOVE = 3e9  # parameters; with 16 bytes each these no longer fit a board
-_PASSAGE = 384  # tokens of a question and its passage (SQuAD)
-# Batches of image networks are not stated everywhere; the pages' own commands use 128 in float32 and 256 in halves.
-_LARGE_BATCH = {True: 256.0, False: 128.0}
-_DLE_IMAGES = {
-    "resnet50v1.5": ("resnet50", 224), "resnext101-32x4d": ("resnext101_32x4d", 224),
-    "se-resnext101-32x4d": ("seresnext101_32x4d", 224),
-}  # fmt: skip
-# Embeddings, multiplied weights and outputs of the pages' own configurations: NeuMF of MovieLens-20M (64 factors,
-# layers of 256, 256, 128, 64); Wide & Deep (five layers of 1,024 on 1,328 inputs).
-_NEUMF = Transformer(31_800_000, 213_000, 1_100, 10)
-_WIDE_AND_DEEP = Transformer(85_000_000, 11_100_000, 12_000, 25)
-# DLRM of Criteo 1TB: 26 embeddings of 128, 13-512-256-128 below, 479-1024-1024-512-256-1 above; its embeddings are
-# updated where they were read.
-_DLRM = Transformer(540_000_000, 4_900_000, 8_600, 20)
-# The original U-Net (arXiv 1505.04597) on 572 x 572, counted as docs/data/network_facts.py counts it.
-_UNET = Transformer(31_030_658, 300_856_848_896, 258_455_584, 45)
-
-
-def nvidia_dle(path: Path) -> Iterator[TrainingRun]:
-    """Rates of NVIDIA's tuned examples on one GPU; the networks whose sizes their pages state."""
-    for row in rows_of(path):
-        if row["kind"] != "training" or "PaddlePaddle" in row["file"] or "MxNet" in row["file"]:
-            continue
-        made = _dle_setting(row)
-        if made is not None:
-            setting, rate = made
-            yield TrainingRun(setting=setting, step_duration_s=setting.batch_size / rate)
-
-
-def _dle_precision(row: Row) -> str:
-    notes = row["notes"]
-    if "TF32" in notes:
-        return "tf32"
-    return "float32" if "FP32" in notes else "mixed_float16"
-
-
-def _dle_setting(row: Row) -> tuple[Setting, float] | None:
-    file, gpu, rate = row["file"], row["gpu"], float(row["throughput"])
-    precision = _dle_precision(row)
-    half = precision == "mixed_float16"
-    framework = "pytorch" if file.startswith("PyTorch") else "tensorflow"
-    batch_size = number(row["batch_size_per_gpu"]) or 0.0
-    tokens = int(row["input_size"].split()[0]) if "tokens" in row["input_size"] else _PASSAGE
-
-    def of(counted: Transformer, name: str, kind: str, elements: float, batch: float, **more: object) -> Setting:
-        return other_setting("nvidia_dle", framework, name, counted, kind, elements, gpu, batch, precision, **more)
-
-    def image(name: str, side: int) -> tuple[Setting, float] | None:
-        found = image_setting(
-            "dle", framework, name, side, gpu, batch_size or _LARGE_BATCH[half], precision=precision, synthetic=True
-        )
-        return found and (replace(found, study="nvidia_dle", site=f"nvidia_dle/{gpu}/{framework}"), rate)
-
-    for part, (name, side) in _DLE_IMAGES.items():
-        if file.endswith(f"ConvNets/{part}/README.md"):
-            return image(name, side)
-    if file.endswith("ConvNets/efficientnet_v1/README.md") and "32GB" in gpu + row["notes"] or "efficientnet_v1" in file:
-        large = rate < (500 if gpu.startswith("NVIDIA A100") else 300)
-        return image("efficientnet_b4" if large else "efficientnet_b0", 380 if large else 224)
-    if file.endswith("LanguageModeling/BERT/README.md") or "ELECTRA" in file and "Fine-tuning" in row["notes"]:
-        counted = encoder(12, 768, tokens) if "ELECTRA" in file else encoder(24, 1024, tokens, 4096)
-        # Larger batches are made up of several.
-        most = 256.0 if tokens < _PASSAGE else 32.0
-        batch = batch_size if batch_size <= most else most / 4
-        name = "electra-base" if "ELECTRA" in file else "bert-large"
-        return of(counted, name, "sequence", tokens, batch), rate
-    if "Recommendation/NCF" in file:
-        return of(_NEUMF, "neumf", "recommender", 2, batch_size), rate * (1e6 if rate < 1e3 else 1.0)  # noqa: PLR2004
-    if "Recommendation/DLRM" in file:
-        return of(_DLRM, "dlrm", "recommender", 39, batch_size * 1024), rate
-    if "TensorFlow2/Recommendation/WideAndDeep" in file:
-        return of(_WIDE_AND_DEEP, "wide_and_deep", "recommender", 40, batch_size), rate
-    if "UNet_Medical" in file:
-        return of(_UNET, "unet", "image", 572.0**2, batch_size), rate
-    return None
-
-
 # The Keras examples "Using pre-trained word embeddings" and "Timeseries classification with a Transformer model",
-# counted as docs/data/network_facts.py counts; the latter's attention works on four heads of 256 over 500 steps.
+# counted as docs/data/network_facts.py counts; the attention of the latter has four heads of 256 over 500 steps.
 _GLOVE = Transformer(2_247_316, 31_351_808, 86_324, 14)
 _TIME_SERIES = Transformer(93_130, 4_112_544_512, 14_176_386, 52)
 
@@ -234,7 +161,7 @@ def transformer_layers(path: Path) -> Iterator[TrainingRun]:
         tokens = int(row["input_size"].split()[0])
         outputs = 2 * between + (12 if "decoder" in row["network"] else 7) * width
         counted = Transformer(
-            parameters=int(float(row["parameters"] or 1.26e7)), forward_flops=int(float(row["forward_flops_per_sample"])),
+            parameters=int(float(row["parameters"])), forward_flops=int(float(row["forward_flops_per_sample"])),
             activation_elements=tokens * outputs, layers=16 if "decoder" in row["network"] else 10,
         )  # fmt: skip
         setting = other_setting(

@@ -1,4 +1,4 @@
-"""What the studies' readers share: rows of CSV, GPUs by the studies' names, and settings of networks that were counted."""
+"""What the studies' readers share: rows of CSV, GPUs by the studies' names, settings of counted networks."""
 
 from __future__ import annotations
 
@@ -75,7 +75,11 @@ def image_setting(  # noqa: PLR0917
     """One image network of a study; None where it was not counted."""
     key = network_key(network)
     family = study.split(":", maxsplit=1)[0]
-    facts = facts or network_facts().get((study, framework, key, side)) or network_facts().get((family, framework, key, side))  # noqa: E501
+    facts = (
+        facts
+        or network_facts().get((study, framework, key, side))
+        or network_facts().get((family, framework, key, side))
+    )
     if facts is None:
         return None
     parameters = float(facts["parameters"])
@@ -101,13 +105,14 @@ def other_setting(  # noqa: PLR0917
     """One network of a study that does not see images; ``elements`` are those of one sample (tokens, features)."""
     key = network_key(network)
     setting = Setting(
-        framework=framework, network=key, parameters=counted.parameters, trainable_share=1.0,
-        forward_flops=counted.forward_flops, training_flops=passes * counted.forward_flops, layers=counted.layers,
-        activation_elements=counted.activation_elements, input_elements=elements, kind=kind,
-        mix=mix_of(kind, key), recurrent_steps=elements if is_recurrent(key) else 0.0,
-        dense_parameters=dense_parameters(kind, counted.parameters, counted.forward_flops), precision=precision,
+        framework=framework, network=key, parameters=float(counted.parameters), trainable_share=1.0,
+        forward_flops=float(counted.forward_flops), training_flops=passes * counted.forward_flops,
+        layers=float(counted.layers),
+        activation_elements=float(counted.activation_elements), input_elements=float(elements), kind=kind,
+        mix=mix_of(kind, key), recurrent_steps=float(elements) if is_recurrent(key) else 0.0,
+        dense_parameters=dense_parameters(kind, float(counted.parameters), counted.forward_flops), precision=precision,
         batch_size=batch_size, gpus=gpus, nodes=nodes, train_samples=samples, validation_samples=0.0,
-        gpu=gpu_of(gpu, mig), input_side=elements, site=f"{study}/{site or gpu}", study=study,
+        gpu=gpu_of(gpu, mig), input_side=float(elements), site=f"{study}/{site or gpu}", study=study,
         synthetic_input=synthetic,
     )  # fmt: skip
     return replace(setting, **more)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from advisor.prediction.features import network_key
 from advisor.prediction.mix import Mix
 from advisor.training import nasbench
 from advisor.training.runs import TrainingRun
-from advisor.training.studies.rows import image_setting, network_facts, number, rows_of
+from advisor.training.studies.rows import image_setting, network_facts, rows_of
 
 _IMAGENET_VALIDATION = 50000
 _EFFICIENTNET_SIDES = {"b0": 224, "b1": 240, "b2": 260, "b3": 300, "b4": 380}
@@ -20,6 +19,7 @@ _TORCH_EFFICIENTNET_SIDES = {"b0": 224, "b1": 240, "b2": 288, "b3": 300, "b4": 3
 
 
 def delrey(path: Path) -> Iterator[TrainingRun]:
+    """The paper's runs: five networks trained whole, and a frozen one."""
     for row in rows_of(path):
         setting = image_setting(
             f"delrey2024:{row['dataset']}", "tensorflow", row["network"], int(row["input_height"]), row["gpu"],
@@ -39,6 +39,7 @@ def delrey(path: Path) -> Iterator[TrainingRun]:
 
 
 def raphischer(path: Path) -> Iterator[TrainingRun]:
+    """ImageNet on one GPU and on eight, decoded as it is read."""
     for row in rows_of(path):
         net, torch = network_key(row["network"]), row["framework"] == "pytorch"
         sides = _TORCH_EFFICIENTNET_SIDES if torch else _EFFICIENTNET_SIDES
@@ -74,6 +75,7 @@ def raphischer(path: Path) -> Iterator[TrainingRun]:
 
 
 def ecnas(path: Path) -> Iterator[TrainingRun]:
+    """Small cells on 32 x 32 pixels."""
     for row in rows_of(path):
         matrix, operations = json.loads(row["graph"])
         facts = nasbench.cell_network(matrix, operations)
@@ -96,6 +98,7 @@ def ecnas(path: Path) -> Iterator[TrainingRun]:
 
 
 def deepgreen(path: Path) -> Iterator[TrainingRun]:
+    """Small images on a large board, bound by the host."""
     for row in rows_of(path):
         setting = image_setting(
             "deepgreen", "pytorch", row["network"], 32, row["gpu"], float(row["batch_size"]),
@@ -110,6 +113,7 @@ def deepgreen(path: Path) -> Iterator[TrainingRun]:
 
 
 def ryujaehun(path: Path) -> Iterator[TrainingRun]:
+    """Steps on synthetic images, in three precisions, on one to four GPUs."""
     precisions = {"fp64": "float64", "fp32": "float32", "fp16": "float16"}
     for row in rows_of(path):
         gpus = int(row["gpu_count"])
@@ -123,6 +127,7 @@ def ryujaehun(path: Path) -> Iterator[TrainingRun]:
 
 
 def pepr(path: Path) -> Iterator[TrainingRun]:
+    """GPU memory of many networks."""
     for row in rows_of(path):
         net = network_key(row["network"])
         sides = [side for study, _, name, side in network_facts() if study == "pepr" and name == net]
