@@ -122,5 +122,5 @@ def test_work_that_cannot_fill_a_board_leaves_it_mostly_idle(prior: PredictionMo
 
     assert found.mean_power_w.value < 300
     assert "low" == found.confidence
-    assert found.epoch_energy_j.high > 3 * found.epoch_energy_j.value
+    assert found.epoch_energy_j.high > 2.5 * found.epoch_energy_j.value
     assert found.reason
