@@ -158,8 +158,8 @@ def test_a_script_may_unset_slurms_variables(tmp_path: Path) -> None:
 
 def test_the_hook_knows_every_variable_of_the_recorder() -> None:
     """Two lists that cannot be one: the hook imports nothing of the recorder's."""
-    text = Path(INJECTED_FOLDER, "sitecustomize.py").read_text(encoding="utf-8")
-    listed = re.search(r"_VARIABLES = \((.*?)\)", text)
+    text = Path(INJECTED_FOLDER, "gsbatch_inside", "start.py").read_text(encoding="utf-8")
+    listed = re.search(r"VARIABLES = \((.*?)\)", text)
 
     assert listed is not None
     assert set(re.findall(r"GSBATCH_\w+", listed[1])) == RECORDING

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -282,6 +282,80 @@ def test_picks_that_slurm_refuses_are_left_out(alice: User) -> None:
     assert "invalid partition" in done.stderr.lower()
     assert "COMPLETED" == alice.cluster.wait_for_job(job_id)
     assert ["debug"] == alice.shown(job_id, "Partition")
+
+
+@pytest.fixture
+def inactive(cluster: Cluster) -> Iterator[Callable[[str], None]]:
+    """Take partitions out of service for the length of a test."""
+    names: list[str] = []
+
+    def take_out(name: str) -> None:
+        names.append(name)
+        cluster.run(["scontrol", "update", f"partitionname={name}", "state=inactive"])
+
+    yield take_out
+    for name in names:
+        cluster.run(["scontrol", "update", f"partitionname={name}", "state=up"])
+
+
+def test_a_partition_that_went_down_within_the_cache_is_passed_over(
+    alice: User, inactive: Callable[[str], None]
+) -> None:
+    """The job goes to the next placement with a GPU, not to a CPU partition; the ticket is of that placement."""
+    advised = json.loads(alice("--json", *FACTS, "train.py").stdout)["recommended"]["partition"]
+    inactive(advised)
+
+    done = alice(*FACTS, "train.py")
+
+    job_id = done.stdout.split()[-1]
+    ticket = alice.ticket(job_id)
+    assert "COMPLETED" == alice.cluster.wait_for_job(job_id)
+    partition, gres = alice.shown(job_id, "Partition", "TresPerNode")
+    assert ticket is not None
+    assert ticket.prediction is not None
+    assert partition == ticket.prediction.placement.partition != advised
+    assert "gpu" in gres
+    assert f"sbatch refused the job as advised, 1 x {ticket.prediction.placement.gpu.name}" not in done.stderr
+    assert "WARNING" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "partition"),
+    [((), {"SLURM_CLUSTERS": "mini"}, None), (("-M", "mini"), {}, None), (("-w", "c3090n2"), {}, "rtx")],
+)
+def test_naming_this_cluster_or_a_node_leaves_the_picks(
+    alice: User, words: tuple[str, ...], env: dict[str, str], partition: str | None
+) -> None:
+    """The job has a GPU, in the partition of the node that was named."""
+    done = alice("--hold", *words, *FACTS, "train.py", env=env)
+
+    job_id = done.stdout.removeprefix("Submitted batch job ").split()[0]
+    where, gres = alice.shown(job_id, "Partition", "TresPerNode")
+    alice.cluster.run(["scancel", job_id])
+    assert "gpu" in gres
+    assert where == partition or partition is None
+
+
+def test_as_sbatch_on_path_it_submits_and_records(alice: User) -> None:
+    """As sites install it: a job submits another one by the name sbatch, and each is recorded as its own."""
+    programs = alice.folder / "bin"
+    alice.cluster.run_as("alice", ["mkdir", str(programs)])
+    alice.cluster.run_as("alice", ["ln", "-s", str(alice.site / "gsbatch"), str(programs / "sbatch")])
+    inner = "sbatch --no-probe --parsable -o inner.out -n1 --mem=200 --wrap 'echo inner $(hostname)'"
+    alice.cluster.run_as("alice", ["tee", str(alice.folder / "outer.sh")], stdin=f"#!/bin/bash\n{inner} > inner.id\n")
+    path = f"{programs}:/usr/bin:/bin"
+
+    done = alice.cluster.run_as(
+        "alice", ["sbatch", "--no-probe", "-n1", "--mem=200", "outer.sh"], cwd=alice.folder, env={"PATH": path}
+    )
+
+    job_id = done.stdout.split()[-1]
+    assert "COMPLETED" == alice.cluster.wait_for_job(job_id)
+    inner_id = (alice.folder / "inner.id").read_text(encoding="utf-8").strip()
+    assert "COMPLETED" == alice.cluster.wait_for_job(inner_id)
+    assert (alice.folder / "inner.out").read_text(encoding="utf-8").startswith("inner ")
+    traces = [list(alice.spool.glob(f"mini-{one}-*.trace.jsonl")) for one in (job_id, inner_id)]
+    assert [1, 1] == [len(found) for found in traces]
 
 
 def test_words_that_slurm_refuses_are_refused_in_its_words(alice: User) -> None:
