@@ -16,8 +16,10 @@ from advisor.rendering.recorder_command import RecorderCommand
 from advisor.request.job import Job
 from advisor.request.script import WRAP_HEAD, ScriptKind
 
-# Commands that show the path of a job's script.
-_SHOWS_COMMAND = re.compile(r"\b(scontrol|squeue|sacct)\b")
+# How a script asks Slurm for its own path: a field of scontrol, squeue or sacct. "scontrol show hostnames" is no such way.
+_ASKS_FOR_PATH = re.compile(
+    r"\bscontrol\b(?s:.*)Command|\bsqueue\b(?s:.*)(%[.\d]*o|\bcommand\b)|\bsacct\b(?s:.*)submitline", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,7 @@ def submission_form(
     variables = bash_start(script, recorder, job.environment) if job.asked.exports_environment else None
     if variables is not None:
         return SubmissionForm(options=options, variables=variables)
-    if script.path is not None and _SHOWS_COMMAND.search(script.text):
+    if script.path is not None and _ASKS_FOR_PATH.search(script.text):
         why = f"{script.name} may look for its own path in Slurm, and only bash lets it keep that"
         return SubmissionForm(options=options, note=f"not recorded: {why}")
     text = _rendered(job, (), recorder, ())

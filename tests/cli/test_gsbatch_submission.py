@@ -138,14 +138,25 @@ def test_where_the_environment_cannot_start_the_recorder_the_script_does(
 
 def test_a_script_that_looks_for_itself_keeps_its_path_where_bash_does_not_start_the_recorder(gsbatch: Gsbatch) -> None:
     """It is not recorded, which is said, and runs as with sbatch; the picks are options."""
-    (gsbatch.folder / "job.sh").write_text("#!/bin/sh\nscontrol show job $SLURM_JOB_ID\n", encoding="utf-8")
+    for body in ("scontrol show job $SLURM_JOB_ID |\\\ngrep Command=", "squeue -h -j $SLURM_JOB_ID -o %o"):
+        (gsbatch.folder / "job.sh").write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")
 
-    done = gsbatch(*FACTS, "job.sh")
+        done = gsbatch(*FACTS, "job.sh")
 
-    call = gsbatch.sbatch.calls()[0]
-    assert "job.sh" == call.script
-    assert "--partition=ampere" in call.words
-    assert "not recorded: job.sh may look for its own path" in done.stderr
+        call = gsbatch.sbatch.calls()[-1]
+        assert "job.sh" == call.script
+        assert "--partition=ampere" in call.words
+        assert "not recorded: job.sh may look for its own path" in done.stderr
+
+
+def test_a_script_that_asks_for_host_names_is_recorded(gsbatch: Gsbatch) -> None:
+    """Many launchers need them; that shows no path."""
+    text = "#!/bin/sh\nMASTER=$(scontrol show hostnames $SLURM_JOB_NODELIST | head -1)\nsqueue -j $SLURM_JOB_ID -o %i\n"
+    (gsbatch.folder / "job.sh").write_text(text, encoding="utf-8")
+
+    gsbatch(*FACTS, "job.sh")
+
+    assert "advisor.telemetry.recorder" in gsbatch.sbatch.calls()[0].text
 
 
 def test_export_with_all_carries_the_recorder(gsbatch: Gsbatch) -> None:
