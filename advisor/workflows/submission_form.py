@@ -16,9 +16,11 @@ from advisor.rendering.recorder_command import RecorderCommand
 from advisor.request.job import Job
 from advisor.request.script import WRAP_HEAD, ScriptKind
 
-# How a script asks Slurm for its own path: a field of scontrol, squeue or sacct. "scontrol show hostnames" is no such way.
+# How a script asks Slurm for its own path. "scontrol show hostnames" is no such way.
 _ASKS_FOR_PATH = re.compile(
-    r"\bscontrol\b(?s:.*)Command|\bsqueue\b(?s:.*)(%[.\d]*o|\bcommand\b)|\bsacct\b(?s:.*)submitline", re.IGNORECASE
+    r"\bscontrol\b(?s:.*)\bCommand\b"
+    r"|\bsqueue\b(?s:.*)(%[.\d]*o\b|(-O|--Format)\W\S*(?i:command))"
+    r"|\bsacct\b(?s:.*)(?i:submitline)"
 )
 
 
