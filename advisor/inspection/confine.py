@@ -158,8 +158,15 @@ def _landlock(scratch: str) -> None:
 
 
 def _everything_but_devices() -> Iterator[str]:
+    """All that lies in the root folder. What an automounter would mount there later would be covered by no rule."""
+    automounted = {path for path, kind, _kept in _mounts() if kind == "autofs"}
     with os.scandir("/") as entries:
-        yield from (entry.path for entry in entries if entry.path != "/dev")
+        for entry in entries:
+            if entry.path in automounted:
+                with contextlib.suppress(OSError), os.scandir(entry.path):
+                    pass  # mounted by being opened
+            if not os.path.realpath(entry.path).startswith("/dev"):
+                yield entry.path
 
 
 def _allow(libc: ctypes.CDLL, ruleset: int, path: str, rights: int) -> None:
@@ -204,7 +211,7 @@ def _mount_read_only(scratch: str) -> None:
     for device in _READABLE_DEVICES:
         with contextlib.suppress(OSError):
             _mount(libc, device, device, _BIND)
-    for path, kept in _mounts():
+    for path, _kind, kept in _mounts():
         if path in _READABLE_DEVICES:
             continue
         try:
@@ -214,14 +221,14 @@ def _mount_read_only(scratch: str) -> None:
                 raise
 
 
-def _mounts() -> Iterator[tuple[str, int]]:
-    """Every mount point, and the flags that it has to keep."""
+def _mounts() -> Iterator[tuple[str, str, int]]:
+    """Every mount point, its kind of file system, and the flags that it has to keep."""
     for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines():
         fields = line.split(" ")
         options = fields[5].split(",")
         kept = sum(flag for name, flag in _KEPT.items() if name in options)
         strict = 0 if kept & (_KEPT["noatime"] | _KEPT["relatime"]) else _STRICT_ATIME
-        yield _unescaped(fields[4]), kept | strict
+        yield _unescaped(fields[4]), fields[fields.index("-") + 1], kept | strict
 
 
 def _unescaped(path: str) -> str:
