@@ -43,6 +43,16 @@ def chosen_for_calibration(runs: Sequence[TrainingRun]) -> list[TrainingRun]:
     return mine if len(mine) <= MOST_SETTINGS else evenly(mine, MOST_SETTINGS, random.Random(0))  # noqa: S311 (a sample)
 
 
+def corpus_runs_in(model: PredictionModel, sites: Iterable[str]) -> int:
+    """How many runs a model has from a corpus of these sites; a run may have given a time, a power, or both."""
+    names = np.array(sorted(sites), dtype=np.str_)
+    counts = [
+        fitted.runs[(fitted.rows.study == process.HERE) & np.isin(fitted.rows.site, names)].sum()
+        for fitted in (model.time, model.power)
+    ]
+    return int(max(counts))
+
+
 def without_corpus(model: PredictionModel, sites: Iterable[str]) -> PredictionModel:
     """The model without what a corpus added of these sites; public studies stay, and the constants as they are."""
     names = np.array(sorted(sites), dtype=np.str_)

@@ -49,6 +49,7 @@ def _training_run(run: Run, catalogue: Catalogue) -> tuple[TrainingRun | None, s
         host_memory_bytes=float(run.host_memory_bytes) if run.host_memory_bytes else None,
         user=run.user,
         script_hash=run.script_sha256 or "",
+        ended_at=run.started_at + run.duration_s,
     )
     return (found, "") if usable(found) else (None, "a value is missing, not finite, or above what the GPU can draw")
 

@@ -17,9 +17,9 @@ from advisor.prediction.model import PredictionModel, load_model, to_bytes
 from advisor.prediction.prediction import ModelIdentity
 from advisor.prediction.predictor import forecast
 from advisor.registry import Registry, StoredModel
-from advisor.training.calibration import calibrated, chosen_for_calibration, without_corpus
+from advisor.training.calibration import calibrated, chosen_for_calibration, corpus_runs_in, without_corpus
 from advisor.training.card import card_text
-from advisor.training.retrain import new_version
+from advisor.training.retrain import CORPUS_UNTIL, new_version
 from advisor.training.runs import TrainingRun, aggregate
 
 
@@ -61,9 +61,9 @@ def recalibrate(
     base = without_corpus(before, sites={run.setting.site for run in mine})
     version = new_version(registry, now)
     runs = sum(run.runs for run in mine)
-    identity = ModelIdentity(
-        name=registry.name, version=version, trained_on_runs=promoted.trained_on_runs + runs, promoted_at=""
-    )
+    # What the promoted model had learned of these partitions is replaced, and must not be counted again.
+    others = promoted.trained_on_runs - corpus_runs_in(before, sites={run.setting.site for run in mine})
+    identity = ModelIdentity(name=registry.name, version=version, trained_on_runs=others + runs, promoted_at="")
     after = replace(calibrated(base, mine), identity=identity)
     shifts = shifts_of(before, after, mine)
     card = {
@@ -71,6 +71,7 @@ def recalibrate(
         "name": identity.name,
         "version": version,
         "calibrated_from": promoted.version,
+        CORPUS_UNTIL: max((run.ended_at for run in mine if run.ended_at is not None), default=None),
         "calibration": {
             shift.site: {"runs": shift.runs, "time_factor": shift.time_factor, "power_factor": shift.power_factor}
             for shift in shifts

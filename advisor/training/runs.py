@@ -26,8 +26,8 @@ class TrainingRun:
     """One measured run. Power and energy are of one GPU; a value that was not measured is None.
 
     ``setting.site`` names the machine kind that the run shares its host with. ``runs`` is how many measured runs this
-    one stands for; the spreads are the standard deviations of log duration, log power and log energy over
-    them.
+    one stands for; ``ended_at`` is when the last of them ended, in seconds since the epoch; the spreads are the
+    standard deviations of log duration, log power and log energy over them.
     """
 
     setting: Setting
@@ -40,6 +40,7 @@ class TrainingRun:
     host_memory_bytes: float | None = None
     user: str = ""
     script_hash: str = ""
+    ended_at: float | None = None
     runs: int = 1
     time_spread: float | None = None
     power_spread: float | None = None
@@ -127,6 +128,7 @@ def _typical_run(of_each_user: Sequence[Sequence[Sequence[TrainingRun]]]) -> Tra
         runs[0],
         **typical,
         user=runs[0].user if len(of_each_user) == 1 else "",
+        ended_at=max((run.ended_at for run in runs if run.ended_at is not None), default=None),
         runs=sum(_weight(scripts) for scripts in of_each_user),
         time_spread=_log_spread([run.epoch_duration_s or run.step_duration_s for run in runs]),
         power_spread=_log_spread([run.mean_power_w for run in runs]),

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,6 +12,7 @@ from advisor.prediction.model import load_model
 from advisor.prediction.predictor import predict
 from advisor.registry import Registry
 from advisor.settings import data_path
+from advisor.training.recalibrate import recalibrate
 from advisor.training.retrain import retrain
 from advisor.training.runs import TrainingRun
 from tests.prediction.workloads import RESNET50, gpu, placement, workload
@@ -127,3 +128,53 @@ def test_a_folder_without_prior_data_is_a_clear_error(registry: Registry, tmp_pa
     with pytest.raises(ConfigurationError, match="No prior data"):
         retrain(list(varied(3)), registry, prior_data_dir=tmp_path)
     assert [] == registry.versions()
+
+
+def _dated(runs: Iterable[TrainingRun], day: float) -> list[TrainingRun]:
+    """Runs that ended one after the other on a day of November 2026."""
+    begin_s = datetime(2026, 11, 1, tzinfo=timezone.utc).timestamp() + day * 86400
+    return [replace(run, ended_at=begin_s + 60 * number) for number, run in enumerate(runs)]
+
+
+def test_a_second_month_that_drifted_is_learned_and_promoted(registry: Registry) -> None:
+    """The promoted model is judged on what came after it, and so is the candidate: it wins when times have changed."""
+    first = _dated(varied(42, factor=8.0), 0)
+    retrain(first, registry, now=datetime(2026, 11, 2, tzinfo=timezone.utc))
+    drifted = _dated(varied(42, factor=15.2), 10)
+    report = retrain([*drifted, *first], registry, now=datetime(2026, 11, 12, tzinfo=timezone.utc))
+
+    assert report.promoted, report.reason
+    assert (42, True) == (report.fresh_runs, report.judged >= 6)
+    assert "measured after the promoted model was made" in report.reason
+
+
+def test_a_second_month_like_the_first_changes_nothing(registry: Registry) -> None:
+    """Runs that were predicted well give no reason to promote; the verdict says how many settings it rests on."""
+    first = _dated(varied(42, factor=8.0), 0)
+    retrain(first, registry, now=datetime(2026, 11, 2, tzinfo=timezone.utc))
+    report = retrain(
+        [*_dated(varied(42, factor=8.0), 10), *first], registry, now=datetime(2026, 11, 12, tzinfo=timezone.utc)
+    )
+
+    assert not report.promoted
+    assert f"{report.judged} settings" in report.reason
+
+
+def test_what_was_calibrated_daily_is_not_judged_on_what_it_learned(registry: Registry) -> None:
+    """With calibrate --apply every night nothing is fresh: groups are withheld from both, neither wins by memory."""
+    runs = _dated(varied(42, factor=8.0), 0)
+    recalibrate(runs, registry, now=datetime(2026, 11, 2, tzinfo=timezone.utc))
+    report = retrain(runs, registry, now=datetime(2026, 11, 3, tzinfo=timezone.utc))
+
+    assert 0 == report.fresh_runs
+    assert report.error_candidate == pytest.approx(report.error_promoted, rel=1e-6)
+    assert not report.promoted
+
+
+def test_calibrating_again_counts_no_run_twice(registry: Registry) -> None:
+    """What a model learned from is what it has, however often it was calibrated."""
+    prior = registry.prior().trained_on_runs
+    for day in range(3):
+        recalibrate(_dated(varied(42), 0), registry, now=datetime(2026, 11, 2 + day, tzinfo=timezone.utc))
+
+    assert prior + 42 == registry.promoted().trained_on_runs
