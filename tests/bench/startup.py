@@ -1,16 +1,18 @@
-"""Start-up and size of installed gsbatch, of several installations side by side, in one run: medians of wall seconds.
+"""Start-up and size of installed gsbatch, of several installations side by side, in one run: medians of seconds.
 
     python -m tests.bench.startup [--runs 10] [--installed NAME=ENVIRONMENT ...]
 
 An ENVIRONMENT is the folder of a virtual environment with gsbatch in it; without any, the one that runs this program.
 ``sbatch --test-only`` is timed where a Slurm answers (SLURM_CONF, or a test cluster:
 ``python -m tests.real_slurm.cluster run --dir DIR -- python -m tests.bench.startup``). A size is that of all files in
-site-packages but pip and setuptools, which a virtual environment has anyway.
+site-packages but pip and setuptools, which a virtual environment has anyway. CPU seconds are those of the command and
+its children, user and system together: a busy machine changes them far less than wall seconds.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import shutil
 import statistics
 import subprocess
@@ -48,11 +50,16 @@ def commands(environment: Path, script: Path, *, has_slurm: bool) -> dict[str, l
     return timed
 
 
-def wall_seconds(argv: Sequence[str]) -> float:
-    """One run's wall time; output is read and thrown away, a failing status is an error."""
-    begun = time.perf_counter()
+def wall_and_cpu_seconds(argv: Sequence[str]) -> tuple[float, float]:
+    """One run's wall time and CPU time; output is read and thrown away, a failing status is an error."""
+    begun_s, used_s = time.perf_counter(), _cpu_seconds_of_children()
     subprocess.run(argv, capture_output=True, check=True)
-    return time.perf_counter() - begun
+    return time.perf_counter() - begun_s, _cpu_seconds_of_children() - used_s
+
+
+def _cpu_seconds_of_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def installed_bytes(environment: Path) -> int:
@@ -67,13 +74,15 @@ def installed_bytes(environment: Path) -> int:
     )
 
 
-def timed_in_turn(compared: Mapping[tuple[str, str], Sequence[str]], runs: int) -> dict[tuple[str, str], list[float]]:
+def timed_in_turn(
+    compared: Mapping[tuple[str, str], Sequence[str]], runs: int
+) -> dict[tuple[str, str], list[tuple[float, float]]]:
     """Time the commands in turn, A B C A B C ..., after one run of each that fills caches."""
-    seconds: dict[tuple[str, str], list[float]] = {key: [] for key in compared}
+    seconds: dict[tuple[str, str], list[tuple[float, float]]] = {key: [] for key in compared}
     for number in range(runs + 1):
         for key, argv in compared.items():
-            took_s = wall_seconds(argv)
-            seconds[key] += [took_s] if number else []
+            took = wall_and_cpu_seconds(argv)
+            seconds[key] += [took] if number else []
     return seconds
 
 
@@ -101,9 +110,12 @@ def main() -> None:
     print("| installation | MiB |\n|---|---|")
     for name, environment in environments.items():
         print(f"| {name} | {installed_bytes(environment) / 1024**2:.1f} |")
-    print(f"\n| command ({options.runs} runs in turn) | installation | median s | min | max |\n|---|---|---|---|---|")
+    print(f"\n| command ({options.runs} runs in turn) | installation | median s | min | max | median CPU s |")
+    print("|---|---|---|---|---|---|")
     for (command, name), times in sorted(seconds.items(), key=lambda item: item[0][0]):
-        print(f"| `{command}` | {name} | {statistics.median(times):.3f} | {min(times):.3f} | {max(times):.3f} |")
+        wall, cpu = zip(*times, strict=True)
+        figures = (statistics.median(wall), min(wall), max(wall), statistics.median(cpu))
+        print(f"| `{command}` | {name} | {' | '.join(f'{figure:.3f}' for figure in figures)} |")
 
 
 if __name__ == "__main__":
