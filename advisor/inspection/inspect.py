@@ -13,7 +13,7 @@ from advisor.inspection.cache import Question, dry_run_once
 from advisor.inspection.dry_run import PUBLISHED, DryRun
 from advisor.inspection.evidence import Facts, merge
 from advisor.inspection.facts import read_facts
-from advisor.inspection.source_code import SourceReading, read_source
+from advisor.inspection.source_code import SourceReading, Spread, read_source
 from advisor.inspection.workload import Contender, Fact, Source, Workload
 from advisor.settings import IN_JOB, NEVER
 
@@ -30,10 +30,6 @@ NAMES: Mapping[Source, str] = {
 }  # fmt: skip
 _NAMES = frozenset(item.name for item in fields(Workload)) - {"notes"}
 _NOT_HERE = frozenset({"off", IN_JOB, NEVER})
-_TAKE_ALL_GPUS = frozenset({"lightning", "pytorch_lightning", "transformers", "trl"})
-# Notes of the dry run (injected/gsbatch_inside).
-_CUT_SHORT = "did not reach the end of the training"
-_FAILED = "the script failed in its training loop, in this dry run at least"
 _FOLD_TOLERANCE = 0.01
 
 
@@ -104,8 +100,11 @@ def inspect(
         probed, notes = _probed(script, probe, environment, tell, cache_dir=cache_dir, bounds=bounds, watch=watch)
     else:
         probed, notes = {}, ("it imports no framework that is known here: state its facts with --set",)
-    probed, read = (_of_all_processes(facts, script.processes) for facts in (probed, reading.facts))
-    facts = merge([stated, script.facts, probed, read, _one_device(probed, script, reading), reading.table, known])
+    processes = _processes(script, reading)
+    devices = _devices(probed, script, reading)
+    probed = _of_all_processes({name: fact for name, fact in probed.items() if name not in devices}, processes)
+    read = _of_all_processes(reading.facts, script.gpus if reading.spread is Spread.DATA_PARALLEL else processes)
+    facts = merge([stated, script.facts, devices, probed, read, reading.table, known])
     notes = (*script.notes, *notes, *(reading.notes if not probed else ()), *_disagreement(facts))
     return _workload(facts, notes)
 
@@ -166,13 +165,17 @@ def _probed(
     return probed_facts(found)
 
 
-def _one_device(probed: Facts, script: ScriptToInspect, reading: SourceReading) -> Facts:
-    """A training that was seen to share its work with no other device uses one, however many are there.
+def _processes(script: ScriptToInspect, reading: SourceReading) -> int:
+    """How many processes train together: those of the launcher, else those that Lightning starts, one for each GPU."""
+    is_spread = script.processes == 1 and reading.spread is Spread.PROCESSES
+    return script.gpus if is_spread else script.processes
 
-    Trainers that take all GPUs that they find do not say so in a dry run.
-    """
-    takes_all = script.gpus > 1 and bool(_TAKE_ALL_GPUS & (reading.imported or _TAKE_ALL_GPUS))
-    return {"devices": Fact(1, Source.DEFAULT)} if probed and "strategy" not in probed and not takes_all else {}
+
+def _devices(probed: Facts, script: ScriptToInspect, reading: SourceReading) -> Facts:
+    """Devices that no dry run shows: all GPUs where a trainer takes all that it finds, else the one that was seen."""
+    if script.gpus > 1 and reading.spread is not None:
+        return {"devices": Fact(script.gpus, Source.LAUNCHER)}
+    return {"devices": Fact(1, Source.DEFAULT)} if probed and not {"strategy", "devices"} & probed.keys() else {}
 
 
 def _of_all_processes(facts: Facts, processes: int) -> dict[str, Fact[Any]]:
@@ -267,9 +270,8 @@ def _notes(found: DryRun) -> list[str]:
     ending = _ending(found)
     if found.phases:
         # What a script does after its training (plots, a test) may well fail here, and costs no fact.
-        is_cut = any(_CUT_SHORT in note for note in found.notes)
-        notes = [note for note in found.notes if note != _FAILED]
-        return [*([ending] if is_cut and found.ended.startswith("error") else []), *notes]
+        is_cut = found.ended.startswith("error") and not any("steps" in phase for phase in found.phases)
+        return [*([f"{ending}: how long the training is stays unknown"] if is_cut else []), *found.notes]
     return [ending, *found.notes]
 
 

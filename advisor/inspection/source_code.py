@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,13 +38,20 @@ _SPAWNING = frozenset({"spawn", "start_processes", "Process"})
 _BACKENDS = {"tensorflow": "tensorflow", "torch": "pytorch", "jax": "jax"}
 
 
+class Spread(enum.Enum):
+    """How a trainer takes all GPUs that it finds."""
+
+    PROCESSES = "a process for each, with its own batch"  # Lightning
+    DATA_PARALLEL = "one process, with a batch as many times as large"  # Hugging Face
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceReading:
     """Facts that the source states, sentences for the user, and the configuration files that were read for them.
 
     ``table`` are the published figures of the well-known network that it makes. ``trains`` is whether it trains at all,
     ``imported`` the packages that it and its own modules import, None where that cannot be told. ``spawns`` is whether
-    it starts processes of its own, which may train together.
+    it starts processes of its own, which may train together, ``spread`` how its trainer takes all GPUs that it finds.
     """
 
     facts: Mapping[str, Fact[Any]]
@@ -53,6 +61,7 @@ class SourceReading:
     trains: bool
     imported: frozenset[str] | None
     spawns: bool = False
+    spread: Spread | None = None
 
 
 def read_source(
@@ -93,7 +102,20 @@ def read_source(
         trains=trains,
         imported=frozenset(reader.program.imported),
         spawns=bool(_SPAWNING & reader.sites.keys()),
+        spread=_spread(calls) if trains else None,
     )
+
+
+def _spread(calls: Sequence[Call]) -> Spread | None:
+    """How the script's trainer takes all GPUs, None where it takes one, or is told how many."""
+    for call in calls:
+        if last_name(call) == "Trainer" and is_of(call, "lightning", "pytorch_lightning"):
+            takes_all = call.made.word("devices", default="auto") in ("auto", -1)
+            on_gpus = call.made.word("accelerator", default="auto") in ("auto", "gpu", "cuda")
+            return Spread.PROCESSES if takes_all and on_gpus else None
+        if last_name(call).endswith("Trainer") and is_of(call, "transformers", "trl"):
+            return Spread.DATA_PARALLEL
+    return None
 
 
 def _is_wanted(node: ast.Call, last: str) -> bool:

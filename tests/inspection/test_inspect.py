@@ -205,13 +205,15 @@ def test_what_ended_a_dry_run_is_told_by_the_user_s_own_line(ended: str, note: s
 
 def test_a_mistake_after_the_training_is_not_told() -> None:
     """What a script does with its trained network may fail in a dry run; what cuts the training short is told."""
-    phase = {"optimizer": "adam", "epochs": 3, "train_samples": 10}
-    cut = "the dry run did not reach the end of the training: how long it is stays unknown"
+    whole = {"optimizer": "adam", "epochs": 3, "train_samples": 10, "steps": 30}
+    cut = {"optimizer": "adam", "train_samples": 10}
     ended = "error train.py:9: KeyError: 'x'"
-    _facts, after = probed_facts(found(phase, ended=ended))
-    _facts, within = probed_facts(found(phase, ended=ended, notes=(cut,)))
+    _facts, after = probed_facts(found(whole, ended=ended))
+    _facts, within = probed_facts(found(cut, ended=ended))
+    where = "the dry run ended in the script's own code at train.py:9: KeyError: 'x'"
+    told = f"{where}: how long the training is stays unknown"
 
-    assert ((), ("the dry run ended in the script's own code at train.py:9: KeyError: 'x'", cut)) == (after, within)
+    assert ((), (told,)) == (after, within)
 
 
 def test_keras_is_found_through_local_modules(tmp_path: Path) -> None:
@@ -233,3 +235,28 @@ def test_mistake_in_a_stated_fact_stops_before_anything_runs(tmp_path: Path) -> 
     script = ScriptToInspect(path=tmp_path / "x.py", arguments=(), interpreter=(sys.executable,))
     with pytest.raises(UsageError):
         inspect(script, options={"epochs": "x"}, directives={}, probe="on", environment={}, tell=pytest.fail)
+
+
+@pytest.mark.parametrize(
+    ("source", "batch", "devices"),
+    [
+        ("pl.Trainer(max_epochs=2).fit(Net(), loader)", 32, 4),
+        ("pl.Trainer(max_epochs=2, devices=2).fit(Net(), loader)", 16, 2),
+        ("pl.Trainer(max_epochs=2, accelerator='cpu').fit(Net(), loader)", 8, None),
+        ("Trainer(Net(), TrainingArguments('o', per_device_train_batch_size=8)).train()", 32, 4),
+    ],
+)
+def test_trainers_that_take_all_gpus_are_counted_with_all(
+    tmp_path: Path, source: str, batch: int, devices: int | None
+) -> None:
+    """Lightning starts a process for each GPU of the node, Hugging Face's Trainer spreads one batch over them."""
+    script = tmp_path / "train.py"
+    head = (
+        "import torch, pytorch_lightning as pl\nfrom transformers import Trainer, TrainingArguments\n"
+        "class Net(pl.LightningModule): pass\nloader = torch.utils.data.DataLoader(torch.zeros(64, 2), batch_size=8)\n"
+    )
+    script.write_text(head + source, encoding="utf-8")
+    asked = ScriptToInspect(path=script, arguments=(), interpreter=(sys.executable,), gpus=4)
+    workload = inspect(asked, options={}, directives={}, probe="off", environment={}, tell=lambda _line: None)
+
+    assert (batch, devices) == (workload.batch_size.value, workload.devices.value)
