@@ -26,7 +26,6 @@ from advisor.inspection.workload import Fact, Source, Workload
 from advisor.prediction.filled import filled_facts
 from advisor.prediction.methods import green_algorithms_energy_j, mlco2_energy_j
 from advisor.prediction.prediction import ModelIdentity
-from advisor.recommendation.choice import TIE_BREAK
 from advisor.registry import Registry
 from advisor.training.calibration import calibrated
 from advisor.training.evaluation import Judged, judge, pooled
@@ -132,31 +131,6 @@ def studies(light: Sequence[TrainingRun], runs: Sequence[TrainingRun]) -> None:
     for name in ("raphischer", "ecnas", "deepgreen", "mayaki"):
         mine = [run for run in runs if run.setting.study == name]
         show(f"{name} withheld", withheld(light, lambda run: run.setting.study, mine))
-
-
-def ranking(runs: Sequence[TrainingRun]) -> None:
-    """Workloads that ran on several GPUs of one study, withheld on all of them: energy lost by the first choice."""
-    by_workload: dict[object, list[TrainingRun]] = defaultdict(list)
-    for run in aggregate(runs):
-        s = run.setting
-        if run.epoch_energy_j and s.study in {"delrey2024", "raphischer"}:
-            samples = f"{s.train_samples:.2g}"
-            by_workload[s.study, s.framework, s.network, s.input_side, s.batch_size, samples].append(run)
-    several = {key: group for key, group in by_workload.items() if len(group) > 1}
-    lost = []
-    for fold in folds_of(several):
-        names = {workload_key(run.setting) for key in fold for run in several[key]}
-        model = fit([run for run in runs if workload_key(run.setting) not in names], IDENTITY)
-        for key in fold:
-            group = several[key]
-            judged = judge(model, group)
-            alike = judged["time"].predicted ** TIE_BREAK  # as the ranking breaks ties
-            predicted = judged["energy"].predicted * alike
-            measured = [(run.epoch_energy_j or 0.0) * run.setting.gpus for run in group]
-            best = int(np.argmin([p * run.setting.gpus for p, run in zip(predicted, group, strict=True)]))
-            lost.append(measured[best] / min(measured) - 1)
-    print(f"GPU ranking: {len(lost)} workloads, energy lost by the first choice {np.mean(lost):.1%} mean, "
-          f"{np.max(lost):.1%} worst, right choice {np.mean(np.array(lost) == 0):.0%}", flush=True)  # fmt: skip
 
 
 def memory(runs: Sequence[TrainingRun]) -> None:
@@ -338,7 +312,6 @@ def main() -> None:
         "network": lambda: show("one network withheld", withheld(light, lambda r: r.setting.network, tested)),
         "gpu": lambda: after_runs(light, tested),
         "study": lambda: studies(light, runs),
-        "ranking": lambda: ranking(light),
         "memory": lambda: memory(light),
         "steps": lambda: steps(light),
         "gaps": lambda: gaps(light),
