@@ -159,6 +159,32 @@ def _show_probabilities(outcomes: Sequence[Outcome]) -> None:
           f"| {'; '.join(bins)} |", flush=True)  # fmt: skip
 
 
+def show_all(split: str, of_studies: Sequence[Sequence[Outcome]]) -> None:
+    """The studies together, each weighing the same."""
+    figures, least, was, weights = [], [], [], []
+    for outcomes in of_studies:
+        truth, low, high = (np.concatenate([getattr(o, key) for o in outcomes]) for key in ("truth", "low", "high"))
+        told, correct = (low > 0) | (high < 0), np.where(low > 0, truth > 0, truth < 0)
+        figures.append([
+            np.mean(told[np.abs(truth) >= APART]), np.mean(correct[told]) if told.any() else np.nan,
+            np.mean((low <= truth) & (truth <= high)), np.exp(np.median(high - low) / 2),
+            _by_network([o.task for o in outcomes], [o.regret for o in outcomes]),
+        ])  # fmt: skip
+        for outcome in outcomes:
+            least.append(outcome.least)
+            was.append(outcome.task.cost == outcome.task.cost.min())
+            weights.append(np.full(len(outcome.least), 1.0 / len(outcomes)))
+    told_apart, right, covered, width, regret = np.nanmean(np.array(figures), axis=0)
+    print(f"all {len(of_studies)} studies, {split}: told apart {told_apart:.0%} of pairs that differ by 25%, right "
+          f"{right:.0%}, covers {covered:.0%}, x/{width:.2f}, regret {regret:.1%}", flush=True)  # fmt: skip
+    said, true, weight = (np.concatenate(parts) for parts in (least, was, weights))
+    for low_end, high_end in itertools.pairwise(_BINS):
+        inside = (said >= low_end) & (said < high_end)
+        if inside.any():
+            mean_said, mean_true = (np.average(values[inside], weights=weight[inside]) for values in (said, true))
+            print(f"  {mean_said:.0%} said, {mean_true:.0%} true ({inside.sum()})", flush=True)
+
+
 def _by_network(tasks: Sequence[Task], values: Sequence[float]) -> float:
     """The mean over networks of the mean over their tasks (batch sizes, precisions)."""
     groups: dict[str, list[float]] = defaultdict(list)
@@ -207,13 +233,15 @@ def without_laboratory(runs: Sequence[TrainingRun], study: str) -> list[Training
     return [run for run in runs if run.setting.study not in SAME_LABORATORY.get(study, {study})]
 
 
-def before_any_run(runs: Sequence[TrainingRun], study: str, tasks: Sequence[Task]) -> None:
+def before_any_run(runs: Sequence[TrainingRun], study: str, tasks: Sequence[Task]) -> list[Outcome]:
     """The whole study withheld."""
     model = fit(without_laboratory(runs, study), IDENTITY)
-    show(f"{study}, before any run", list(play(model, tasks)))
+    outcomes = list(play(model, tasks))
+    show(f"{study}, before any run", outcomes)
+    return outcomes
 
 
-def after_few_runs(runs: Sequence[TrainingRun], study: str, tasks: Sequence[Task]) -> None:
+def after_few_runs(runs: Sequence[TrainingRun], study: str, tasks: Sequence[Task]) -> list[Outcome]:
     """The study withheld but three runs on each of its machines, of workloads that are not ranked then; five draws."""
     model = fit(without_laboratory(runs, study), IDENTITY)
     mine = [run for run in runs if run.setting.study == study]
@@ -227,9 +255,10 @@ def after_few_runs(runs: Sequence[TrainingRun], study: str, tasks: Sequence[Task
         known = {run.setting.network for run in added}
         outcomes += play(calibrated(model, added), [task for task in tasks if task.network not in known])
     show(f"{study}, after {_RUNS} runs on each machine", outcomes)
+    return outcomes
 
 
-def networks_withheld(runs: Sequence[TrainingRun], study: str, tasks: Sequence[Task]) -> None:
+def networks_withheld(runs: Sequence[TrainingRun], study: str, tasks: Sequence[Task]) -> list[Outcome]:
     """Each network withheld from all studies, in five folds; its machines are known."""
     names = sorted({task.network for task in tasks})
     random.Random(0).shuffle(names)  # noqa: S311
@@ -239,6 +268,7 @@ def networks_withheld(runs: Sequence[TrainingRun], study: str, tasks: Sequence[T
         model = fit([run for run in runs if run.setting.network not in fold], IDENTITY)
         outcomes += play(model, [task for task in tasks if task.network in fold])
     show(f"{study}, network withheld", outcomes)
+    return outcomes
 
 
 def main() -> None:
@@ -250,11 +280,14 @@ def main() -> None:
     arguments = parser.parse_args()
     runs = [as_epoch(run) for run in aggregate(read_prior(arguments.data_dir))]
     splits = {"before": before_any_run, "few": after_few_runs, "network": networks_withheld}
+    found: dict[str, list[list[Outcome]]] = defaultdict(list)
     for study in sorted({run.setting.study for run in runs}):
         tasks = tasks_of([run for run in runs if run.setting.study == study])
         if tasks and (not arguments.only or study in arguments.only):
             for name in arguments.splits:
-                splits[name](runs, study, tasks)
+                found[name].append(splits[name](runs, study, tasks))
+    for name, of_studies in found.items():
+        show_all(name, [outcomes for outcomes in of_studies if outcomes])
 
 
 if __name__ == "__main__":
