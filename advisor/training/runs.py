@@ -11,12 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from advisor.prediction.features import Setting
+from advisor.prediction.features import Array, Setting
 
 # One user may weigh no more than this many runs of one setting.
 RUNS_PER_USER_AND_SETTING = 20
 # So many settings of one site may be one user's alone, or as many as all others have together.
 SETTINGS_PER_USER = 50
+# A run counts half as much as one of its setting that ended a month later.
+HALF_LIFE_S = 30 * 86400.0
+_ROUNDING = 1e-9
 _REPEATS_FOR_A_SPREAD = 5
 _FEWEST_WITH_A_MIDDLE = 3
 
@@ -120,15 +123,16 @@ def _typical_run(of_each_user: Sequence[Sequence[Sequence[TrainingRun]]]) -> Tra
     runs = [run for scripts in of_each_user for mine in scripts for run in mine]
     if len(runs) == 1:
         return runs[0]
+    newest_s = max((run.ended_at for run in runs if run.ended_at is not None), default=0.0)
     typical: dict[str, Any] = {}
     for name in MEASURES:
-        voices = [voice for scripts in of_each_user if (voice := _voice(scripts, name)) is not None]
-        typical[name] = float(np.median(voices)) if voices else None
+        voices = [voice for scripts in of_each_user if (voice := _voice(scripts, name, newest_s)) is not None]
+        typical[name] = _weighted_median(voices) if voices else None
     return replace(
         runs[0],
         **typical,
         user=runs[0].user if len(of_each_user) == 1 else "",
-        ended_at=max((run.ended_at for run in runs if run.ended_at is not None), default=None),
+        ended_at=newest_s or None,
         runs=sum(_weight(scripts) for scripts in of_each_user),
         time_spread=_log_spread([run.epoch_duration_s or run.step_duration_s for run in runs]),
         power_spread=_log_spread([run.mean_power_w for run in runs]),
@@ -136,14 +140,28 @@ def _typical_run(of_each_user: Sequence[Sequence[Sequence[TrainingRun]]]) -> Tra
     )
 
 
-def _voice(scripts: Sequence[Sequence[TrainingRun]], name: str) -> float | None:
-    """What one user's scripts say of a measure."""
+def _voice(scripts: Sequence[Sequence[TrainingRun]], name: str, newest_s: float) -> tuple[float, float] | None:
+    """What one user's scripts say of a measure, and how recently: the weight of their newest run."""
     found = []
     for mine in scripts:
-        values = [value for run in mine if (value := getattr(run, name)) is not None]
-        if values:
-            found.append(_robust_mean(values))
-    return float(np.median(found)) if found else None
+        said = [(value, _recency(run, newest_s)) for run in mine if (value := getattr(run, name)) is not None]
+        if said:
+            values, weights = (np.array(column) for column in zip(*said, strict=True))
+            found.append((_robust_mean(values, weights), float(weights.max())))
+    return (_weighted_median(found), max(weight for _, weight in found)) if found else None
+
+
+def _recency(run: TrainingRun, newest_s: float) -> float:
+    """A run's weight beside the newest of its setting: machines, drivers and power caps change under a site."""
+    return 1.0 if run.ended_at is None else 0.5 ** (max(newest_s - run.ended_at, 0.0) / HALF_LIFE_S)
+
+
+def _weighted_median(said: Sequence[tuple[float, float]]) -> float:
+    """The value with half of the weight on either side; the mean of two where the halves meet between them."""
+    values, weights = (np.array(column) for column in zip(*sorted(said), strict=True))
+    shares = np.cumsum(weights) / weights.sum()
+    low, high = (int(np.searchsorted(shares, half)) for half in (0.5 - _ROUNDING, 0.5 + _ROUNDING))
+    return float((values[low] + values[min(high, len(values) - 1)]) / 2)
 
 
 def _weight(scripts: Sequence[Sequence[TrainingRun]]) -> int:
@@ -179,11 +197,12 @@ def _log_spread(values: Sequence[float | None]) -> float | None:
     return float(np.std(logs, ddof=1)) if len(logs) >= _REPEATS_FOR_A_SPREAD else None
 
 
-def _robust_mean(values: Sequence[float]) -> float:
-    """The mean of the values within four of their own spreads around the median."""
+def _robust_mean(values: Array, weights: Array) -> float:
+    """The weighted mean of the values within four of their own spreads around the median."""
     if len(values) < _FEWEST_WITH_A_MIDDLE:
-        return sum(values) / len(values)
-    array = np.asarray(values, dtype=np.float64)
-    middle = np.median(array)
-    spread = 1.48 * np.median(np.abs(array - middle))
-    return float(array[np.abs(array - middle) <= 4 * spread + 1e-12 * middle].mean())
+        return float(np.average(values, weights=weights))
+    middle = _weighted_median(list(zip(values, weights, strict=True)))
+    apart = np.abs(values - middle)
+    spread = 1.48 * _weighted_median(list(zip(apart, weights, strict=True)))
+    near = apart <= 4 * spread + 1e-12 * middle
+    return float(np.average(values[near], weights=weights[near]))

@@ -81,3 +81,24 @@ def test_invented_runs_move_honest_settings_little(prior: PredictionModel) -> No
 
     assert pytest.approx(alone, rel=0.05) == same
     assert pytest.approx(alone, rel=0.05) == near
+
+
+def test_recent_runs_count_more() -> None:
+    """A power cap that was lifted is learned: what ran three months ago does not hold the setting half-way."""
+    month_s = 30 * 86400.0
+    old = [replace(run(power_w=110.0), ended_at=1e9) for _ in range(10)]
+    new = [replace(run(power_w=209.0), ended_at=1e9 + 3 * month_s) for _ in range(10)]
+    (found,) = aggregate([*new, *old])
+    (even,) = aggregate([*(replace(one, ended_at=1e9) for one in new), *old])
+
+    assert (209.0, 159.5) == (found.mean_power_w, even.mean_power_w)
+    assert 1e9 + 3 * month_s == found.ended_at
+
+
+def test_an_old_user_yields_to_a_recent_one() -> None:
+    """A machine that changed for all is not held back by those who no longer use it."""
+    year_s = 365 * 86400.0
+    old = [replace(run(power_w=110.0), user=f"old{number}", ended_at=1e9) for number in range(2)]
+    new = [replace(run(power_w=209.0), user=f"new{number}", ended_at=1e9 + year_s) for number in range(2)]
+
+    assert 209.0 == aggregate([*new, *old])[0].mean_power_w
