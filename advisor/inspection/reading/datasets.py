@@ -163,7 +163,7 @@ def _torch_loader(made: Made) -> Loader:
 
 
 def _drawn(sampler: Value) -> Value:
-    """How many samples a sampler draws in one pass, of all processes together; its own words come before its data's."""
+    """How many samples a sampler draws in one pass, of all processes together; its arguments come before its data's."""
     if not isinstance(sampler, Made) or sampler.name.rpartition(".")[2] not in _SAMPLERS:
         return UNKNOWN
     is_weighted = sampler.name.endswith("WeightedRandomSampler")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from advisor.inspection.reading.values import UNKNOWN, Branch, Call, Instance, Made, Value, plain, source_of
+from advisor.inspection.reading.values import UNKNOWN, Branch, Call, Made, Value, plain, source_of
 from advisor.inspection.workload import Fact, Source
 
 _OPTIMIZERS = frozenset(
@@ -125,10 +125,3 @@ def _dtype(made: Made) -> str:
         device = made.word("device_type", 0)
         return "bfloat16" if device == "cpu" else "float16"
     return getattr(given, "name", "?").rpartition(".")[2]
-
-
-def class_name(value: Value) -> Value:
-    """The name of a model's class or of the function that makes it."""
-    if isinstance(value, Instance):
-        return value.kind.name
-    return last_name(value) if isinstance(value, Made) and not value.name.startswith(".") else UNKNOWN

@@ -76,8 +76,6 @@ def _training(call: Call) -> _Training:
     steps: Value = None
     if loader is None:
         outer, steps = _step_loop(list(call.loops))
-    elif outer and outer[-1].total_steps is not None:
-        steps = outer.pop().total_steps
     counts = [loop.rounds for loop in outer]
     unclear = any(loop.count is None for loop in inner) and loader is None
     epochs = _product(counts) if is_whole and not unclear and steps is None else UNKNOWN
@@ -89,7 +87,7 @@ def _training(call: Call) -> _Training:
 def _step_loop(outer: list[Around]) -> tuple[list[Around], Value]:
     """Without a data loop, the innermost counted loop counts steps."""
     *rest, last = outer
-    return rest, last.rounds if last.total_steps is None else last.total_steps
+    return rest, last.rounds
 
 
 def _product(counts: Sequence[Value]) -> Value:

@@ -279,7 +279,7 @@ def _is_lightning_cli(calls: Sequence[Call], found: Found, reader: Resolver) -> 
 
 
 def _say_lightning_trainer(trainer: Made, found: Found) -> Value:
-    """Say what the Trainer's own words say; how many devices it uses, each with its own batches, 1 where unsaid."""
+    """Say what the Trainer's arguments say; how many devices it uses, each with its own batches, 1 where unsaid."""
     precision = str(plain(trainer.word("precision", default="32-true")))
     found.say("precision", _LIGHTNING_PRECISION.get(precision, UNKNOWN), _default_unless(trainer, "precision"))
     accumulation = trainer.word("accumulate_grad_batches", default=1)

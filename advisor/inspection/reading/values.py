@@ -191,7 +191,7 @@ class Rows:
 
 @dataclass(eq=False)
 class Around:
-    """A loop around a call: what it runs over, how often (None: unknown), and the steps in all where it counts them.
+    """A loop around a call: what it runs over, and how often (None: unknown).
 
     ``may_end_early`` where it may be left before it has run so often: then ``count`` is the most.
     """
@@ -199,7 +199,6 @@ class Around:
     key: tuple[object, ...]
     over: Value
     count: Value = None
-    total_steps: Value = None
     may_end_early: bool = False
 
     @property

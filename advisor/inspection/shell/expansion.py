@@ -304,7 +304,7 @@ def _operated(
     operands = [expand_one(node, state) for node in rest if node.is_named]
     if operator == ":" and is_list:
         return _sliced(values, operands, target, state)
-    return [changed(value, [node.type for node in rest if not node.is_named], operands, state) for value in values]
+    return [changed(value, [node.type for node in rest if not node.is_named], operands) for value in values]
 
 
 def _is_unset(word: Word) -> bool:

@@ -33,7 +33,7 @@ def lookup(name: str, state: State) -> Word | None:
     return hole(f"${name}, which {why}")
 
 
-def changed(word: Word, operators: Sequence[str], operands: Sequence[Word], state: State) -> Word:
+def changed(word: Word, operators: Sequence[str], operands: Sequence[Word]) -> Word:
     """A value after ``%``, ``#``, ``/``, ``^``, ``,`` or ``:``."""
     unclear = [*word.unknown, *(reason for item in operands for reason in item.unknown)]
     if unclear:
@@ -51,7 +51,6 @@ def changed(word: Word, operators: Sequence[str], operands: Sequence[Word], stat
         first = int(texts[0])
         rest = text[first:]
         return Word(rest if len(texts) == 1 else rest[: int(texts[1])])
-    del state
     return hole("an expansion whose operator is not followed")
 
 
