@@ -18,7 +18,7 @@ from advisor.submission.ticket import Ticket, TrainingFile, ticket_from_json
 # The latest jobs of a user's script; further back, scripts have changed too often for a look to be worth its time.
 _MOST_TICKETS = 50
 # A ticket that names the Python file is told by that file: a batch script may stay as it is while its training changes.
-_QUERY = """
+QUERY = """
     SELECT tickets.document, runs.epochs, runs.state, runs.found_in_job,
            ifnull(tickets.training_sha256 = :training, tickets.script_sha256 = :sha256) AS same
     FROM tickets JOIN jobs ON jobs.ticket = tickets.id JOIN runs ON runs.job = jobs.id
@@ -56,7 +56,7 @@ def facts_of_earlier_jobs(
     try:
         check_file(corpus, owners=trusted_owners())
         with sqlite3.connect(f"file:{corpus}?mode=ro", uri=True, timeout=1.0) as connection:
-            rows = connection.execute(_QUERY, asked).fetchall()
+            rows = connection.execute(QUERY, asked).fetchall()
     except (sqlite3.Error, StorageError, OSError):
         return {}
     for document, epochs, state, found, _ in rows:

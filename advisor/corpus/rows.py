@@ -177,6 +177,10 @@ def _trace_rows(run: int, traces: Sequence[TraceFile], ingested_at: str) -> Iter
         }
 
 
+# By a raw id, a task N_task, or an array's id for all its tasks; each part has an index.
+OF_JOB = "(jobs.job_id = :job OR (jobs.array_job_id = :array AND (:task = '' OR jobs.array_task = :task)))"
+
+
 def runs(
     db: Database,
     *,
@@ -184,6 +188,7 @@ def runs(
     user: str | None = None,
     finished: bool | None = None,
     limit: int | None = None,
+    with_predictions: bool = True,
 ) -> Iterator[Run]:
     """The corpus's runs, newest first.
 
@@ -193,27 +198,29 @@ def runs(
         user: only this user's.
         finished: True leaves out jobs that were still running at their last ingest.
         limit: at most so many.
+        with_predictions: False leaves out what was predicted, which takes most of the time and which learning needs
+            not.
     """
     conditions: list[str] = ["1"]
-    values: list[str | int] = []
+    values: dict[str, str | int] = {}
     if job_id is not None:
         array_id, _, task = job_id.partition("_")
-        conditions.append("(jobs.job_id = ? OR (jobs.array_job_id = ? AND (? = '' OR jobs.array_task = ?)))")
-        values += [job_id, array_id, task, task]
+        conditions.append(OF_JOB)
+        values |= {"job": job_id, "array": array_id, "task": task}
     if user is not None:
-        conditions.append("jobs.user = ?")
-        values.append(user)
+        conditions.append("jobs.user = :user")
+        values["user"] = user
     if finished is not None:
-        conditions.append("runs.finished = ?")
-        values.append(int(finished))
+        conditions.append("runs.finished = :finished")
+        values["finished"] = int(finished)
     query = (
         f"SELECT {', '.join(f'jobs.{name}' for name in _JOB_COLUMNS)},"  # noqa: S608 (names of this file, values bound)
         f" {', '.join(f'runs.{name}' for name in _RUN_COLUMNS)}, runs.found_in_job, tickets.document AS document"
         " FROM runs JOIN jobs ON jobs.id = runs.job LEFT JOIN tickets ON tickets.id = jobs.ticket"
-        f" WHERE {' AND '.join(conditions)} ORDER BY runs.started_at DESC, runs.id DESC LIMIT ?"
+        f" WHERE {' AND '.join(conditions)} ORDER BY runs.started_at DESC, runs.id DESC LIMIT :most"
     )
-    for row in db.query(query, [*values, -1 if limit is None else limit]):
-        yield _run(row)
+    for row in db.query(query, values | {"most": -1 if limit is None else limit}):
+        yield _run(row, with_predictions=with_predictions)
 
 
 def epochs_of(db: Database, run: Run) -> tuple[RunEpoch, ...]:
@@ -229,12 +236,12 @@ def epochs_of(db: Database, run: Run) -> tuple[RunEpoch, ...]:
     )
 
 
-def _run(row: dict[str, Any]) -> Run:
+def _run(row: dict[str, Any], *, with_predictions: bool) -> Run:
     document, found = row.pop("document"), row.pop("found_in_job")
     ticket = None
     if document is not None:
         try:
-            ticket = ticket_from_json(document)
+            ticket = ticket_from_json(document, with_prediction=with_predictions)
         except TelemetryError:
             # A ticket of a schema that this program no longer reads: what was measured stays true without it.
             ticket = None

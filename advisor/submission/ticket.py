@@ -72,8 +72,12 @@ def ticket_to_json(ticket: Ticket) -> str:
     return json.dumps(to_plain(ticket), indent=1) + "\n"
 
 
-def ticket_from_json(text: str) -> Ticket:
+def ticket_from_json(text: str, *, with_prediction: bool = True) -> Ticket:
     """Read a ticket back; texts in it are escaped (``storage/plain_text.py``).
+
+    Args:
+        text: the file's.
+        with_prediction: False leaves out the prediction, which is most of a ticket.
 
     Raises:
         TelemetryError: it is no ticket, or of a schema that this program does not know.
@@ -87,7 +91,7 @@ def ticket_from_json(text: str) -> Ticket:
     schema = plain.get("schema") if isinstance(plain, dict) else None
     if schema != TICKET_SCHEMA_VERSION:
         raise TelemetryError(f"The ticket has schema {schema!r}; this program reads {TICKET_SCHEMA_VERSION}.")
-    ticket: Ticket = from_plain(Ticket, plain, where="ticket")
+    ticket: Ticket = from_plain(Ticket, plain if with_prediction else plain | {"prediction": None}, where="ticket")
     return ticket
 
 

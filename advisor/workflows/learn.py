@@ -45,7 +45,7 @@ def retrain_from_corpus(settings: Settings, *, prior_data_dir: Path | None, prom
         from advisor.training.corpus_runs import training_runs  # noqa: PLC0415 (an extra, and slow to load)
         from advisor.training.retrain import retrain  # noqa: PLC0415 (an extra, and slow to load)
     with store.reading(settings.corpus) as db:
-        found = list(rows.runs(db, finished=True))
+        found = list(rows.runs(db, finished=True, with_predictions=False))
     usable, left_out = training_runs(found, catalogue_with(settings.gpu_catalogue))
     report = retrain(usable, site_registry(settings), prior_data_dir=prior_data_dir, promote=promote)
     return Retraining(report=report, left_out=tuple(left_out))
@@ -67,5 +67,7 @@ def calibrate_from_corpus(settings: Settings, *, partition: str | None) -> Calib
         from advisor.training.corpus_runs import training_runs  # noqa: PLC0415 (an extra, and slow to load)
         from advisor.training.recalibrate import recalibrate  # noqa: PLC0415 (an extra, and slow to load)
     with store.reading(settings.corpus) as db:
-        usable, _left_out = training_runs(rows.runs(db, finished=True), catalogue_with(settings.gpu_catalogue))
+        usable, _left_out = training_runs(
+            rows.runs(db, finished=True, with_predictions=False), catalogue_with(settings.gpu_catalogue)
+        )
     return recalibrate(usable, site_registry(settings), only_site=partition)

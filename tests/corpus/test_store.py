@@ -8,11 +8,12 @@ import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from advisor.corpus import rows, schema, store
+from advisor.corpus import history, rows, schema, store
 from advisor.corpus.history import facts_of_earlier_jobs
 from advisor.corpus.statistics import problems_of
 from advisor.errors import CorpusError
@@ -297,3 +298,22 @@ def test_corpus_of_every_version_can_still_be_used(path: Path, version: int) -> 
     assert 5 == run.workload.epochs.value
     assert run.predicted is not None
     assert [0, 1] == [epoch.index for epoch in epochs]
+
+
+def _plan(path: Path, query: str, values: Mapping[str, object]) -> str:
+    with store.writing(path) as db:
+        return "\n".join(str(row[3]) for row in db.execute(f"EXPLAIN QUERY PLAN {query}", dict(values)))
+
+
+def test_what_is_asked_of_one_script_job_or_file_scans_no_table(path: Path) -> None:
+    """History runs at every submission, the others at every gseff and for every file of an ingest."""
+    asked = dict.fromkeys(("user", "sha256", "path", "training", "training_path", "most", "job", "array", "task"), "")
+    plans = [
+        _plan(path, history.QUERY, asked),
+        _plan(path, "SELECT 1 FROM runs JOIN jobs ON jobs.id = runs.job WHERE " + rows.OF_JOB, asked),  # noqa: S608 (a constant)
+        _plan(path, "SELECT 1 FROM runs JOIN jobs ON jobs.id = runs.job WHERE jobs.user = :user", asked),
+        _plan(path, "SELECT run FROM traces WHERE path = :path", asked),
+        _plan(path, "SELECT reason FROM rejected WHERE path = :path", asked),
+    ]
+
+    assert [] == [plan for plan in plans if "SCAN" in plan]
