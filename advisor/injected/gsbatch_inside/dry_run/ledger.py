@@ -17,6 +17,8 @@ from .tally import Tally
 
 _EPOCH_NAME = re.compile(r"epoch|(^|[._])ep?s?$", re.IGNORECASE)
 _COSTS = ("forward_flops_per_sample", "saved_bytes_per_sample")
+_OF_A_SHAPE = ("input_shape", "forward_flops_per_sample", "training_flops_per_sample", "saved_bytes_per_sample",
+               "activation_elements")  # fmt: skip
 _CUT_SHORT = "the training loop was not gone through in the time that a dry run has"
 _MADE_UP = "its data are not on this machine, and how many there are is not known"
 _FRAMEWORK_FACTS = {"devices": 1}  # a loop of one's own uses one, unless it says otherwise
@@ -153,6 +155,7 @@ class Ledger:
         self._settings: Dict[str, Any] = dict(_FRAMEWORK_FACTS)
         self._withheld: Set[str] = set()
         self._published: Set[int] = set()
+        self._made_up_lengths: Set[int] = set()
         self.sources: List[Source] = []
         loops.on_iteration(self._next_iteration)
 
@@ -282,6 +285,10 @@ class Ledger:
     def publish(self, *rows: int) -> None:
         """Sizes of data sets that are not on this machine, as they are published."""
         self._published.update(rows)
+
+    def make_up_lengths(self, *lengths: int) -> None:
+        """Lengths that a sample has only where its length is made up: what hangs on its shape then stays unknown."""
+        self._made_up_lengths.update(lengths)
 
     def withhold(self, *names: str) -> None:
         """Facts that hang on what is made up: they stay unknown."""
@@ -450,6 +457,9 @@ class Ledger:
         self._tell(main.number, facts, published=("train_samples", "steps") if is_published else ())
 
     def _tell(self, number: int, facts: Dict[str, Any], published: Iterable[str] = ()) -> None:
+        shape = facts.get("input_shape") or ()
+        if self._made_up_lengths.intersection(shape[:1]):
+            self._withheld.update(_OF_A_SHAPE)
         known = {name: value for name, value in facts.items() if name not in self._withheld}
         sizes = [name for name in ("train_samples", "validation_samples") if known.get(name) in self._published]
         self._report.facts(number, known, {*published, *sizes})

@@ -23,7 +23,8 @@ _COMPARE = {
 }  # fmt: skip
 _WAIT_FOR_ALL = 16  # iterations after which an optimizer that has not stepped is taken as one that will not
 _OUTER_S = 1.5
-_DRAIN_S = 3.0
+_SLOW_S = 4.0
+_DRAIN_S = 1.5
 _REMEMBERED = 512
 _FAR = 1 << 62
 _WORTH_LOOKING = 8  # windows: fewer are passed over at once
@@ -217,9 +218,13 @@ class Loops:
         now = self._tally.snapshot()
         if loop.expected is not None:
             return self._seen_again(loop, now)
-        if loop.has_inner and (time.process_time() - loop.begun < _OUTER_S or loop.done < 3):
-            return None
-        window = loop.window(now)
+        spent_s = time.process_time() - loop.begun
+        if loop.has_inner and (spent_s < _OUTER_S or loop.done < 3):
+            # Where one round takes long, the others are taken to be as the first.
+            is_slow = loop.done == 1 and spent_s > _SLOW_S and not loop.is_over and bool(loop.steps_of(1, now))
+            window = 1 if is_slow else None
+        else:
+            window = loop.window(now)
         if window and loop.has_inner:
             self._report.note("its loop over epochs was not run to the end; later epochs are taken to be as before")
         return window
@@ -344,6 +349,8 @@ def _left_by_bounds(loop: Loop, window: int) -> Optional[int]:
         if before is None:
             continue
         rate = (last.value - before.value) / window
+        if not _is_steady(seen, window, rate):
+            continue
         if not rate or (last.bound - last.value) * rate < 0:
             continue
         rounds = (last.bound - last.value) / rate
@@ -352,6 +359,15 @@ def _left_by_bounds(loop: Loop, window: int) -> Optional[int]:
         rounds = math.ceil(rounds) if reached else math.floor(rounds) + 1
         left = rounds if left is None else min(left, rounds)
     return left
+
+
+def _is_steady(seen: List[_Bound], window: int, rate: float) -> bool:
+    """Whether what is compared moved as much in the window before: counters do, losses do not."""
+    last = seen[-1].iteration
+    values = {bound.iteration: bound.value for bound in seen if bound.iteration in (last - window, last - 2 * window)}
+    if len(values) < 2:
+        return seen[-1].value.is_integer()
+    return math.isclose(values[last - window] - values[last - 2 * window], rate * window, rel_tol=1e-9, abs_tol=1e-12)
 
 
 def _a_window_ago(seen: List[_Bound], window: int) -> Optional[_Bound]:

@@ -17,6 +17,8 @@ _NOT_NEEDED = frozenset({
     "tensorboardX", "trackio", "visdom", "wandb",
     # what it measures
     "bert_score", "evaluate", "jiwer", "lpips", "pycocotools", "pytorch_fid", "rouge_score", "sacrebleu", "seqeval",
+    # where it is kept
+    "boto3", "s3fs", "gcsfs", "gdown", "huggingface_hub",
     # what it shows
     "IPython", "colorama", "fvcore", "loguru", "matplotlib", "plotly", "prettytable", "ptflops", "pynvml", "rich",
     "seaborn", "tabulate", "termcolor", "thop", "torchinfo", "torchsummary", "torchviz", "tqdm",

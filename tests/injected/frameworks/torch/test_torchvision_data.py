@@ -68,12 +68,23 @@ def test_a_data_set_that_is_not_here_has_its_known_size(
     assert ["train.py"] == [path.name for path in tmp_path.iterdir()]
 
 
-def test_a_data_set_of_unknown_size_ends_the_dry_run(tmp_path: Path) -> None:
-    """What a folder of the user's holds is not guessed."""
+def test_the_size_of_a_folder_that_is_not_here_stays_unknown(tmp_path: Path) -> None:
+    """How many images the user's folder will hold is not guessed; the network and the epochs are known without them."""
     found = run(tmp_path, 'data = datasets.ImageFolder("photos", transform=seen)')
+    facts = found.phases[-1]
 
-    assert "FileNotFoundError" in found.ended
-    assert () == tuple(found.phases)
+    assert "end" == found.ended
+    assert set() == {"train_samples", "validation_samples", "steps", "seen_samples"} & set(facts)
+    assert (6, 100, 30730) == (facts["epochs"], facts["batch_size"], facts["parameters"])
+
+
+def test_a_folder_that_says_which_data_set_it_is_has_its_published_size(tmp_path: Path) -> None:
+    """By its path, such as ``imagenet/train``; the source says so."""
+    found = run(tmp_path, 'data = datasets.ImageFolder("/data/imagenet/train", transform=seen)')
+    facts = found.phases[-1]
+
+    assert 1281167 == facts["train_samples"]
+    assert "train_samples" in facts["published"]
 
 
 def test_a_failure_between_epochs_leaves_the_length_unknown(tmp_path: Path) -> None:

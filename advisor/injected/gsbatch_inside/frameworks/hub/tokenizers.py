@@ -7,6 +7,7 @@ script asks for has its real shape.
 from typing import Any, Dict, Tuple
 
 from ...dry_run.session import DryRun
+from .datasets import TEXT_WORDS
 
 # By the beginning of a name: number of tokens, and the most that a model takes.
 _SIZES: Tuple[Tuple[str, int, int], ...] = (
@@ -40,6 +41,9 @@ def _here_or_known(original: Any, session: DryRun) -> Any:
             known = next((known for known in _SIZES if short.startswith(known[0])), None)
             if known is None:
                 raise
+        # With what says where a text begins and ends: of one text, and of two.
+        lengths = (TEXT_WORDS + 2, 2 * TEXT_WORDS + 3)
+        session.ledger.make_up_lengths(*[-(-one // many) * many for one in lengths for many in (1, 8, 16)])
         session.report.note("the tokenizer of %s is not on this machine; one of its size is used" % name)
         return _made_up(known[1], known[2])
 

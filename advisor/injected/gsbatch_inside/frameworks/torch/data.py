@@ -14,9 +14,11 @@ import torch
 from ...dry_run.ledger import Pass, Source
 from ...dry_run.session import DryRun
 from . import model as torch_model
+from .tensors import as_meta
 
 _REAL_BATCHES = 3
 _REAL_S = 1.0
+_LARGE_ELEMENTS = 1 << 20
 _SAMPLER_S = 1.0
 _MOST_OF_A_SAMPLER = 1 << 22
 _WITHOUT_WORKERS = {"num_workers": 0, "pin_memory": False, "persistent_workers": False, "prefetch_factor": None,
@@ -143,8 +145,9 @@ class Loaders:
         batches = source.batches
         if batches is None:
             batches = -(-(source.samples or 0) // (source.batch or 1))
+        again = [_light(batch) for batch in source.drawn]
         for place in itertools.count(given) if source.is_endless else range(given, batches):
-            yield source.drawn[place % len(source.drawn)]
+            yield again[place % len(again)]
 
 
 class _Batches:
@@ -159,6 +162,15 @@ class _Batches:
 
     def __next__(self) -> Any:
         return next(self._batches)
+
+
+def _light(batch: Any) -> Any:
+    """A batch without the values of its large tensors, which a script would prepare for its network once more."""
+    if isinstance(batch, torch.Tensor):
+        return as_meta(batch) if type(batch) is torch.Tensor and batch.numel() > _LARGE_ELEMENTS else batch
+    if type(batch) in (list, tuple):
+        return type(batch)(_light(part) for part in batch)
+    return {name: _light(part) for name, part in batch.items()} if type(batch) is dict else batch
 
 
 def _is_marked(dataset: Any, mark: str) -> bool:

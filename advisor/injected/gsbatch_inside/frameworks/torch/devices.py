@@ -8,6 +8,7 @@ import torch
 
 from .tensors import elsewhere
 
+_TENSOR_TYPES = ("FloatTensor", "DoubleTensor", "HalfTensor", "LongTensor", "IntTensor", "ByteTensor", "BoolTensor")
 _MEMORY_BYTES = 80 * 1024**3
 
 
@@ -81,6 +82,8 @@ def _pretend_cuda(gpus: int) -> None:
         setattr(torch.cuda, name, _Anything)
     torch.cuda.current_stream = torch.cuda.default_stream = _Anything
     torch.cuda.nvtx = _Anything()
+    for name in _TENSOR_TYPES:
+        setattr(torch.cuda, name, getattr(torch, name))
     torch.version.cuda = torch.version.cuda or "12.4"
 
 
