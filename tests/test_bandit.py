@@ -14,6 +14,7 @@ ANSWERS = {
     ("B404", ""): "starting programs is what gsbatch is for; how each is started is looked at below",
     ("B603", ""): "lists of arguments without a shell are the safe way to start them",
     ("B110", "advisor/injected/"): "what runs in the user's interpreter never raises into it",
+    ("B105", "advisor/injected/gsbatch_inside/frameworks/hub/tokenizers.py"): "special tokens of a vocabulary",
     ("B403", "advisor/inspection/bounded_call.py"): "see B301",
     ("B301", "advisor/inspection/bounded_call.py"): "the child runs this program's own code, as the same user",
     (
