@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -10,17 +11,21 @@ from typing import Any
 from advisor.inspection.bounded_call import OutOfBounds, bounded_call
 from advisor.inspection.bounds import BEFORE_SUBMISSION, Bounds
 from advisor.inspection.cache import Question, dry_run_once
-from advisor.inspection.dry_run import PUBLISHED, DryRun
+from advisor.inspection.dry_run import PROBE, PUBLISHED, DryRun
 from advisor.inspection.evidence import Facts, merge
 from advisor.inspection.facts import read_facts
 from advisor.inspection.source_code import SourceReading, Spread, read_source
 from advisor.inspection.workload import Contender, Fact, Source, Workload
 from advisor.settings import IN_JOB, NEVER
 
+# The table that the dry run itself reads: what each framework is imported as.
+_TABLE = PROBE.parent / "frameworks" / "frameworks.json"
 FRAMEWORKS = frozenset(
-    {"keras", "tensorflow", "tf_keras", "tensorflow_hub", "keras_hub", "keras_cv", "keras_nlp", "torch", "torchvision",
-     "timm", "lightning", "pytorch_lightning", "transformers", "accelerate", "fastai", "jax", "flax"}
-)  # fmt: skip
+    package
+    for framework in json.loads(_TABLE.read_text(encoding="utf-8")).values()
+    for package in framework["packages"]
+    if "only_helps" not in framework
+)
 NAMES: Mapping[Source, str] = {
     Source.OPTION: "--set", Source.DIRECTIVE: "#GSBATCH", Source.PROBE: "dry run",
     Source.PUBLISHED: "published size of the data set", Source.LAUNCHER: "launcher",
