@@ -2,7 +2,7 @@
 
 Two networks of equal FLOPs and activations differ in how well a GPU runs them: 3x3 convolutions save multiplications by
 Winograd's transform, grouped and depthwise ones leave units idle, concatenations and sums only move data. The table
-holds the medians of counted networks by the beginning of their names; it is written by docs/data/network_facts.py.
+holds the medians of counted networks by the beginning of their names; it is written by docs/data/operator_mixes.py.
 """
 
 from __future__ import annotations

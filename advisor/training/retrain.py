@@ -25,11 +25,13 @@ from advisor.training.evaluation import Judged, Scores, judge, pooled
 from advisor.training.fit import evenly, fit
 from advisor.training.methods import method_files
 from advisor.training.prior_data import read_prior
+from advisor.training.prior_rows import shipped_prior
 from advisor.training.runs import TrainingRun, aggregate
 from advisor.training.verdict import FEWEST_PAIRS, verdict
 
 _FOLDS = 5
 _SETTINGS_JUDGED = 3000  # a larger corpus is sampled, evenly over its machines, before it is split and learned from
+_SETTINGS_THAT_REFIT = 50  # fewer cannot move constants that hundreds of the prior's settings have fitted
 _BLOCKS = 4  # of time, in which fresh runs are judged
 _RUNS_KEPT = 100_000  # of each kind; the corpus gives the newest first
 CORPUS_UNTIL = "corpus_until"
@@ -61,22 +63,25 @@ def retrain(
 ) -> RetrainReport:  # fmt: skip
     """Fit a new model to prior data and corpus, store it, and promote it if it predicts unlearned corpus runs better.
 
-    Without the prior's data, what the prior learned stays as it is, and the corpus runs are added to it.
+    Constants, residuals, host memory and utilisation are fitted again to the prior's rows that ship and the corpus; a
+    corpus of few settings cannot move them, and is added to what the prior learned. ``prior_data_dir`` holds the files
+    of the public studies, to take in place of the rows that ship.
 
     Raises:
         ModelError: the promoted model cannot be read, or the new one not stored.
         ConfigurationError: ``prior_data_dir`` holds no prior data.
     """
-    prior_runs = read_prior(prior_data_dir) if prior_data_dir is not None else []
+    prior_runs: Sequence[TrainingRun] = read_prior(prior_data_dir) if prior_data_dir is not None else ()
     promoted = registry.promoted()
     corpus_of = _Corpus(learned_until(promoted))
     mine = _sampled(aggregate(corpus_of.counted(corpus)))
     if not mine:
         return _nothing("the corpus has no run to learn from", corpus_of.runs)
+    if prior_data_dir is None and len(mine) >= _SETTINGS_THAT_REFIT:
+        prior_runs = shipped_prior()
     version = new_version(registry, now)
-    identity = ModelIdentity(
-        name=registry.name, version=version, trained_on_runs=len(prior_runs) + sum(r.runs for r in mine), promoted_at=""
-    )
+    trained_on = sum(run.runs for run in (*prior_runs, *mine))
+    identity = ModelIdentity(name=registry.name, version=version, trained_on_runs=trained_on, promoted_at="")
     base = load_model(registry.prior())
 
     def learn(runs: Sequence[TrainingRun]) -> PredictionModel:

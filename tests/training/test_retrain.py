@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from advisor.errors import ConfigurationError
@@ -13,6 +14,7 @@ from advisor.prediction.predictor import predict
 from advisor.registry import Registry
 from advisor.settings import data_path
 from advisor.training.recalibrate import recalibrate
+from advisor.training.prior_rows import shipped_prior
 from advisor.training.retrain import retrain
 from advisor.training.runs import TrainingRun
 from tests.prediction.workloads import RESNET50, gpu, placement, workload
@@ -178,3 +180,20 @@ def test_calibrating_again_counts_no_run_twice(registry: Registry) -> None:
         recalibrate(_dated(varied(42), 0), registry, now=datetime(2026, 11, 2 + day, tzinfo=timezone.utc))
 
     assert prior + 42 == registry.promoted().trained_on_runs
+
+
+def test_many_settings_refit_the_constants_anywhere(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With enough settings the physical constants move, and no file but what ships is needed for that."""
+    monkeypatch.setattr("advisor.training.retrain.shipped_prior", lambda: shipped_prior()[::40])
+    corpus = [
+        run("a100", power_w=150.0 + i, epoch_s=40.0 + 3 * i, model_name=f"net{i % 9}", batch_size=16 + i,
+            forward_flops_per_sample=1e9 * (1 + i % 9))
+        for i in range(52)
+    ]  # fmt: skip
+
+    report = retrain(corpus, registry, now=NOON, promote=False)
+
+    assert report.stored is not None
+    refitted, prior = load_model(report.stored), load_model(registry.prior())
+    assert not np.allclose(refitted.parameters, prior.parameters)
+    assert {"delrey2024", "llm_foundry"} <= set(refitted.time.rows.study.tolist())

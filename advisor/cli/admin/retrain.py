@@ -25,7 +25,7 @@ _LISTED = 10
 
 @click.command("retrain", epilog=EXAMPLES)
 @click.option("--corpus", metavar="FILE", help="The corpus to learn from; the setting corpus where it is not given.")
-@click.option("--prior-data", metavar="DIR", help="Measured runs of public studies (CSV); without it the prior stays.")
+@click.option("--prior-data", metavar="DIR", help="Public studies (CSV files), in place of the rows that ship.")
 @click.option("--no-promote", is_flag=True, help="Store the new model, but let the present one go on predicting.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
 def command(corpus: str | None, prior_data: str | None, *, no_promote: bool, as_json: bool) -> None:

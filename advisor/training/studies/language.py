@@ -109,7 +109,7 @@ def _flagperf_setting(row: Row) -> Setting | None:
 
 _SHARDED_ABOVE = 3e9  # parameters; with 16 bytes each these no longer fit a board
 # The Keras examples "Using pre-trained word embeddings" and "Timeseries classification with a Transformer model",
-# counted as docs/data/network_facts.py counts; the attention of the latter has four heads of 256 over 500 steps.
+# counted as docs/data/operator_mixes.py counts; the attention of the latter has four heads of 256 over 500 steps.
 _GLOVE = Transformer(2_247_316, 31_351_808, 86_324, 14)
 _TIME_SERIES = Transformer(93_130, 4_112_544_512, 14_176_386, 52)
 

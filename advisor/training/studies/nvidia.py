@@ -34,7 +34,7 @@ _RECOMMENDERS = {
     ),
 }  # fmt: skip
 _MILLIONS_BELOW = 1e3  # samples/s; such rates are in millions
-# The original U-Net (arXiv 1505.04597) on 572 x 572 pixels, counted as docs/data/network_facts.py counts.
+# The original U-Net (arXiv 1505.04597) on 572 x 572 pixels, counted as docs/data/operator_mixes.py counts.
 _UNET = Transformer(31_030_658, 300_856_848_896, 258_455_584, 45)
 
 
