@@ -34,14 +34,15 @@ TIMM = ROOT.parent / "shared" / "data" / "timm_train_rtx3090.csv"
 BATCH = 2
 VIEWS = frozenset(
     """view _unsafe_view reshape transpose t permute expand slice select unsqueeze squeeze detach alias split chunk
-    unbind as_strided _reshape_alias split_with_sizes lift_fresh empty zeros ones arange full empty_like unfold""".split()
+    unbind as_strided _reshape_alias split_with_sizes lift_fresh empty zeros ones arange full empty_like
+    unfold""".split()
 )
 FAMILIES = """alexnet vgg resnet18 resnet34 resnet20 resnet32 resnet44 resnet56 resnet110 resnet200 preactresnet18
     preactresnet resnet resnetv2 resnext seresnet18 seresnet seresnext senet18 senet wideresnet wrn wideresnet28 resnest
     regnet regnetz nfnet densenet dla dpn inception inceptionresnet googlenet xception squeezenet shufflenet ghostnet
     mobilenet mobilevit mnasnet nasnet pnasnet efficientnet efficientnetv2 tinynet fbnet rexnet mixnet convnext
-    convmixer mlpmixer mixer resmlp gmlp vit visiontransformer deit beit swin swinv2 xcit crossvit twins volo levit coat nest
-    maxvit edgenext poolformer hrnet darknet csp repvgg vovnet halonet botnet lambda unet lenet""".split()
+    convmixer mlpmixer mixer resmlp gmlp vit visiontransformer deit beit swin swinv2 xcit crossvit twins volo levit coat
+    nest maxvit edgenext poolformer hrnet darknet csp repvgg vovnet halonet botnet lambda unet lenet""".split()
 # Families that are named after small images and were not counted themselves: those that they are built like.
 LIKE = {
     "preactresnet18": "resnet18", "resnet20": "resnet18", "resnet32": "resnet18", "resnet44": "resnet18",
