@@ -13,8 +13,8 @@ from advisor.prediction.model import load_model
 from advisor.prediction.predictor import predict
 from advisor.registry import Registry
 from advisor.settings import data_path
-from advisor.training.recalibrate import recalibrate
 from advisor.training.prior_rows import shipped_prior
+from advisor.training.recalibrate import recalibrate
 from advisor.training.retrain import retrain
 from advisor.training.runs import TrainingRun
 from tests.prediction.workloads import RESNET50, gpu, placement, workload
