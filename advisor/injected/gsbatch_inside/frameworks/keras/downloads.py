@@ -1,10 +1,10 @@
-"""Pretrained weights and Keras's own data sets, where they are not on this machine: shapes are enough for the facts."""
+"""Keras's own data sets, where they are not on this machine: shapes are enough for the facts."""
 
-import sys
 import types
-from typing import Any, Dict, Tuple
+from typing import Any, Callable, Dict, Tuple
 
 from ...dry_run.session import DryRun
+from . import made_up
 
 # (train, test, shape of a sample, classes); the labels cover every class, since scripts count them.
 _IMAGES: Dict[str, Tuple[int, int, Tuple[int, ...], int]] = {
@@ -25,59 +25,29 @@ def attach(keras: Any, session: DryRun) -> None:
     for name in list(_IMAGES) + list(_TABLES) + list(_TEXTS):
         module: Any = getattr(keras.datasets, name, None)
         if module is not None and isinstance(getattr(module, "load_data", None), types.FunctionType):
-            _replace_code(name, module.load_data, session)
+            made_up.replace(module.load_data, _published(name, session))
         if name in _WORDS and isinstance(getattr(module, "get_word_index", None), types.FunctionType):
-            _replace_code(name + _INDEX, module.get_word_index, session)
-    root = keras.Model.__module__.split(".")[0]
-    for name in ("src.utils.file_utils", "src.utils.data_utils", "utils.data_utils"):
-        module = sys.modules.get(root + "." + name)
-        if module is not None and hasattr(module, "get_file"):
-            module.get_file = _weights_need_no_file(module.get_file)
+            made_up.replace(module.get_word_index, _published(name + _INDEX, session))
 
 
-def _weights_need_no_file(original: Any) -> Any:
-    def get_file(*args: Any, **kwargs: Any) -> Any:
-        if ".applications." in sys._getframe(1).f_globals.get("__name__", ""):
-            return "weights-are-not-loaded-in-a-dry-run.weights.h5"
-        return original(*args, **kwargs)
+def _published(name: str, session: DryRun) -> Callable[[Any], Callable[..., Any]]:
+    def make(original: Any) -> Callable[..., Any]:
+        def load(*args: Any, **kwargs: Any) -> Any:
+            """The data set where it is cached here, else zeros of its shape."""
+            try:
+                return original(*args, **kwargs)
+            except Exception:
+                if kwargs.get("maxlen"):
+                    raise  # how many texts are short enough is not known without them
+            data_set = name.replace(_INDEX, "")
+            session.report.note("the data set %s is not on this machine; its published size is used" % data_set)
+            sizes: Any = {**_IMAGES, **_TABLES, **_TEXTS}[data_set]
+            session.ledger.publish(sizes[0], sizes[1])
+            return _made_up(name, kwargs)
 
-    return get_file
+        return load
 
-
-_PLACEHOLDER = "what is called"
-
-
-def _template(*args: Any, **kwargs: Any) -> Any:
-    """The code that a data set's ``load_data`` gets, with a stand-in in place of the constant."""
-    stand_in: Any = "what is called"
-    return stand_in(*args, **kwargs)
-
-
-def _replace_code(name: str, function: Any, session: DryRun) -> None:
-    # The function is exported under many names (keras, tf.keras, keras.src); its code is the one thing they share.
-    if function.__code__.co_freevars:
-        return
-    original = types.FunctionType(function.__code__, function.__globals__, name, function.__defaults__)
-    original.__kwdefaults__ = function.__kwdefaults__
-
-    def load(*args: Any, **kwargs: Any) -> Any:
-        """The data set where it is cached here, else zeros of its shape."""
-        try:
-            return original(*args, **kwargs)
-        except Exception:
-            if kwargs.get("maxlen"):
-                raise  # how many texts are short enough is not known without them
-        session.report.note(
-            "the data set %s is not on this machine; its published size is used" % name.replace(_INDEX, "")
-        )
-        sizes: Any = {**_IMAGES, **_TABLES, **_TEXTS}[name.replace(_INDEX, "")]
-        session.ledger.publish(sizes[0], sizes[1])
-        return _made_up(name, kwargs)
-
-    template = _template.__code__
-    constants = tuple(load if constant == _PLACEHOLDER else constant for constant in template.co_consts)
-    function.__defaults__ = function.__kwdefaults__ = None
-    function.__code__ = template.replace(co_consts=constants)
+    return make
 
 
 def _made_up(name: str, kwargs: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, List
 from ...dry_run.session import DryRun
 from ...dry_run.steps import Step
 from . import data as keras_data
-from . import downloads
+from . import downloads, made_up
 from . import model as keras_model
 from .backends import BackEnds
 
@@ -59,6 +59,7 @@ def attach(keras: Any, session: DryRun) -> None:
     keras.models.load_model = stand_ins.load_model(keras.models.load_model)
     keras.models.save_model = _nothing
     downloads.attach(keras, session)
+    made_up.attach(keras, session)
 
 
 def _replace(model_class: Any, name: str, make: Callable[[Any], Any]) -> None:
