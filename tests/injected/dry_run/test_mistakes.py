@@ -21,6 +21,10 @@ from advisor.injected.gsbatch_inside.dry_run.mistakes import ended_by
         ("raise SystemExit\n", "exit 0"),
         ("input()\n", "error train.py:1: "),
         ("raise KeyError()\n", "error train.py:1: KeyError"),
+        ("raise ValueError('in user code:\\n\\n  File \"train.py\", line 3\\n\\n    ValueError: too wide\\n')\n",
+         "error train.py:1: ValueError: too wide"),
+        ("raise TypeError('Exception encountered when calling Net.call().\\n\\n\\x1b[1mno such layer\\x1b[0m\\n')\n",
+         "error train.py:1: TypeError: no such layer"),
     ],
 )  # fmt: skip
 def test_the_place_is_the_user_s_own(
