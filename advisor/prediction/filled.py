@@ -44,7 +44,11 @@ GUESSED: dict[str, tuple[tuple[str, ...], float]] = {
     "gpu memory_bandwidth": (("bandwidth",), 0.4),
 }
 # Guesses that are made from other guesses are off together with them.
-FOLLOWS = {"parameters": ("forward_flops_per_sample",), "forward_flops_per_sample": ("activation_elements",)}
+FOLLOWS = {
+    "parameters": ("forward_flops_per_sample",),
+    "forward_flops_per_sample": ("activation_elements",),
+    "gpu peak_fp32": ("gpu memory_bandwidth",),
+}
 
 # Short names only as words of their own: "t5" is also in "resnet50".
 _SEQUENCE_NAMES = re.compile(
