@@ -27,7 +27,7 @@ def launches_of(path: Path, right: dict[str, Any]) -> list[Launch]:
     """The launches of a script in the job that its header asks for."""
     header = read_header(path.read_text(encoding="utf-8"))
     asked = read_asked((), {}, header.options)
-    variables = {"PWD": "/work/ann", "HOME": "/home/ann", "USER": "ann", "SLURM_SUBMIT_DIR": "/work/ann"}
+    variables = {"PWD": "/project/ann", "HOME": "/home/ann", "USER": "ann", "SLURM_SUBMIT_DIR": "/project/ann"}
 
     def read_file(name: str, _folder: str | None) -> str | None:
         file = HERE / "beside" / name
