@@ -12,6 +12,8 @@ from ..post_import import when_imported
 from . import programs
 
 _MOST_WORKERS = 2
+# What platform.processor() and matplotlib's list of fonts ask for, whatever the script does.
+_ASKED_ON_IMPORT = ("uname", "fc-list")
 
 
 class _NothingRun(subprocess.Popen):  # type: ignore[type-arg]
@@ -34,7 +36,7 @@ class _NothingRun(subprocess.Popen):  # type: ignore[type-arg]
         self.stdout: Any = said if kwargs.get("stdout") == subprocess.PIPE else None
         self.stderr: Any = open(os.devnull, mode) if kwargs.get("stderr") == subprocess.PIPE else None
         name = programs.in_words(args)
-        if not answer and not name.startswith("uname"):  # what platform.processor() asks for on every import
+        if not answer and not name.startswith(_ASKED_ON_IMPORT):
             self._note("the dry run did not start: " + name[:80])
 
     def __enter__(self) -> "_NothingRun":

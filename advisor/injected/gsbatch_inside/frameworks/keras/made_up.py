@@ -151,7 +151,7 @@ class _Folders:
             names = [str(number) for number in range(known.classes)]
             names = _Classes(self._session, known.classes) if known is _MADE_UP else names
         if kind == "text":
-            _doubt_vocabularies(self._session)
+            doubt_vocabularies(self._session)
         held_out = int((given["validation_split"] or 0) * known.samples)
         rows = {"training": known.samples - held_out, "validation": held_out}
         if known is not _MADE_UP:
@@ -214,7 +214,7 @@ def _batches(sample: Any, label: Any, rows: int, batch: Optional[int], names: An
     return data
 
 
-def _doubt_vocabularies(session: DryRun) -> None:
+def doubt_vocabularies(session: DryRun) -> None:
     """A vocabulary of made-up texts is no measure for a network."""
     keras: Any = sys.modules.get("keras") or sys.modules.get("tf_keras")
     for kind in ("TextVectorization", "StringLookup"):
