@@ -155,11 +155,21 @@ def model_specs(model: Any, specs: Any) -> Any:
 
 
 def input_shape(model: Any, data: "keras_data.Data") -> Optional[Tuple[int, ...]]:
-    """The shape of one sample of the largest input, of the model's own where the data do not say."""
+    """The shape of one sample of the largest input, of the model's own where the data do not say.
+
+    Keras gives samples a last axis of one where only the model's input has it, as with grey images.
+    """
     try:
-        return data.input_shape or keras_data.input_shape(model_specs(model, data.specs))
+        own = keras_data.input_shape(model_specs(model, None))
     except ValueError:
-        return None
+        own = None
+    given = data.input_shape
+    if given is None:
+        try:
+            return keras_data.input_shape(model_specs(model, data.specs))
+        except ValueError:
+            return None
+    return own if own == (*given, 1) else given
 
 
 def has_own_step(keras: Any, model: Any) -> bool:
