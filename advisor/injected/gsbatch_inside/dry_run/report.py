@@ -12,6 +12,9 @@ import os
 import threading
 from typing import Any, Dict, Iterable, Optional, Set
 
+_COUNTS = ("epochs", "steps", "train_samples", "validation_samples", "seen_samples")
+_NO_COUNT = 1 << 38  # more than any training has: it comes of a length that is made up
+
 
 class Report:
     """Writes to a file descriptor; a reader that is gone does not matter."""
@@ -32,6 +35,10 @@ class Report:
         """Hand over facts of a phase; those that are None or not finite are unknown and left out."""
         cleaned = {name: _clean(value) for name, value in values.items()}
         known = {name: value for name, value in cleaned.items() if value is not None}
+        for name in _COUNTS:
+            if known.get(name, 0) >= _NO_COUNT:
+                del known[name]
+                self.note("%s hangs on data that are not on this machine, and stays unknown" % name)
         if known:
             message: Dict[str, Any] = {"phase": phase, "facts": known}
             listed = [name for name in published if name in known]

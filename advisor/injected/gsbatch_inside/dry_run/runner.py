@@ -62,7 +62,7 @@ class _Run:
     def __init__(self, spec: Dict[str, Any], report: Report) -> None:
         self._spec = spec
         self._session = DryRun(spec, report)
-        self._reads = Reads(spec["scratch"])
+        self._reads = self._session.keep(Reads(spec["scratch"]))
         self._sleep = time.sleep
         self._ending = threading.Lock()
 

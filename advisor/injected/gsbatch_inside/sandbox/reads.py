@@ -56,6 +56,11 @@ class Reads:
         # Python itself looks for packages in the script's folder, where each job leaves new files.
         self._paths[path] = NAMES if listed and not _by_import_system(sys._getframe(3)) else CONTENT
 
+    def missed_beside(self, path: str) -> Set[str]:
+        """Files that the script looked for in the folder of this one, and that are not there."""
+        beside = {one for one in list(self._paths) if os.path.dirname(one) == os.path.dirname(path)}
+        return {one for one in beside if not os.path.lexists(one)}
+
     def summary(self) -> Dict[str, Any]:
         """All of it, for the record."""
         for module in list(sys.modules.values()):
