@@ -83,7 +83,9 @@ _KNOWN: Dict[Tuple[str, Optional[str]], _Known] = {
 
 
 def attach(module: Any, session: DryRun) -> None:
-    """``datasets``."""
+    """``datasets``. A file of the script's own may have the package's name."""
+    if not (hasattr(module, "load_dataset") and hasattr(module, "Dataset")):
+        return
     hub = _Hub(module, session)
     module.load_dataset = module.load.load_dataset = hub.load(module.load.load_dataset)
     for name in _KEEPING:

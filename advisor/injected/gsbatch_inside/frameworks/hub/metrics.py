@@ -7,8 +7,10 @@ from ...dry_run.session import DryRun
 
 
 def attach(module: Any, session: DryRun) -> None:
-    """Load what is here."""
-    original = module.load
+    """Load what is here. A file of the script's own may have the package's name."""
+    original = getattr(module, "load", None)
+    if original is None:
+        return
 
     def load(*args: Any, **kwargs: Any) -> Any:
         try:
