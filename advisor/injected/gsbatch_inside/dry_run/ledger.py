@@ -1,145 +1,32 @@
-"""The one account of what a script trains. Adapters say what happens; phases, steps, samples and costs are made here.
+"""The one account of what a script trains: adapters tell it what happens, it decides what that comes to.
 
-A **batch** is samples that are worked on together. **Work** is the gradients of a batch, with what they cost. A step of
-an optimizer closes the work since the last one: it is then known of which **kind** that work was. Kinds that take
-turns (the two of a GAN) are one phase; kinds that follow one another (frozen, then fine-tuned; folds) are phases of
-their own. Steps taken times the samples of a step is what a training costs. Epochs and sizes of data sets explain it
-and never overrule it.
+A **batch** is samples that are worked on together. **Work** is the gradients of a batch, with their cost. A step of an
+optimizer closes the work since the last step and tells of which **kind** it was. Kinds that take turns (the two of a
+GAN) are one phase. Kinds that follow one another (frozen, then fine-tuned; folds) are phases of their own.
+
+What a training costs is its steps times the samples of a step. Epochs and the sizes of data sets explain that number
+and never change it.
 """
 
-import collections
-import re
-from typing import Any, Callable, Dict, Hashable, Iterable, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Hashable, Iterable, List, Optional, Set
 
-from .loops import Loop, Loops
+from .batches import Batch, Pass, Source
+from .loops import Loops
+from .phase import Phase
 from .report import Report
 from .tally import Tally
+from .work import Kind, Work
 
-_EPOCH_NAME = re.compile(r"epoch|(^|[._])ep?s?$", re.IGNORECASE)
 _COSTS = ("forward_flops_per_sample", "saved_bytes_per_sample")
 _OF_A_SHAPE = ("input_shape", "forward_flops_per_sample", "training_flops_per_sample", "saved_bytes_per_sample",
                "activation_elements")  # fmt: skip
 _CUT_SHORT = "the training loop was not gone through in the time that a dry run has"
 _MADE_UP = "its data are not on this machine, and how many there are is not known"
-_FRAMEWORK_FACTS = {"devices": 1}  # a loop of one's own uses one, unless it says otherwise
-
-
-class Source:
-    """What batches are read from: a loader, or a data set cut into batches. None is not known.
-
-    Args:
-        samples: of a whole pass.
-        batches: of a whole pass.
-        batch: samples of a batch.
-        stock: samples that there are, where a pass may draw some of them several times.
-        identity: tells data sets apart where a script makes a new loader for every pass.
-        published: its size is not seen but known.
-        made_up: its size is neither: whatever depends on it stays unknown.
-    """
-
-    def __init__(
-        self,
-        *,
-        samples: Optional[int],
-        batches: Optional[int],
-        batch: Optional[int],
-        stock: Optional[int] = None,
-        workers: Optional[int] = None,
-        identity: Hashable = None,
-        published: bool = False,
-        made_up: bool = False,
-    ) -> None:
-        self.samples = samples
-        self.batches = batches
-        self.batch = batch
-        self.stock = stock
-        self.workers = workers
-        self.identity = identity
-        self.published = published
-        self.made_up = made_up
-        self.passes = 0
-        self.training_passes = 0
-
-
-class Pass:
-    """One reading of a source. ``batch`` is what was last read."""
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self.batch = Batch(0)
-        self.is_training = False
-        self.is_fresh = False  # read since the last work
-
-
-class Batch:
-    """Samples that are worked on together: ``rows`` of them; ``given`` are those that stand for them here.
-
-    What another optimizer does on them is no new sample; what the same one does again is.
-    """
-
-    __slots__ = ("given", "most", "rows", "steps", "whole")
-
-    def __init__(self, rows: int, given: int = 0, whole: Optional[Pass] = None) -> None:
-        self.rows = rows
-        self.given = given
-        self.whole = whole  # the pass that it is part of
-        self.steps: Dict[Hashable, int] = {}
-        self.most = 0
-
-
-class Work(NamedTuple):
-    """Gradients of a batch. FLOPs are those of the forward and backward passes; None is not known.
-
-    ``network`` tells what got them, ``again`` whether it had the very same tensors before. ``detail`` is the adapter's
-    own and comes back to it when the kind is described.
-    """
-
-    batch: Batch
-    flops: Optional[float]
-    forward: Optional[float] = None
-    network: Hashable = None
-    again: bool = False
-    detail: Any = None
-
-
-class Kind:
-    """Training steps alike: of the same optimizers, or of the same code. ``describe`` gives facts of the networks."""
-
-    def __init__(self, number: int, describe: Callable[["Kind"], Dict[str, Any]]) -> None:
-        self.number = number
-        self.describe = describe
-        self.facts: Dict[str, Any] = {}  # those that do not change
-        self.described: Dict[str, Any] = {}  # what was told when an optimizer took its first step
-        self.details: List[Any] = []
-        self.optimizers: Dict[Hashable, Hashable] = {}  # and what each of them trains
-        self.first_optimizer = 0
-        self.first = self.last = 0
-        self.nest: List[Loop] = []
-        self.source: Optional[Source] = None
-        self.rows = 0
-        self.works = self.on_new_data = 0
-        self.networks: Set[Hashable] = set()
-        self.is_counted = True
-        self.has_forward = False
-        self.per_step: Dict[int, int] = collections.Counter()
-        self.batches_per_step: Optional[int] = None  # where the adapter knows it
-        self.steps_are_known = True
-        self.epoch_samples: Optional[int] = None  # where the adapter knows them
-        self.weights: Dict[int, int] = {}
-        self.trained: Dict[int, int] = {}
-
-    def key(self, what: str) -> Tuple[str, int]:
-        """The tally's key for what this kind does."""
-        return what, self.number
-
-
-def stated(kind: Kind) -> Dict[str, Any]:
-    """The facts of a kind that do not change."""
-    return kind.facts
+_SETTINGS = {"devices": 1}  # of a script that says nothing else: a loop of its own uses one
 
 
 class Ledger:
-    """Takes down what happens, and sums it up."""
+    """Takes down what happens, and decides what is told of it."""
 
     def __init__(self, tally: Tally, loops: Loops, report: Report) -> None:
         self._tally = tally
@@ -151,12 +38,12 @@ class Ledger:
         self._waiting: List[Work] = []
         self._passes: List[Pass] = []
         self._beside: List[Optional[int]] = []  # samples seen without gradients since the last work
-        self._loose: Optional[Batch] = None  # a batch that was read from nothing that we know
-        self._settings: Dict[str, Any] = dict(_FRAMEWORK_FACTS)
+        self._loose: Optional[Batch] = None  # the batch of this iteration, where it was read from no known source
+        self._settings: Dict[str, Any] = dict(_SETTINGS)
         self._withheld: Set[str] = set()
         self._published: Set[int] = set()
         self._made_up_lengths: Set[int] = set()
-        self.sources: List[Source] = []
+        self._sources: List[Source] = []
         loops.on_iteration(self._next_iteration)
 
     # What adapters say.
@@ -175,13 +62,16 @@ class Ledger:
         return Pass(source)
 
     def passed(self, source: Source, passes: int = 1) -> None:
-        """A source is read so often, from its begin."""
+        """A source was read from its beginning, once or so many times."""
         source.passes += passes
-        if source not in self.sources:
-            self.sources.append(source)
+        if source not in self._sources:
+            self._sources.append(source)
 
     def read(self, one: Pass, rows: int, given: int) -> bool:
-        """A batch was read: of so many samples, for which so many stand here; whether it begins another round."""
+        """A batch was read; whether it is the first since gradients were last computed, or of a pass read again.
+
+        ``rows`` are its samples in the job, ``given`` those that stand for them in the dry run.
+        """
         if one.batch.whole is None:
             self.passed(one.source)
         is_next, one.is_fresh = one.is_fresh or not any(other.is_fresh for other in self._passes), True
@@ -197,15 +87,17 @@ class Ledger:
             self._passes.remove(one)
 
     def current(self) -> Optional[Batch]:
-        """The batch that is being worked on: of the passes that are read side by side the one over most samples, else
-        the last one read."""
+        """The batch that is being worked on, None where none was read.
+
+        Where several passes are read side by side, it is the batch of the pass over most samples.
+        """
         if not self._passes:
             return None
         fresh = [one for one in self._passes if one.is_fresh] or self._passes[-1:]
         return max(reversed(fresh), key=lambda one: one.source.samples or 0).batch
 
     def batch(self, rows: int) -> Batch:
-        """The current batch; where none was read, one of so many samples for each iteration."""
+        """The current batch. Where none was read, each iteration of a loop has one of ``rows`` samples."""
         current = self.current()
         if current is not None:
             return current
@@ -214,22 +106,20 @@ class Ledger:
         return self._loose
 
     def worked(self, work: Work) -> None:
-        """Gradients were found, which a step will close."""
+        """Gradients were computed. The next step of an optimizer uses them."""
         self._waiting.append(work)
-        self._beside.clear()
-        for one in self._passes:
-            one.is_fresh = False
+        self._used_what_was_read()
 
     @property
     def has_work(self) -> bool:
-        """Whether there are gradients that no step has closed."""
+        """Whether there are gradients that no step has used yet."""
         return bool(self._waiting)
 
     def stepped(self, optimizer: int, trains: Hashable, describe: Callable[[Kind], Dict[str, Any]]) -> None:
-        """An optimizer took a step with the gradients since the last one; ``trains`` says what it changes.
+        """An optimizer took a step with the gradients since the last step; ``trains`` says what it changes.
 
-        An optimizer made after a kind's first step begins the next kind, one made before belongs to it, and so does
-        one that changes what it did not before.
+        An optimizer that was made after the current kind's first step begins a new kind, and so does one that now
+        changes something else than before. An optimizer that was made earlier belongs to the current kind.
         """
         kind = self._kinds[-1] if self._kinds else None
         if kind is not None:
@@ -246,36 +136,30 @@ class Ledger:
             self.tell(kind)
 
     def kind(self, describe: Callable[[Kind], Dict[str, Any]]) -> Kind:
-        """A new kind of training step; its facts are told when it is taken first."""
+        """A new kind of training step. Its facts are told when the first such step is taken."""
         kind = Kind(self._report.new_phase(), describe)
         kind.first_optimizer = self._optimizers
         self._kinds.append(kind)
         return kind
 
     def taken(self, kind: Kind, work: Work, steps: Dict[Hashable, int]) -> None:
-        """A step of a kind that its code tells was taken; ``steps`` are those of each optimizer."""
-        self._beside.clear()
-        for one in self._passes:
-            one.is_fresh = False
+        """A step was taken whose kind is known from its code; ``steps`` are those of each optimizer in it."""
+        self._used_what_was_read()
         self._enter(kind, [work])
-        batch = work.batch
-        batch.steps[kind] = batch.steps.get(kind, 0) + 1
-        if batch.steps[kind] > batch.most:
-            batch.most += 1
-            self._credit(kind, batch, is_first=batch.most == 1)
-        self._tally.add(kind.key("calls"))
+        self._stepped_on(kind, work.batch, kind)
         for optimizer, number in steps.items():
             self.updated(kind, optimizer, number)
 
     def updated(self, kind: Kind, optimizer: Hashable, number: int = 1) -> None:
-        """An optimizer took steps with the gradients of such a kind."""
+        """An optimizer took steps of a kind."""
         kind.optimizers.setdefault(optimizer, None)
         self._tally.add(("steps", (kind.number, optimizer)), number)
 
     def evaluated(self, rows: Optional[int]) -> None:
-        """A network that is trained saw samples without a gradient; None where it is not known how many count.
+        """A network that is trained saw samples without a gradient; None where their number is not known.
 
-        What comes from a source is counted by its passes, and what gradients follow for is no evaluation.
+        Samples of a source are not counted here: its passes are. If gradients follow in the same iteration, it was no
+        evaluation.
         """
         current = self.current()
         is_read = current is not None and current.whole is not None and current.whole.is_fresh
@@ -283,15 +167,15 @@ class Ledger:
             self._beside.append(rows)
 
     def publish(self, *rows: int) -> None:
-        """Sizes of data sets that are not on this machine, as they are published."""
+        """These are published sizes of data sets that are not on this machine; facts equal to them are marked so."""
         self._published.update(rows)
 
     def make_up_lengths(self, *lengths: int) -> None:
-        """Lengths that a sample has only where its length is made up: what hangs on its shape then stays unknown."""
+        """A sample of one of these lengths has a made-up length: facts that depend on its shape stay unknown."""
         self._made_up_lengths.update(lengths)
 
     def withhold(self, *names: str) -> None:
-        """Facts that hang on what is made up: they stay unknown."""
+        """These facts depend on something made up: they stay unknown."""
         self._withheld.update(names)
 
     def doubt(self, reason: str) -> None:
@@ -306,10 +190,16 @@ class Ledger:
 
     @property
     def taken_in_all(self) -> int:
-        """Training steps that were really taken, the same ones or not."""
+        """How many training steps of all kinds have really been run, not counting those passed over."""
         return self._order
 
     # How it is accounted for.
+
+    def _used_what_was_read(self) -> None:
+        """Gradients were computed: what was read before them is no evaluation, and the next batch begins anew."""
+        self._beside.clear()
+        for one in self._passes:
+            one.is_fresh = False
 
     def _next_iteration(self) -> None:
         self._loose = None
@@ -321,24 +211,34 @@ class Ledger:
         self._beside.clear()
 
     def _close(self, kind: Kind, optimizer: Hashable) -> None:
-        works, self._waiting = self._waiting, []
-        self._enter(kind, works)
-        batches = list({id(work.batch): work.batch for work in works}.values())
-        is_new = False
-        for batch in batches:
-            batch.steps[optimizer] = batch.steps.get(optimizer, 0) + 1
-            if batch.steps[optimizer] > batch.most:
-                batch.most += 1
-                is_new = True
-                self._credit(kind, batch, is_first=batch.most == 1)
+        batches = self._worked_on(kind)
+        credited = [self._stepped_on(kind, batch, optimizer) for batch in batches]
         if batches:
             kind.per_step[len(batches)] += 1
         self._tally.add(("steps", (kind.number, optimizer)))
-        if is_new:
+        if any(credited):
             self._tally.add(kind.key("updates"))
 
+    def _worked_on(self, kind: Kind) -> List[Batch]:
+        """The batches of the work since the last step; this work is now known to be of this kind."""
+        works, self._waiting = self._waiting, []
+        self._enter(kind, works)
+        return list({id(work.batch): work.batch for work in works}.values())
+
+    def _stepped_on(self, kind: Kind, batch: Batch, optimizer: Hashable) -> bool:
+        """A step was taken on a batch; whether its samples count as trained on once more, see ``Batch``.
+
+        Where it is the code that tells the kind, the kind itself stands for the optimizer.
+        """
+        batch.steps[optimizer] = batch.steps.get(optimizer, 0) + 1
+        if batch.steps[optimizer] <= batch.most:
+            return False
+        batch.most += 1
+        self._credit(kind, batch, is_first=batch.most == 1)
+        return True
+
     def _enter(self, kind: Kind, works: List[Work]) -> None:
-        """What work costs, and where it stands."""
+        """Add the cost of work to its kind, and note when and in which loops the kind was first seen."""
         self._order += 1
         if not kind.first:
             kind.first = self._order
@@ -376,10 +276,11 @@ class Ledger:
     # What is told.
 
     def tell(self, kind: Kind) -> None:
-        """Hand over what is known before all steps are taken."""
+        """Report what is known of a kind before all its steps are taken."""
         source = kind.source
+        phase = Phase([kind], self._tally)
         kind.described = kind.describe(kind)
-        facts = {**self._settings, **kind.described, **self._sizes([kind]), **self._per_sample([kind])}
+        facts = {**self._settings, **kind.described, **phase.parameters(), **phase.costs()}
         if source is not None and source.batch:
             facts["batch_size"] = source.batch
         else:
@@ -396,13 +297,13 @@ class Ledger:
         accumulation: Optional[int],
         number: Optional[int] = None,
     ) -> int:
-        """A training that a framework goes through by itself, told from what it was asked for; the phase's number.
+        """Report a training that a framework runs by itself, from the arguments it was given; the phase's number.
 
         Args:
             facts: ``epochs`` among them.
             batches: of one epoch.
             accumulation: batches whose gradients are gathered for one step.
-            number: of the phase, where more is known of it than was told before.
+            number: of a phase that was reported before, to add facts to it; None for a new phase.
         """
         number = self._report.new_phase() if number is None else number
         facts = {**self._settings, **facts, "gradient_accumulation": accumulation}
@@ -412,10 +313,12 @@ class Ledger:
         return number
 
     def sum_up(self, *, is_running: bool) -> None:
-        """Hand over what is known when the script has ended, or is ended while it runs."""
+        """Report all phases when the script has ended, or is stopped while it runs."""
         self._end_evaluation()
         if self._kinds and self._waiting:
-            self._close_what_waits(self._kinds[-1])
+            for batch in self._worked_on(self._kinds[-1]):
+                if not batch.most:
+                    self._credit(self._kinds[-1], batch)
         left = [kind for kind in self._kinds if kind.first]
         while left:
             together = [left.pop(0)]
@@ -423,36 +326,25 @@ class Ledger:
                 if kind.first < max(other.last for other in together):
                     together.append(kind)
                     left.remove(kind)
-            self._sum_up_phase(together, is_running=is_running)
+            self._sum_up_phase(Phase(together, self._tally), is_running=is_running)
 
-    def _close_what_waits(self, kind: Kind) -> None:
-        works, self._waiting = self._waiting, []
-        self._enter(kind, works)
-        for batch in {id(work.batch): work.batch for work in works}.values():
-            if not batch.most:
-                self._credit(kind, batch)
-
-    def _sum_up_phase(self, kinds: List[Kind], *, is_running: bool) -> None:
-        count = self._tally.count
-        main = max(kinds, key=lambda kind: (count(kind.key("samples")), count(kind.key("flops"))))
-        seen = sum(count(kind.key("samples")) for kind in kinds)
-        source = _source_of(kinds, main)
+    def _sum_up_phase(self, phase: Phase, *, is_running: bool) -> None:
+        main, source = phase.main, phase.source
         now = main.describe(main)  # a network may have changed since, but what all steps cost is known only now
         costs = {name: value for name, value in now.items() if name in _COSTS}
-        facts: Dict[str, Any] = {**self._settings, **now, **main.described, **costs, **self._sizes(kinds)}
-        facts.update(self._per_sample(kinds))
-        facts.update(self._steps(kinds, main))
-        reasons = self._why_unknown(kinds, source, is_running=is_running)
+        facts: Dict[str, Any] = {**self._settings, **now, **main.described, **costs}
+        facts.update({**phase.parameters(), **phase.costs(), **phase.steps()})
+        reasons = self._why_unknown(phase, is_running=is_running)
         for reason in reasons[:3]:
             self._report.note(reason)
         if not reasons:
-            facts.update(self._extent(kinds, main), seen_samples=seen)
+            facts.update(phase.extent(self._sources), seen_samples=phase.total("samples"))
         else:
             facts.pop("steps", None)
             if reasons == [_MADE_UP]:
-                facts["epochs"] = self._extent(kinds, main).get("epochs")
-        if len(kinds) > 1:
-            self._report.note("%d kinds of training step take turns; their costs are added" % len(kinds))
+                facts["epochs"] = phase.extent(self._sources).get("epochs")
+        if len(phase.kinds) > 1:
+            self._report.note("%d kinds of training step take turns; their costs are added" % len(phase.kinds))
         is_published = source is not None and source.published
         self._tell(main.number, facts, published=("train_samples", "steps") if is_published else ())
 
@@ -464,8 +356,9 @@ class Ledger:
         sizes = [name for name in ("train_samples", "validation_samples") if known.get(name) in self._published]
         self._report.facts(number, known, {*published, *sizes})
 
-    def _why_unknown(self, kinds: List[Kind], source: Optional[Source], *, is_running: bool) -> List[str]:
+    def _why_unknown(self, phase: Phase, *, is_running: bool) -> List[str]:
         """Why it is not known how long the training is; empty where it is."""
+        kinds, source = phase.kinds, phase.source
         reasons = list(self._tally.incomplete)
         here = {id(loop) for loop in self._loops.nest()} if is_running else set()
         in_loop = any(here & {id(loop) for loop in kind.nest} for kind in kinds)
@@ -474,126 +367,3 @@ class Ledger:
         if source is not None and source.made_up:
             reasons.append(_MADE_UP)
         return reasons
-
-    def _steps(self, kinds: List[Kind], kind: Kind) -> Dict[str, Any]:
-        """Optimizer steps, and how many batches' gradients are gathered for one."""
-        if not kind.steps_are_known:
-            return {}
-        count = self._tally.count
-        batches = sum(count(one.key("batches")) for one in kinds)
-        optimizers = {optimizer for one in kinds for optimizer in one.optimizers}
-        counted = [sum(count(("steps", (one.number, optimizer))) for one in kinds) for optimizer in optimizers]
-        steps = max([sum(count(one.key("updates")) for one in kinds), *counted])
-        if kind.batches_per_step:
-            return {"steps": steps or batches // kind.batches_per_step, "gradient_accumulation": kind.batches_per_step}
-        if not steps:
-            return {"steps": batches}  # the script changes its weights by itself
-        if kind.per_step:
-            return {"steps": steps, "gradient_accumulation": max(kind.per_step, key=lambda one: kind.per_step[one])}
-        if batches == steps or batches >= 2 * steps:
-            return {"steps": steps, "gradient_accumulation": round(batches / steps)}
-        return {"steps": steps}
-
-    def _extent(self, kinds: List[Kind], main: Kind) -> Dict[str, Any]:
-        """Epochs and the samples of one, so that they explain what was seen."""
-        count = self._tally.count
-        seen, batches, passes = (sum(count(kind.key(what)) for kind in kinds) for what in ("read", "batches", "passes"))
-        source = _source_of(kinds, main)
-        if source is not None and passes:
-            epochs, samples = _of_passes(source, passes, batches, seen)
-            validation = self._validation(passes)
-            if validation == 0 and count("evaluated"):
-                validation = self._validation_by_hand(epochs, samples)
-            return {"epochs": epochs, "train_samples": samples, "validation_samples": validation}
-        if main.epoch_samples and seen and seen % main.epoch_samples == 0:
-            looped: Optional[int] = seen // main.epoch_samples
-        else:
-            looped = _epochs_of_loops(main, batches)
-        if not looped:
-            return {}
-        samples = round(seen / looped)
-        validation = self._validation_by_hand(looped, samples)
-        return {"epochs": looped, "train_samples": samples, "validation_samples": validation}
-
-    def _validation_by_hand(self, epochs: int, samples: Optional[int]) -> Optional[int]:
-        """Samples that the trained network sees without gradients, where they are alike in every epoch; on as many as
-        it is trained on it may be these."""
-        evaluated = self._tally.count("evaluated")
-        if not evaluated:
-            return None if self._tally.count("evaluated somehow") else 0
-        is_alike = epochs > 1 and evaluated % epochs == 0 and evaluated // epochs != samples
-        return evaluated // epochs if is_alike else None
-
-    def _validation(self, training: int) -> Optional[int]:
-        """Samples of the source that is read between epochs without training; read once at the end it is a test."""
-        passes: Dict[Any, int] = {}
-        for one in self.sources:  # some scripts make a new loader for every epoch
-            if one.passes and not one.training_passes and one.made_up:
-                return None
-            if one.passes and not one.training_passes:
-                passes[one.identity, one.samples] = passes.get((one.identity, one.samples), 0) + one.passes
-        passes = {data: number for data, number in passes.items() if number >= 2 or training == 1}
-        if not passes:
-            return 0
-        samples: Optional[int] = max(passes, key=lambda data: passes[data])[1]
-        return samples
-
-    def _per_sample(self, kinds: List[Kind]) -> Dict[str, Any]:
-        """FLOPs of a sample: of all kinds that take turns, over the samples that they see."""
-        count = self._tally.count
-        samples = sum(count(kind.key("samples")) for kind in kinds)
-        if not samples or not all(kind.is_counted for kind in kinds):
-            return {}
-        facts = {"training_flops_per_sample": sum(count(kind.key("flops")) for kind in kinds) / samples or None}
-        if all(kind.has_forward for kind in kinds):
-            facts["forward_flops_per_sample"] = sum(count(kind.key("forward")) for kind in kinds) / samples or None
-        return facts
-
-    def _sizes(self, kinds: List[Kind]) -> Dict[str, Any]:
-        weights: Dict[int, int] = {}
-        trained: Dict[int, int] = {}
-        for kind in kinds:
-            weights.update(kind.weights)
-            trained.update(kind.trained)
-        if not weights:
-            return {}
-        return {"parameters": sum(weights.values()), "trainable_parameters": sum(trained.values())}
-
-
-def _source_of(kinds: List[Kind], main: Kind) -> Optional[Source]:
-    return main.source or next((kind.source for kind in kinds if kind.source is not None), None)
-
-
-def _of_passes(source: Source, passes: int, batches: int, seen: int) -> Tuple[int, Optional[int]]:
-    """Epochs and their samples, from passes over a source that may be left early or gone round several times."""
-    whole = source.samples
-    if source.batches and batches > passes * source.batches:  # a loop over steps that takes its batches itself
-        epochs, rest = divmod(batches, source.batches)
-        return epochs + bool(rest), whole
-    each = seen / passes
-    if whole is None or abs(each - whole) < (source.batch or 1):
-        return passes, round(each) if whole is None else whole
-    if passes > 1:  # the last one left early, or each
-        return passes, whole if seen > (passes - 1) * whole else round(each)
-    stock = min(whole, source.stock or whole)
-    return max(-(-seen // stock), 1) if stock else 1, stock
-
-
-def _epochs_of_loops(kind: Kind, batches: int) -> Optional[int]:
-    """Where no source is known: the loop around the one over batches, where its name or shape says that it counts
-    epochs.
-
-    A single loop over steps draws from a stream, which is one epoch, unless it works on the same tensors again and
-    again; of other loops it is not known what they repeat.
-    """
-    nest = kind.nest
-    if not nest:
-        return None
-    if _EPOCH_NAME.search(nest[-1].target):
-        return int(nest[-1].iterations)
-    for loop in reversed(nest[:-1]):
-        if _EPOCH_NAME.search(loop.target) or nest[-1].strided:
-            return int(loop.iterations)
-    if kind.on_new_data <= len(kind.networks) < kind.works:
-        return batches
-    return None if len(nest) > 1 else 1

@@ -2,7 +2,9 @@
 
 from typing import Any, Dict, Hashable, Optional
 
-from .ledger import Batch, Ledger, Work, stated
+from .batches import Batch
+from .ledger import Ledger
+from .work import Work, stated
 
 
 class Step:

@@ -53,7 +53,6 @@ class Passes:
         self._phase = None
         self._index = -1
         self._last_ended_at = 0.0
-        self._framework_phase = None
 
     def begin(self):
         """A loader is about to be read."""

@@ -7,7 +7,7 @@ the size of the last one do, and these stay as they are.
 import functools
 from typing import Any, Dict, List, Optional, Tuple
 
-from ...dry_run.ledger import Pass, Source
+from ...dry_run.batches import Pass, Source
 from ...dry_run.session import DryRun
 from ..keras import data as keras_data
 

@@ -3,7 +3,7 @@
 import math
 from typing import Any, Dict, List, Optional, Tuple
 
-from ...dry_run.ledger import Kind
+from ...dry_run.work import Kind
 from ..keras import model as keras_model
 from .keras_calls import Call
 

@@ -11,7 +11,7 @@ from typing import Any, Callable, Iterator, List, Optional, Tuple
 
 import torch
 
-from ...dry_run.ledger import Pass, Source
+from ...dry_run.batches import Pass, Source
 from ...dry_run.session import DryRun
 from . import model as torch_model
 from .tensors import as_meta

@@ -9,8 +9,9 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import torch
 
-from ...dry_run.ledger import Batch, Kind, Work
+from ...dry_run.batches import Batch
 from ...dry_run.session import DryRun
+from ...dry_run.work import Kind, Work
 from . import model as torch_model
 from .flops import Operations
 from .model import Called, Networks, Traced
