@@ -221,7 +221,7 @@ def probed_facts(found: DryRun) -> tuple[dict[str, Fact[Any]], tuple[str, ...]]:
     """
     notes = _notes(found)
     trained = [phase for phase in found.phases if "epochs" in phase or "seen_samples" in phase]
-    trained = trained or [phase for phase in found.phases if "optimizer" in phase]
+    trained = trained or [phase for phase in found.phases if "optimizer" in phase or "gradient_accumulation" in phase]
     if not trained:
         return {}, tuple(notes)
     main = max(trained, key=_cost)
