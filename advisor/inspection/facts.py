@@ -81,12 +81,10 @@ READERS: Mapping[str, Callable[[str], Any]] = {
     "precision": _one_of(_PRECISIONS),
     "devices": _count,
     "steps": _count,
-    "backend": _word,
     "loader_workers": _count_or_zero,
     "data_loading": _one_of(("memory", "streamed")),
     "strategy": _word,
     "activation_checkpointing": _yes_or_no,
-    "phases": _word,
 }
 
 

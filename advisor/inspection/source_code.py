@@ -167,7 +167,6 @@ def _say_framework(reader: Resolver, calls: Sequence[Call], found: Found) -> Non
     if "keras" in imported or any(call.name.startswith("keras.") for call in calls):
         backend = reader.item(Dotted("os.environ"), "KERAS_BACKEND")
         if isinstance(backend, str) and backend in _BACKENDS:
-            found.say("backend", backend)
             found.say("framework", _BACKENDS[backend])
         elif not imported & _TORCH and "jax" not in imported:
             found.say("framework", "tensorflow", Source.SOURCE_CODE if "tensorflow" in imported else Source.DEFAULT)

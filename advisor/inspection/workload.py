@@ -62,12 +62,11 @@ class Workload:
     without weights, in the precision that it trains in. ``layers`` counts the layers that launch work (convolutions,
     matrix products, normalisations, ...), not containers. ``precision`` is ``float32``, ``tf32`` (float32 whose matrix
     products may use TF32 as convolutions do), ``mixed_float16``, ``mixed_bfloat16``, ``float16``, ``bfloat16`` or
-    ``float64``. ``steps`` are the optimizer steps of the whole run. ``backend`` is what computes for Keras 3
-    (``tensorflow``, ``torch``, ``jax``). ``loader_workers`` are the processes that load data, 0 where the training
-    process does; ``data_loading`` is ``memory`` or ``streamed``. ``strategy`` is how devices share the work
-    (``single``, ``ddp``, ``fsdp``, ``deepspeed``, ``mirrored``, ...). ``activation_checkpointing`` says that the
-    backward pass computes activations again instead of keeping them. ``phases`` says in words what else than one plain
-    fit it is (``frozen, then fine-tuned``, ``5 folds``, ``generator and discriminator``).
+    ``float64``. ``steps`` are the optimizer steps of the whole run. ``framework`` is what computes: ``pytorch`` for
+    Keras on PyTorch. ``loader_workers`` are the processes that load data, 0 where the training process does;
+    ``data_loading`` is ``memory`` or ``streamed``. ``strategy`` is how devices share the work (``single``, ``ddp``,
+    ``fsdp``, ``deepspeed``, ``mirrored``, ...). ``activation_checkpointing`` says that the backward pass computes
+    activations again instead of keeping them.
     """
 
     framework: Fact[str] = field(default_factory=Fact)
@@ -89,12 +88,10 @@ class Workload:
     precision: Fact[str] = field(default_factory=Fact)
     devices: Fact[int] = field(default_factory=Fact)
     steps: Fact[int] = field(default_factory=Fact)
-    backend: Fact[str] = field(default_factory=Fact)
     loader_workers: Fact[int] = field(default_factory=Fact)
     data_loading: Fact[str] = field(default_factory=Fact)
     strategy: Fact[str] = field(default_factory=Fact)
     activation_checkpointing: Fact[bool] = field(default_factory=Fact)
-    phases: Fact[str] = field(default_factory=Fact)
     notes: tuple[str, ...] = ()
 
     def facts(self) -> Iterator[tuple[str, Fact[object]]]:

@@ -165,7 +165,7 @@ def setting_of(workload: Workload, placement: Placement, site: str = "") -> Sett
     network = network_key(workload.model_name.value or "")
     loading = workload.data_loading.value
     return Setting(
-        framework=_framework(workload.framework.value, workload.backend.value),
+        framework=_framework(workload.framework.value),
         network=network,
         parameters=filled.parameters,
         trainable_share=filled.trainable_share,
@@ -213,11 +213,9 @@ def network_key(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _framework(name: str | None, backend: str | None) -> str:
+def _framework(name: str | None) -> str:
     lowered = (name or "").lower()
     if "torch" in lowered or "lightning" in lowered or "huggingface" in lowered or "transformers" in lowered:
-        return "pytorch"
-    if "keras" in lowered and (backend or "").lower() == "torch":
         return "pytorch"
     if "tensorflow" in lowered or "keras" in lowered or lowered in {"tf", "jax", "flax"}:
         return "tensorflow"

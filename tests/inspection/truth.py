@@ -38,7 +38,6 @@ _FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
     "keras on torch": ("pytorch", "torch", "keras"),
     "jax": ("jax", "keras"),
 }
-_BACKENDS: Mapping[str, tuple[str, ...]] = {"keras on torch": ("torch", "pytorch"), "jax": ("jax",)}
 _TIMEOUT_S = 600
 # torchvision's wheel lies in a folder of its own and holds operators for CUDA: see tests/frameworks.sh.
 _ENVIRONMENTS: Mapping[str, Mapping[str, str]] = {
@@ -110,8 +109,6 @@ def _facts(said: Mapping[str, Any], seen: Mapping[str, Any]) -> dict[str, tuple[
     facts |= {name: said[name] for name in ("parameters", "trainable_parameters", "input_shape") if name in said}
     framework = said.get("framework", said["where"])
     facts["framework"] = {"any": _FRAMEWORKS[framework]}
-    if framework in _BACKENDS:
-        facts["backend"] = {"any": _BACKENDS[framework]}
     return {name: _answers(value) for name, value in facts.items() if value != _NO_ANSWER}
 
 
