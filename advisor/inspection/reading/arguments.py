@@ -1,4 +1,4 @@
-"""The script's arguments by the script's own rules: argparse, and dataclasses that Hugging Face's parser fills."""
+"""The script's arguments by the script's own rules: argparse, and Hugging Face's parser of a library's classes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from advisor.inspection.reading.values import (
     MISSING,
     UNKNOWN,
-    Class,
     Dotted,
-    Instance,
     Made,
     Value,
     is_plain,
@@ -118,9 +116,7 @@ def _add(parser: _Parser, rule: Made, defaults: dict[str, Value], unreadable: se
     action = rule.word("action", default="store")
     stated = {key: rule.kwargs[key] for key in ("nargs", "dest", "const", "required") if key in rule.kwargs}
     words: dict[str, Any] = {key: value for key, value in stated.items() if is_plain(value)}
-    if isinstance(action, Dotted) and action.name.endswith("BooleanOptionalAction"):
-        words = {"action": argparse.BooleanOptionalAction}
-    elif isinstance(action, str) and action in _ACTIONS:
+    if isinstance(action, str) and action in _ACTIONS:
         words["action"] = action
     elif action in {"help", "version"}:
         return
@@ -136,30 +132,8 @@ def _add(parser: _Parser, rule: Made, defaults: dict[str, Value], unreadable: se
 
 
 def _instance(kind: Value, reader: Reader) -> Value:
-    """A dataclass with its fields from the command line; of a library's class, the arguments that are given."""
-    if isinstance(kind, Dotted):
-        return Made(kind.name, kwargs=_given(reader.arguments))
-    if not isinstance(kind, Class):
-        return UNKNOWN
-    rules = [
-        _field_rule(name, annotation, reader.field_default(kind, name))
-        for name, annotation in reader.fields(kind).items()
-    ]
-    values = _parse(rules, reader.arguments, {})
-    if values is None:
-        return UNKNOWN
-    inherited = _given(reader.arguments) if kind.derives_from("TrainingArguments") else {}
-    return Instance(kind, Made(kind.name, kwargs={**inherited, **values[0]}))
-
-
-def _field_rule(name: str, annotation: ast.expr, default: Value) -> Made:
-    written = ast.unparse(annotation).removeprefix("Optional[").rstrip("]").split("|")[0].strip()
-    kind = written if written in {"int", "float", "bool"} else "str"
-    words: dict[str, Value] = {"type": Dotted(f"builtins.{kind}"), "default": None if default is MISSING else default}
-    if kind == "bool":
-        words = {"action": Dotted("argparse.BooleanOptionalAction"), "default": default}
-    dashed = name.replace("_", "-")
-    return Made("add_argument", args=[f"--{item}" for item in dict.fromkeys((name, dashed))], kwargs=words)
+    """A library's class with the arguments that are given; UNKNOWN for a dataclass of the script's own."""
+    return Made(kind.name, kwargs=_given(reader.arguments)) if isinstance(kind, Dotted) else UNKNOWN
 
 
 def _given(words: Sequence[str]) -> dict[str, Value]:

@@ -12,9 +12,7 @@ _PUBLISHED = {
     "mnist": (60_000, 10_000), "fashion_mnist": (60_000, 10_000), "fashionmnist": (60_000, 10_000),
     "kmnist": (60_000, 10_000), "cifar10": (50_000, 10_000), "cifar100": (50_000, 10_000), "imdb": (25_000, 25_000),
 }  # fmt: skip
-_ENDLESS = 10**9
 _LOADERS = ("DataLoader", "StatefulDataLoader")
-_SAMPLERS = {"RandomSampler", "SequentialSampler", "WeightedRandomSampler", "DistributedSampler"}
 _CHANGES_LENGTH = {"unbatch", "repeat", "filter", "flat_map", "window", "skip"}
 _CREATORS = {
     "zeros", "ones", "empty", "rand", "randn", "full", "random_normal", "normal", "uniform", "random",
@@ -76,11 +74,11 @@ def _of_arrays(made: Made) -> bool:
 
 
 def published(made: Made) -> Value:
-    """What ``keras.datasets.NAME.load_data()`` returns, as arrays of its rows."""
-    parts = made.name.split(".")
-    if len(parts) < 3 or parts[-1] != "load_data" or parts[-2] not in _PUBLISHED:  # noqa: PLR2004 (datasets.x.load_data)
+    """What ``keras.datasets.NAME.load_data()`` returns, as arrays of its rows; None where a call is none of that."""
+    *_, name, last = ("", *made.name.split("."))
+    if last != "load_data" or name not in _PUBLISHED:
         return None
-    train, test = _PUBLISHED[parts[-2]]
+    train, test = _PUBLISHED[name]
     return (Rows((train,)), Rows((train,))), (Rows((test,)), Rows((test,)))
 
 
@@ -94,34 +92,17 @@ def samples_of(data: Value) -> Value:
         return samples_of(next(iter(data.values())))
     if isinstance(data, Instance):
         return data.measure(data)
-    if not isinstance(data, Made):
-        return UNKNOWN
-    return _samples_of_made(data)
+    return _samples_of_made(data) if isinstance(data, Made) else UNKNOWN
 
 
-def _samples_of_made(data: Made) -> Value:  # noqa: PLR0911 (one line for each kind of data set)
+def _samples_of_made(data: Made) -> Value:
     last = data.name.rpartition(".")[2]
-    if "samples" in data.attributes:
-        return data.attributes["samples"]
-    if last in {"TensorDataset", "from_tensor_slices", "ArrayDataset"}:
-        return samples_of(data.args[0]) if data.args else UNKNOWN
-    if data.name.endswith("data.Dataset.range"):
-        ends = data.args if len(data.args) > 1 else [0, *data.args]
-        known = len(ends) == 2 and all(isinstance(end, int) for end in ends)  # noqa: PLR2004 (start and stop)
-        return ends[1] - ends[0] if known else UNKNOWN
-    if last == "Subset":
-        indices = data.word("indices", 1)
-        return len(indices) if isinstance(indices, list | tuple) else UNKNOWN
+    if last in {"TensorDataset", "from_tensor_slices"} and data.args:
+        return samples_of(data.args[0])
     if last.lower() in _PUBLISHED and "datasets" in data.name:
-        train = data.word("train", 1, default=True)
-        return _PUBLISHED[last.lower()][0 if train else 1] if isinstance(train, bool) else UNKNOWN
-    if last == "take" and isinstance(data.receiver, Made) and isinstance(data.word("count", 0), int):
-        inner = samples_of(data.receiver)
-        count = data.word("count", 0)
-        return min(inner, count) if isinstance(inner, int) else UNKNOWN
-    if last in {"map", "shuffle", "cache", "prefetch", "with_options"} and isinstance(data.receiver, Made):
-        return samples_of(data.receiver)
-    return UNKNOWN
+        is_train = data.word("train", 1, default=True)
+        return _PUBLISHED[last.lower()][not is_train] if isinstance(is_train, bool) else UNKNOWN
+    return samples_of(data.receiver) if last in {"map", "shuffle", "cache", "prefetch", "with_options"} else UNKNOWN
 
 
 def loader_of(value: Value) -> Loader | None:
@@ -135,8 +116,6 @@ def loader_of(value: Value) -> Loader | None:
     last = value.name.rpartition(".")[2]
     if last in _LOADERS:
         return _torch_loader(value)
-    if last in {"prepare", "setup_dataloaders", "MpDeviceLoader", "ParallelLoader"}:
-        return next((found for item in value.args if (found := loader_of(item)) is not None), None)
     return _tensorflow_batches(value)
 
 
@@ -145,33 +124,16 @@ def _is_progress_bar(name: str) -> bool:
 
 
 def _torch_loader(made: Made) -> Loader:
-    of_batches, sampler = made.word("batch_sampler"), made.word("sampler", 3)
-    batch_size = made.word("batch_size", 1, 1)
-    if of_batches is not None:
-        batch_size = of_batches.word("batch_size", 1, UNKNOWN) if isinstance(of_batches, Made) else UNKNOWN
-        sampler = of_batches.word("sampler", 0, UNKNOWN) if isinstance(of_batches, Made) else UNKNOWN
+    is_drawn = made.word("sampler", 3) is not None or made.word("batch_sampler") is not None
     data = made.word("dataset", 0)
-    rows = samples_of(data) if sampler is None else _drawn(sampler)
-    in_memory = isinstance(data, Made) and data.name.endswith("TensorDataset")
     return Loader(
-        batch_size=batch_size,
-        samples=rows,
+        # A batch sampler has a batch size of its own.
+        batch_size=made.word("batch_size", 1, 1) if made.word("batch_sampler") is None else UNKNOWN,
+        samples=UNKNOWN if is_drawn else samples_of(data),
         workers=made.word("num_workers", 5, 0),
         drop_last=made.word("drop_last", default=False),
-        loading="memory" if in_memory else UNKNOWN,
+        loading="memory" if isinstance(data, Made) and data.name.endswith("TensorDataset") else UNKNOWN,
     )
-
-
-def _drawn(sampler: Value) -> Value:
-    """How many samples a sampler draws in one pass, of all processes together; its arguments come before its data's."""
-    if not isinstance(sampler, Made) or sampler.name.rpartition(".")[2] not in _SAMPLERS:
-        return UNKNOWN
-    is_weighted = sampler.name.endswith("WeightedRandomSampler")
-    stated = sampler.word("num_samples", 1 if is_weighted else None)
-    rows = samples_of(sampler.word("data_source", 0, sampler.word("dataset")))
-    # A sampler that draws without end says nothing of how long a pass is.
-    is_endless = isinstance(stated, int) and stated >= _ENDLESS
-    return rows if stated is None or is_endless else stated
 
 
 def _tensorflow_batches(made: Made) -> Loader | None:

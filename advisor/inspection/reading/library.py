@@ -17,7 +17,6 @@ from advisor.inspection.reading.values import (
     Function,
     Instance,
     Made,
-    Rows,
     Value,
     is_plain,
     tagged,
@@ -34,7 +33,6 @@ _PURE: Mapping[str, Callable[..., Any]] = {
     "builtins.list": list, "builtins.tuple": tuple, "os.path.join": os.path.join, "os.path.basename": os.path.basename,
     "os.path.dirname": os.path.dirname, "os.path.abspath": os.path.normpath, "os.path.realpath": os.path.normpath,
 }  # fmt: skip
-_PURE_METHODS = frozenset({"lower", "upper", "strip", "split", "replace", "startswith", "endswith", "join", "format"})
 # Calls that hand back what they were given, as far as a training's facts go.
 _TRANSPARENT = frozenset(
     {"jit", "pmap", "vmap", "compile", "function", "script", "asarray", "array", "as_tensor", "tensor", "from_numpy",
@@ -43,7 +41,7 @@ _TRANSPARENT = frozenset(
 _TRANSPARENT_METHODS = frozenset({".to", ".cuda", ".cpu", ".train", ".eval", ".resolve", ".expanduser", ".absolute"})
 _LOADERS = frozenset(
     {"json.load", "json.loads", "yaml.safe_load", "yaml.load", "yaml.full_load", "tomllib.load", "tomllib.loads",
-     "tomli.load", "toml.load", "toml.loads", "omegaconf.OmegaConf.load"}
+     "tomli.load", "toml.load", "toml.loads"}
 )  # fmt: skip
 
 
@@ -85,9 +83,8 @@ def _collection(made: Made, reader: Reader) -> Value:
         return {**(first if isinstance(first, dict) else {}), **made.kwargs} if made.complete else UNKNOWN
     if made.name == "builtins.vars" and isinstance(first, Made):
         return first.attributes
-    if made.name == "builtins.getattr" and len(made.args) > 1 and isinstance(made.args[1], str):
-        found = reader.attribute(first, made.args[1])
-        return made.args[2] if found is UNKNOWN and len(made.args) > 2 and isinstance(first, Made) else found  # noqa: PLR2004 (a default)
+    if made.name == "builtins.getattr" and len(made.args) == 2 and isinstance(made.args[1], str):  # noqa: PLR2004 (no default)
+        return reader.attribute(first, made.args[1])
     return MISSING
 
 
@@ -100,21 +97,15 @@ def _length(value: Value) -> Value:
     return batches_of(loader) if loader is not None else samples_of(value)
 
 
-def _method(made: Made, reader: Reader) -> Value:  # noqa: PLR0911 (one return for each kind of owner)
+def _method(made: Made, reader: Reader) -> Value:
     owner, name = made.receiver, made.name[1:]
     if not made.name.startswith("."):
         return MISSING
     if isinstance(owner, dict) and name == "get" and made.args:
         found = reader.item(owner, made.args[0])
         return found if found is not UNKNOWN or made.args[0] in owner else made.word("default", 1)
-    if isinstance(owner, str) and name in _PURE_METHODS and is_plain([made.args, made.kwargs]):
-        try:
-            return with_source(getattr(str(owner), name)(*made.args, **made.kwargs), owner)
-        except (TypeError, ValueError, AttributeError, IndexError, KeyError):
-            return UNKNOWN
-    if isinstance(owner, Made) and owner.name == "pathlib.Path" and name in {"with_suffix", "with_name", "joinpath"}:
-        path, first = _path(owner), made.args[0] if made.args else None
-        return Made(owner.name, args=[str(getattr(PurePath(path), name)(first))]) if path and first else UNKNOWN
+    if name == "with_name" and isinstance(owner, Made) and owner.name == "pathlib.Path" and (path := _path(owner)):
+        return Made(owner.name, args=[os.path.dirname(path), *made.args])  # noqa: PTH120 (text)
     if made.name in _TRANSPARENT_METHODS and owner is not None and owner is not UNKNOWN:
         return owner
     return MISSING
@@ -132,8 +123,7 @@ def _file(made: Made, reader: Reader) -> Value:
     if path is None or found is None:
         return UNKNOWN
     reader.files.append(Path(reader.folder, path))
-    value = tagged(found, Source.CONFIGURATION)
-    return as_bag(value) if made.name.startswith("omegaconf") else value
+    return tagged(found, Source.CONFIGURATION)
 
 
 def _path(value: Value) -> str | None:
@@ -157,13 +147,6 @@ def path_part(path: Made, name: str) -> Value:
     return Made(path.name, args=[str(found)]) if name == "parent" else found
 
 
-def as_bag(value: Value) -> Value:
-    """A dictionary whose items are attributes too, all the way down."""
-    if isinstance(value, dict):
-        return Made("bag", attributes={str(key): as_bag(item) for key, item in value.items()})
-    return value
-
-
 def _wrapper(made: Made, _reader: Reader) -> Value:
     last = made.name.rpartition(".")[2]
     if last in {"SimpleNamespace", "Namespace"}:
@@ -176,20 +159,8 @@ def _wrapper(made: Made, _reader: Reader) -> Value:
 
 
 def _data(made: Made, _reader: Reader) -> Value:
-    last = made.name.rpartition(".")[2]
-    rows = created(made)
-    if rows is not None:
-        return rows
-    found = published(made)
-    if found is not None:
-        return found
-    if last == "random_split":
-        parts, count = made.word("lengths", 1), samples_of(made.word("dataset", 0))
-        if not isinstance(parts, list | tuple):
-            return UNKNOWN
-        parts = [int(part * count) if isinstance(part, float) and isinstance(count, int) else part for part in parts]
-        return [Rows((part if isinstance(part, int) else UNKNOWN,)) for part in parts]
-    return MISSING
+    found = created(made) or published(made)
+    return MISSING if found is None else found
 
 
 def length_of_instance(owner: Instance, reader: Reader) -> Value:

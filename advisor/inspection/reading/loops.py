@@ -143,19 +143,8 @@ def _accumulation(calls: Sequence[Call]) -> Value:
         if call.name == ".step" and call.loops and (is_optimizer(call.made.receiver) or _is_scaler(call.made.receiver))
     ]
     if any(call.name == ".backward" and len(call.loops) > len(step.loops) for step in steps for call in calls):
-        return _micro_steps(calls, steps)
+        return UNKNOWN  # as many as the rounds of a loop of its own
     return chosen(every(call.branches) for call in steps)
-
-
-def _micro_steps(calls: Sequence[Call], steps: Sequence[Call]) -> Value:
-    """Rounds of the loop around ``backward`` that ``step`` stands outside of."""
-    rounds = []
-    for call in calls:
-        outside = next((step for step in steps if call.loops[: len(step.loops)] == step.loops), None)
-        if call.name == ".backward" and outside is not None:
-            inner = call.loops[len(outside.loops) :]
-            rounds.append(_product([loop.rounds for loop in inner]))
-    return chosen(rounds)
 
 
 def _is_scaler(value: Value) -> bool:

@@ -301,29 +301,19 @@ class _Collector:
             waiting += ast.iter_child_nodes(current)
 
     def changing_call(self, node: ast.Call, here: Place) -> None:
-        """``exec``, ``setattr`` and ``update`` change names, attributes and items."""
+        """``exec``, ``setattr`` and ``update`` change names, attributes and items, which are then not known."""
         name = getattr(node.func, "id", getattr(node.func, "attr", ""))
         if name in {"exec", "globals"}:
             self.program.opaque.add(self.module)
-        elif name == "setattr" and len(node.args) == 3:  # noqa: PLR2004 (owner, name, value)
-            self.change(node.args[0], node.args[1], node.args[2], here, is_item=False)
+        elif name == "setattr" and node.args:
+            self.change(node.args[0], UNKNOWABLE, None, here, is_item=False)
         elif name == "update" and isinstance(node.func, ast.Attribute):
-            owner, is_item = node.func.value, True
+            owner = node.func.value
+            self.change(owner, UNKNOWABLE, None, here, is_item=True)
             if isinstance(owner, ast.Attribute) and owner.attr == "__dict__":
-                owner, is_item = owner.value, False
-            elif isinstance(owner, ast.Call) and getattr(owner.func, "id", "") == "vars" and owner.args:
-                owner, is_item = owner.args[0], False
-            given = [(keyword.arg, keyword.value) for keyword in node.keywords]
-            for argument in node.args:
-                shown = (
-                    zip(argument.keys, argument.values, strict=True)
-                    if isinstance(argument, ast.Dict)
-                    else [(None, None)]
-                )
-                for key, value in shown:
-                    self.change(owner, key or UNKNOWABLE, value, here, is_item=is_item)
-            for word, value in given:
-                self.change(owner, ast.Constant(word) if word else UNKNOWABLE, value, here, is_item=is_item)
+                self.change(owner.value, UNKNOWABLE, None, here, is_item=False)
+            elif isinstance(owner, ast.Call) and owner.args:  # vars(owner)
+                self.change(owner.args[0], UNKNOWABLE, None, here, is_item=False)
 
     def comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp, here: Place) -> None:
         for generator in node.generators:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from advisor.inspection.reading.program import CallSite, Guard
-from advisor.inspection.reading.values import Class, Function, Made, Value
+from advisor.inspection.reading.values import Function, Made, Value
 
 
 class Reader(Protocol):
@@ -48,12 +47,6 @@ class Reader(Protocol):
 
     def returned(self, function: Function) -> Value:
         """What calls of a function of the script's own return."""
-
-    def fields(self, kind: Class) -> dict[str, ast.expr]:
-        """The annotated names of a class."""
-
-    def field_default(self, kind: Class, name: str) -> Value:
-        """The default of a dataclass's field, MISSING where it has none."""
 
     def holds(self, guards: Sequence[Guard]) -> bool | None:
         """Whether all of these tests come out as wanted."""

@@ -42,6 +42,7 @@ from advisor.inspection.reading.values import (
     Value,
     agreed,
     plain,
+    same,
     tagged,
     truth,
 )
@@ -62,14 +63,11 @@ class OutOfSteps(Exception):
 class _State:
     """What all resolvers of a program share.
 
-    ``steps`` were taken; ``open`` is being found, at what depth; ``back_to`` is the least depth that this led back to;
-    ``doubtful`` was found by way of what is still being found.
+    ``steps`` were taken; ``open`` is being found.
     """
 
     steps: int = 0
-    open: dict[tuple[object, ...], int] = field(default_factory=dict)
-    back_to: int = 10**6
-    doubtful: list[tuple[dict[tuple[object, ...], Value], tuple[object, ...]]] = field(default_factory=list)
+    open: set[tuple[object, ...]] = field(default_factory=set)
 
 
 class Resolver:
@@ -121,36 +119,19 @@ class Resolver:
         )
 
     def _once(self, key: tuple[object, ...], find: Callable[[], Value], meanwhile: Value) -> Value:
-        """A value that is found once; ``meanwhile`` stands for it where finding it leads back to itself.
-
-        What was found by way of such a stand-in is kept only until that is found: asked for first, it may be known.
-        """
-        if key in self._known:
-            return self._known[key]
+        """A value that is found once; ``meanwhile`` stands for it where finding it leads back to itself."""
         state, whole = self._state, (id(self), *key)
-        if whole in state.open:
-            state.back_to = min(state.back_to, state.open[whole])
-            return meanwhile
+        if key in self._known or whole in state.open or len(state.open) > _DEEPEST:
+            return self._known.get(key, meanwhile)
         state.steps += 1
         if state.steps > _MOST_STEPS:
             raise OutOfSteps
-        depth = len(state.open)
-        if depth > _DEEPEST:
-            return meanwhile
-        before, state.back_to, state.open[whole], first = state.back_to, _DEEPEST + 1, depth, len(state.doubtful)
+        state.open.add(whole)
         try:
-            found = find()
+            self._known[key] = find()
         finally:
-            del state.open[whole]
-        self._known[key] = found
-        if state.back_to < depth:
-            state.doubtful.append((self._known, key))
-        else:
-            for known, other in state.doubtful[first:]:
-                del known[other]
-            del state.doubtful[first:]
-        state.back_to = min(before, state.back_to if state.back_to < depth else _DEEPEST + 1)
-        return found
+            state.open.remove(whole)
+        return self._known[key]
 
     def _found(self, node: ast.expr, place: Place) -> Value:  # noqa: PLR0911 (one return for each kind of node)
         match node:
@@ -208,7 +189,7 @@ class Resolver:
             return self._imported(node, binding.place)
         found = self.value(node, binding.place)
         if binding.is_item:
-            found = _item_of_any(found)
+            return UNKNOWN
         for position in binding.path:
             found = self.item(found, position)
         return found
@@ -345,9 +326,9 @@ class Resolver:
             is_property = decorators & {"property", "cached_property", "functools.cached_property"}
             method = Function(found.scope, owner)
             return self.returned(method, Made("")) if is_property else method
-        fields = self.fields(owner.kind)
+        fields = self._fields(owner.kind)
         if name in fields:
-            found = owner.made.word(name, list(fields).index(name), _field_default(found))
+            found = owner.made.word(name, fields.index(name), _field_default(found))
         return UNKNOWN if found is MISSING else found
 
     def _assigned(self, change: Change, owner: Instance) -> Value:
@@ -377,39 +358,30 @@ class Resolver:
             if isinstance(key, str) and same_thing(self.root.value(item.owner, item.place), made)
         }
 
-    def fields(self, kind: Class) -> dict[str, ast.expr]:
+    def _fields(self, kind: Class) -> list[str]:
         """The annotated names of a class and its bases, in order: a dataclass's fields."""
-        found: dict[str, ast.expr] = {}
-        for item in reversed(list(kind.lineage())):
-            for node in item.scope.node.body if isinstance(item.scope.node, ast.ClassDef) else []:
-                if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-                    found[node.target.id] = node.annotation
-        return found
-
-    def field_default(self, kind: Class, name: str) -> Value:
-        """The default of a dataclass's field, MISSING where it has none."""
-        return _field_default(self._of_class(kind, name))
+        nodes = [node for item in reversed(list(kind.lineage())) for node in getattr(item.scope.node, "body", ())]
+        names = [
+            node.target.id for node in nodes if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+        ]
+        return list(dict.fromkeys(names))
 
     def _changed(self, owner: Value, key: Value, found: Value, *, is_item: bool = False) -> Value:
         """An attribute or item of something that may be assigned to elsewhere in the program."""
         values = [] if found is UNKNOWN else [found]
-        is_changed = False
+        changed = False
         for change in self.program.changes_of(key, is_item=is_item):
-            certain = self.root.holds(change.place.guards)
             target = self.root.value(change.owner, change.place)
             written = self.root.value(change.key, change.place) if isinstance(change.key, ast.expr) else change.key
             is_other = not (same_thing(target, owner) or target is UNKNOWN) or (
                 written is UNKNOWN and target is UNKNOWN
             )
-            if certain is False or is_other or (written is not UNKNOWN and plain(written) != plain(key)):
+            if is_other or (written is not UNKNOWN and plain(written) != plain(key)):
                 continue
-            is_changed = True
-            new = UNKNOWN if written is UNKNOWN else self.root.value(change.value, change.place)
-            is_last = (
-                certain and target is not UNKNOWN and not change.place.scope.is_function and not change.place.loops
-            )
-            values = [new] if is_last else [*values, new]
-        return agreed(values) if is_changed else found
+            if self.root.holds(change.place.guards) is not False:
+                values.append(UNKNOWN if written is UNKNOWN else self.root.value(change.value, change.place))
+                changed = True
+        return agreed(values) if changed else found
 
     def _subscript(self, node: ast.Subscript, place: Place) -> Value:
         owner = self.value(node.value, place)
@@ -438,10 +410,7 @@ class Resolver:
         site = CallSite(node, place)
         made, callee = self.made_at(site), self.callee(site)
         if isinstance(callee, Function):
-            if callee.scope.is_generator:
-                names = parameters(callee.scope.node)[int(callee.scope.is_method) :]
-                return Made("generator", kwargs={name: self._given(callee.scope, name, made) for name in names})
-            return self.returned(callee, made)
+            return UNKNOWN if callee.scope.is_generator else self.returned(callee, made)
         if isinstance(callee, Class):
             return Instance(callee, made, lambda owner: length_of_instance(owner, self))
         if callee is UNKNOWN and not isinstance(node.func, ast.Attribute):
@@ -530,12 +499,9 @@ class Resolver:
 
 def same_thing(one: Value, other: Value) -> bool:
     """Whether two values are one object, as far as the reader has objects."""
-    if isinstance(one, Dotted) and isinstance(other, Dotted):
-        return one.name == other.name
-    if isinstance(one, Own) and isinstance(other, Own):
-        return one.module is other.module
-    is_made = isinstance(one, Made) and isinstance(other, Made) and one.origin is not None
-    return one is other or (is_made and one.origin is other.origin)
+    if isinstance(one, Made) and isinstance(other, Made) and one.origin is not None:
+        return one.origin is other.origin
+    return one is other or (isinstance(one, Dotted | Own) and same(one, other))
 
 
 def named(name: str) -> Dotted:
@@ -563,15 +529,6 @@ def _handed(made: Made, scope: Scope) -> int | None:
         if isinstance(item, Function) and item.scope is scope:
             return position
     return None
-
-
-def _item_of_any(over: Value) -> Value:
-    """What a loop's variable is worth in any round: known where there is only one."""
-    if isinstance(over, list | tuple) and len(over) == 1:
-        return over[0]
-    if isinstance(over, Made) and over.name == "builtins.enumerate" and over.args:
-        return (UNKNOWN, _item_of_any(over.args[0]))
-    return UNKNOWN
 
 
 def _field_default(value: Value) -> Value:
