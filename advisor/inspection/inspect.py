@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -11,21 +10,14 @@ from typing import Any
 from advisor.inspection.bounded_call import OutOfBounds, bounded_call
 from advisor.inspection.bounds import BEFORE_SUBMISSION, Bounds
 from advisor.inspection.cache import Question, dry_run_once
-from advisor.inspection.dry_run import PROBE, PUBLISHED, DryRun
+from advisor.inspection.dry_run import PUBLISHED, DryRun
 from advisor.inspection.evidence import Facts, merge
 from advisor.inspection.facts import read_facts
+from advisor.inspection.frameworks import TRAINING
 from advisor.inspection.source_code import SourceReading, Spread, read_source
 from advisor.inspection.workload import Contender, Fact, Source, Workload
 from advisor.settings import IN_JOB, NEVER
 
-# The table that the dry run itself reads: what each framework is imported as.
-_TABLE = PROBE.parent / "frameworks" / "frameworks.json"
-FRAMEWORKS = frozenset(
-    package
-    for framework in json.loads(_TABLE.read_text(encoding="utf-8")).values()
-    for package in framework["packages"]
-    if "only_helps" not in framework
-)
 NAMES: Mapping[Source, str] = {
     Source.OPTION: "--set", Source.DIRECTIVE: "#GSBATCH", Source.PROBE: "dry run",
     Source.PUBLISHED: "published size of the data set", Source.LAUNCHER: "launcher",
@@ -99,7 +91,7 @@ def inspect(
     if isinstance(script, str):
         return _workload(merge([stated, known]), (script,))
     reading = _read(script, environment)
-    if reading.imported is None or reading.imported & FRAMEWORKS or probe in _NOT_HERE or script.opaque is not None:
+    if reading.imported is None or reading.imported & TRAINING or probe in _NOT_HERE or script.opaque is not None:
         # Processes that the script starts itself run one after another: with one GPU it starts one, which has all rows.
         script = replace(script, gpus=1) if reading.spawns else script
         probed, notes = _probed(script, probe, environment, tell, cache_dir=cache_dir, bounds=bounds, watch=watch)

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from advisor.inspection.frameworks import PACKAGES, packages_on
 from advisor.inspection.known_models import is_model_name, known_facts
-from advisor.inspection.reading.found import Found, is_of, is_optimizer_name, last_name
+from advisor.inspection.reading.found import HUGGING_FACE, LIGHTNING, Found, is_of, is_optimizer_name, last_name
 from advisor.inspection.reading.loops import read_loops
 from advisor.inspection.reading.program import read_program
 from advisor.inspection.reading.reach import Reach
@@ -19,10 +20,8 @@ from advisor.inspection.reading.trainers import accelerate_precision, read_huggi
 from advisor.inspection.reading.values import Call, Dotted, Made
 from advisor.inspection.workload import Fact, Source
 
-_KERAS = frozenset({"keras", "tensorflow", "tf_keras", "keras_hub", "keras_cv", "keras_nlp"})
-_TORCH = frozenset(
-    {"torch", "torchvision", "timm", "lightning", "pytorch_lightning", "accelerate", "transformers", "trl"}
-)
+_KERAS = packages_on("keras") | PACKAGES["tensorflow"]
+_TORCH = packages_on("pytorch")
 _STRATEGIES = {
     "DistributedDataParallel": "ddp", "FullyShardedDataParallel": "fsdp", "fully_shard": "fsdp",
     "MirroredStrategy": "mirrored", "MultiWorkerMirroredStrategy": "multi_worker_mirrored", "DataParallel": "dp",
@@ -109,11 +108,11 @@ def read_source(
 def _spread(calls: Sequence[Call]) -> Spread | None:
     """How the script's trainer takes all GPUs, None where it takes one, or is told how many."""
     for call in calls:
-        if last_name(call) == "Trainer" and is_of(call, "lightning", "pytorch_lightning"):
+        if last_name(call) == "Trainer" and is_of(call, *LIGHTNING):
             takes_all = call.made.word("devices", default="auto") in ("auto", -1)
             on_gpus = call.made.word("accelerator", default="auto") in ("auto", "gpu", "cuda")
             return Spread.PROCESSES if takes_all and on_gpus else None
-        if last_name(call).endswith("Trainer") and is_of(call, "transformers", "trl"):
+        if last_name(call).endswith("Trainer") and is_of(call, *HUGGING_FACE):
             return Spread.DATA_PARALLEL
     return None
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from advisor.inspection.frameworks import PACKAGES, TRAINING
 from advisor.inspection.reading.values import UNKNOWN, Branch, Call, Made, Value, plain, source_of
 from advisor.inspection.workload import Fact, Source
 
@@ -13,17 +14,9 @@ _OPTIMIZERS = frozenset(
     {"sgd", "adam", "adamw", "adamax", "nadam", "radam", "rmsprop", "adagrad", "adadelta", "adafactor", "lamb", "lion",
      "ftrl", "lbfgs", "asgd", "rprop", "sparseadam", "adam8bit", "adamw8bit", "lars", "novograd", "adabelief", "sophia"}
 )  # fmt: skip
-_OPTIMIZER_HOMES = (
-    "torch",
-    "keras",
-    "optax",
-    "tensorflow",
-    "transformers",
-    "bitsandbytes",
-    "apex",
-    "timm",
-    "deepspeed",
-)
+LIGHTNING = PACKAGES["lightning"]
+HUGGING_FACE = PACKAGES["transformers"] | PACKAGES["trl"]
+_OPTIMIZER_HOMES = TRAINING | {"optax", "bitsandbytes", "apex", "deepspeed"}
 
 
 @dataclass

@@ -6,7 +6,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from advisor.inspection.reading.datasets import Loader, loader_of, samples_of
-from advisor.inspection.reading.found import Found, certain, chosen, is_of, is_optimizer, last_name, optimizer_name
+from advisor.inspection.reading.found import (
+    HUGGING_FACE,
+    LIGHTNING,
+    Found,
+    certain,
+    chosen,
+    is_of,
+    is_optimizer,
+    last_name,
+    optimizer_name,
+)
 from advisor.inspection.reading.values import (
     UNKNOWN,
     Call,
@@ -24,7 +34,6 @@ from advisor.inspection.workload import Source
 if TYPE_CHECKING:
     from advisor.inspection.reading.resolve import Resolver
 
-_LIGHTNING = ("lightning", "pytorch_lightning")
 _KERAS_BATCH = 32
 _HF_EPOCHS, _HF_BATCH = 3, 8
 _KERAS_POLICIES = {"mixed_float16", "mixed_bfloat16", "float16", "bfloat16", "float32", "float64"}
@@ -72,9 +81,7 @@ def _is_super(value: Value) -> bool:
 
 def _may_be_keras(value: Value) -> bool:
     """Whether ``fit`` may be a Keras model's: known estimators of other libraries are not."""
-    return not (
-        isinstance(value, Made) and is_of(value, "sklearn", "lightning", "pytorch_lightning", "xgboost", "lightgbm")
-    )
+    return not (isinstance(value, Made) and is_of(value, "sklearn", "xgboost", "lightgbm", *LIGHTNING))
 
 
 def _keras_optimizer(value: Value) -> Value:
@@ -158,9 +165,7 @@ def _product(one: Value, other: Value) -> Value:
 
 def read_huggingface(calls: Sequence[Call], found: Found) -> bool:
     """Say what a Hugging Face Trainer does; False where none is made."""
-    trainers = [
-        call.made for call in calls if last_name(call).endswith("Trainer") and is_of(call, "transformers", "trl")
-    ]
+    trainers = [call.made for call in calls if last_name(call).endswith("Trainer") and is_of(call, *HUGGING_FACE)]
     trainers += [
         call.made.receiver.made for call in calls if call.name == ".train" and _is_own_trainer(call.made.receiver)
     ]
@@ -244,7 +249,7 @@ def read_lightning(calls: Sequence[Call], found: Found, reader: Resolver) -> boo
     fits = [
         call
         for call in calls
-        if call.name == ".fit" and isinstance(call.made.receiver, Made) and is_of(call.made.receiver, *_LIGHTNING)
+        if call.name == ".fit" and isinstance(call.made.receiver, Made) and is_of(call.made.receiver, *LIGHTNING)
     ]
     if not fits:
         return _is_lightning_cli(calls, found, reader)
