@@ -187,7 +187,7 @@ class Loops:
 
     def stops_early(self, number: int, test: Any) -> bool:
         """Early stopping never happens in a dry run, whose losses are made up."""
-        self._report.note("the training may stop early; epochs is the most it will do")
+        self._report.may_stop_early()
         loop = self._active(number)
         return loop is not None and not loop.history and bool(test)
 

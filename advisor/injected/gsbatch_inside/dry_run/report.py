@@ -14,6 +14,7 @@ from typing import Any, Dict, Iterable, Optional, Set
 
 _COUNTS = ("epochs", "steps", "train_samples", "validation_samples", "seen_samples")
 _NO_COUNT = 1 << 38  # more than any training has: it comes of a length that is made up
+_MAY_STOP_EARLY = "the training may stop early; epochs is the most it will do"
 
 
 class Report:
@@ -51,6 +52,15 @@ class Report:
         if text not in self._seen_notes:
             self._seen_notes.add(text)
             self.write({"note": "".join(letter for letter in text.split("\n", 1)[0] if letter.isprintable())[:300]})
+
+    def may_stop_early(self) -> None:
+        """Say that the epochs are an upper bound."""
+        self.note(_MAY_STOP_EARLY)
+
+    def look_for_early_stopping(self, callbacks: Iterable[Any]) -> None:
+        """Say so where one of a framework's callbacks can end the training early."""
+        if any("EarlyStopping" in type(callback).__name__ for callback in callbacks):
+            self.may_stop_early()
 
     def write(self, message: Dict[str, Any]) -> None:
         """One line."""

@@ -43,6 +43,15 @@ class MarkSender:
         self._passes += 1
         return self._passes
 
+    def begin_framework_training(self):
+        """A framework trains from now on whose own callbacks mark the epochs."""
+        self.framework_trains += 1
+
+    def end_framework_training(self):
+        """It has returned, or raised."""
+        self.framework_trains -= 1
+        self.framework_epoch_open = False
+
     def begin_framework_epoch(self, phase, index, wanted):
         """Mark an epoch of a framework's own; ``wanted`` is how many there will be, or None."""
         self.framework_epoch_open, self.framework_epoch = True, (phase, index)

@@ -9,6 +9,8 @@ import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 _COUNT_S = 4.0
+_UNKNOWN, _ENDLESS = -2, -1  # what ``cardinality`` of a ``tf.data`` pipeline answers
+_ONE_TO_ONE = ("MapDataset", "ParallelMapDataset", "PrefetchDataset", "ShuffleDataset")
 
 
 class Data(NamedTuple):
@@ -102,19 +104,15 @@ class Reader:
             batching = _input_of(batching)
         if batching is None:
             return None, None
-        batch = _batch_of(batching)
-        if outer < 0:
-            outer = -1 if outer == -1 else _UNKNOWN
-        if outer == -1:  # repeats without end: steps_per_epoch says how much of it is an epoch
+        batch: int = _batch_of(batching)  # type: ignore[assignment]
+        if outer == _ENDLESS:  # repeats without end: steps_per_epoch says how much of it is an epoch
             return None, batch
-        if batch is None:
-            return None, None
         inner = _input_of(batching)
         records = int(inner.cardinality()) if inner is not None else _UNKNOWN
         if records == _UNKNOWN and inner is not None:
             counted = self._counted(inner)
             if counted is None or outer != _UNKNOWN:
-                return (None if counted is None else counted), batch
+                return counted, batch
             return (counted // batch * batch if _drops(batching) else counted), batch
         passes = int(batching.cardinality())
         if outer == _UNKNOWN or passes <= 0:
@@ -132,7 +130,7 @@ class Reader:
         known = int(dataset.cardinality())
         if known >= 0:
             return known
-        if known == -1:
+        if known == _ENDLESS:
             return None
         until, count = time.monotonic() + _COUNT_S, 0
         for _element in dataset:
@@ -206,10 +204,6 @@ def _static_batch(inputs: Any) -> Optional[int]:
     return int(shape[0]) if shape is not None and shape.rank and shape[0] else None
 
 
-_UNKNOWN = -2
-_ONE_TO_ONE = ("MapDataset", "ParallelMapDataset", "PrefetchDataset", "ShuffleDataset")
-
-
 def _batch_of(dataset: Any) -> Optional[int]:
     if "Batch" not in type(dataset).__name__ or "Unbatch" in type(dataset).__name__:
         return None
@@ -221,8 +215,7 @@ def _batch_of(dataset: Any) -> Optional[int]:
 
 
 def _input_of(dataset: Any) -> Any:
-    found = getattr(dataset, "_input_dataset", None) or getattr(dataset, "_dataset", None)
-    return found
+    return getattr(dataset, "_input_dataset", None) or getattr(dataset, "_dataset", None)
 
 
 def _drops(dataset: Any) -> bool:

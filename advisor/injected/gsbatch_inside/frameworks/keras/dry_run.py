@@ -182,8 +182,7 @@ class _Keras:
             facts.update(data_loading="memory", loader_workers=0)
         elif hasattr(x, "batch_sampler"):  # PyTorch's loader
             facts.update(loader_workers=getattr(x, "num_workers", None))
-        if any("EarlyStopping" in type(callback).__name__ for callback in given.get("callbacks") or []):
-            self._session.report.note("the training may stop early; epochs is the most it will do")
+        self._session.report.look_for_early_stopping(given.get("callbacks") or [])
         planned, accumulation = self._session.ledger.planned, keras_model.accumulation(keras, model)
         number = planned(facts, batches=data.batches, accumulation=accumulation)  # tracing may take long
         found = self._session.the(BackEnds).traced(keras, model, data)
@@ -226,9 +225,7 @@ class _Keras:
             optimizer=keras_model.optimizer(model), precision=keras_model.precision(model),
             model_name=keras_model.name(keras, model),
         )  # fmt: skip
-        step = Step(
-            self._session.ledger, facts, rows=rows, forward=costs["forward"], training=costs["training"]
-        )  # fmt: skip
+        step = Step(self._session.ledger, facts, rows=rows, **costs)
         step.kind.batches_per_step = keras_model.accumulation(keras, model) or accumulation
         step.kind.weights.update(keras_model.weight_sizes(model.weights))
         step.kind.trained.update(keras_model.weight_sizes(model.trainable_weights))

@@ -28,12 +28,11 @@ def attach(keras, session):
         if bound is not None:  # else the call goes on as it was made; its mistakes are Keras's to name
             add_callback(bound.arguments, callback_class)
             args, kwargs = bound.args[1:], bound.kwargs
-        sender.framework_trains += 1
+        sender.begin_framework_training()
         try:
             return original(self, *args, **kwargs)
         finally:
-            sender.framework_trains -= 1
-            sender.framework_epoch_open = False
+            sender.end_framework_training()
 
     fit._gsbatch_hooked = True
     owner.fit = fit

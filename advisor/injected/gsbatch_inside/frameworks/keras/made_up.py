@@ -1,8 +1,8 @@
 """What Keras reads from folders and URLs that are not on this machine: samples of the shape that the script asks for.
 
-Of a few folders the name says which data set it is, and its published number of samples is used. Of all others nobody
-knows how many samples there are: what depends on that stays unknown, while the network, its batches and epochs are
-found as ever.
+The names of a few folders say which data set they hold: then its published number of samples is used. For all other
+folders the number of samples is not known, and facts that depend on it stay unknown. The network, its batches and its
+epochs are found all the same.
 """
 
 import inspect
@@ -10,13 +10,13 @@ import os
 import re
 import sys
 import types
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 
+from ...dry_run.class_names import MadeUpClasses, doubt_number_of_classes
 from ...dry_run.mistakes import is_foreign
 from ...dry_run.session import DryRun
 
 _UNKNOWN_NUMBER = ("train_samples", "validation_samples", "steps", "seen_samples")
-_WITH_CLASSES = ("parameters", "trainable_parameters")
 _PLACEHOLDER = "what is called"
 
 
@@ -109,18 +109,6 @@ def _get_file(root: str, session: DryRun) -> Callable[[Any], Callable[..., Any]]
     return make
 
 
-class _Classes(List[str]):
-    """Classes whose number is made up: a script that asks for it makes its network's last layer by it."""
-
-    def __init__(self, session: DryRun, number: int) -> None:
-        super().__init__(str(place) for place in range(number))
-        self._session = session
-
-    def __len__(self) -> int:
-        self._session.ledger.withhold(*_WITH_CLASSES)
-        return super().__len__()
-
-
 class _Folders:
     def __init__(self, session: DryRun) -> None:
         self._session = session
@@ -149,7 +137,7 @@ class _Folders:
         names = given["class_names"]
         if names is None:
             names = [str(number) for number in range(known.classes)]
-            names = _Classes(self._session, known.classes) if known is _MADE_UP else names
+            names = MadeUpClasses(self._session.ledger, known.classes) if known is _MADE_UP else names
         if kind == "text":
             doubt_vocabularies(self._session)
         held_out = int((given["validation_split"] or 0) * known.samples)
@@ -227,7 +215,7 @@ def doubt_vocabularies(session: DryRun) -> None:
 def _doubted(original: Any, session: DryRun) -> Any:
     def called(self: Any, *args: Any, **kwargs: Any) -> Any:
         if not is_foreign(sys._getframe(1).f_code.co_filename):  # Keras itself asks too
-            session.ledger.withhold(*_WITH_CLASSES)
+            doubt_number_of_classes(session.ledger)
         return original(self, *args, **kwargs)
 
     return called

@@ -7,6 +7,8 @@ from typing import Any, Dict, Optional, Tuple
 
 import torch
 
+from .nested import replaced, tensors_of
+
 _LOWER = frozenset({
     "__matmul__", "__rmatmul__", "addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "chain_matmul", "conv1d",
     "conv2d", "conv3d", "conv_tbc", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "convolution",
@@ -42,27 +44,17 @@ def cast(func: Any, args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> Tuple[Tupl
     name = getattr(func, "__name__", "")
     if name in _LOWER:
         dtype = lower
-    elif name in _FULL or (name in _WIDEST and torch.float32 in _dtypes((args, kwargs))):
+    elif name in _FULL or (name in _WIDEST and _has_float32(args, kwargs)):
         dtype = torch.float32
     else:
         return args, kwargs
-    return _cast(args, dtype), _cast(kwargs, dtype)
+
+    def converted(tensor: Any) -> Any:
+        changes = tensor.is_floating_point() and tensor.dtype not in (dtype, torch.float64)
+        return tensor.to(dtype) if changes else tensor
+
+    return replaced(args, converted), replaced(kwargs, converted)
 
 
-def _dtypes(value: Any) -> Any:
-    if isinstance(value, torch.Tensor):
-        return {value.dtype}
-    if isinstance(value, dict):
-        value = list(value.values())
-    return set().union(*map(_dtypes, value)) if isinstance(value, (list, tuple)) else set()
-
-
-def _cast(value: Any, dtype: Any) -> Any:
-    if isinstance(value, torch.Tensor):
-        changes = value.is_floating_point() and value.dtype not in (dtype, torch.float64)
-        return value.to(dtype) if changes else value
-    if type(value) in (list, tuple):
-        return type(value)(_cast(item, dtype) for item in value)
-    if type(value) is dict:
-        return {name: _cast(item, dtype) for name, item in value.items()}
-    return value
+def _has_float32(args: Any, kwargs: Any) -> bool:
+    return any(tensor.dtype is torch.float32 for tensor in tensors_of((args, kwargs)))

@@ -13,7 +13,7 @@ import torch
 
 from ...dry_run.batches import Pass, Source
 from ...dry_run.session import DryRun
-from . import model as torch_model
+from .nested import replaced, tensors_of
 from .tensors import as_meta
 
 _REAL_BATCHES = 3
@@ -94,9 +94,7 @@ class Loaders:
         if isinstance(things, types.GeneratorType) and things.gi_frame is not None:
             things = things.gi_frame.f_locals.get("self")  # whose __iter__ it is
         is_loader = isinstance(things, torch.utils.data.DataLoader)
-        if (
-            is_loader and type(things).__module__ == "accelerate.data_loader"
-        ):  # whose loaders know when they are at the end
+        if is_loader and type(things).__module__ == "accelerate.data_loader":  # its length says when it ends
             length = _length(things)
             return None if length is None else length - int(loop.iterations)
         if is_loader and type(things).__iter__ is original:
@@ -145,7 +143,7 @@ class Loaders:
         batches = source.batches
         if batches is None:
             batches = -(-(source.samples or 0) // (source.batch or 1))
-        again = [_light(batch) for batch in source.drawn]
+        again = [replaced(batch, _light) for batch in source.drawn]
         for place in itertools.count(given) if source.is_endless else range(given, batches):
             yield again[place % len(again)]
 
@@ -164,13 +162,9 @@ class _Batches:
         return next(self._batches)
 
 
-def _light(batch: Any) -> Any:
-    """A batch without the values of its large tensors, which a script would prepare for its network once more."""
-    if isinstance(batch, torch.Tensor):
-        return as_meta(batch) if type(batch) is torch.Tensor and batch.numel() > _LARGE_ELEMENTS else batch
-    if type(batch) in (list, tuple):
-        return type(batch)(_light(part) for part in batch)
-    return {name: _light(part) for name, part in batch.items()} if type(batch) is dict else batch
+def _light(tensor: Any) -> Any:
+    """A large tensor without its values: a script would spend time to prepare them for its network once more."""
+    return as_meta(tensor) if type(tensor) is torch.Tensor and tensor.numel() > _LARGE_ELEMENTS else tensor
 
 
 def _is_marked(dataset: Any, mark: str) -> bool:
@@ -232,7 +226,7 @@ def _by_its_sampler(sampler: Any, batches: int) -> Tuple[Optional[int], bool]:
 
 def rows_of(batch: Any) -> Optional[int]:
     """Samples in a batch: the length of its first tensor's first axis."""
-    for tensor in torch_model.tensors_of(batch):
+    for tensor in tensors_of(batch):
         if tensor.dim():
             return int(tensor.shape[0])
     if hasattr(batch, "num_graphs"):

@@ -90,23 +90,18 @@ def _pretend_parallel(session: DryRun) -> None:
     model: Any = devices.DistributedModel
     setting = session.ledger.setting
 
-    class DistributedDataParallel(model):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
-            setting(strategy="ddp")
+    def parallel(name: str, **facts: Any) -> Any:
+        def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+            model.__init__(self, *args, **kwargs)
+            setting(**facts)
 
-    class DataParallel(model):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
-            setting(strategy="dp", devices=session.gpus)
+        return type(name, (model,), {"__init__": __init__})
 
-    class FullyShardedDataParallel(model):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
-            setting(strategy="fsdp")
-
-    torch.nn.parallel.DistributedDataParallel = DistributedDataParallel
-    torch.nn.DataParallel = torch.nn.parallel.DataParallel = DataParallel
+    torch.nn.parallel.DistributedDataParallel = parallel("DistributedDataParallel", strategy="ddp")
+    torch.nn.DataParallel = torch.nn.parallel.DataParallel = parallel(
+        "DataParallel", strategy="dp", devices=session.gpus
+    )
+    fully_sharded = parallel("FullyShardedDataParallel", strategy="fsdp")
 
     def distributed(module: Any) -> None:
         answers = {"get_rank": 0, "get_world_size": 1, "is_available": True, "get_backend": "nccl",
@@ -123,7 +118,7 @@ def _pretend_parallel(session: DryRun) -> None:
     when_imported("torch.distributed", distributed)
 
     def sharded(module: Any) -> None:
-        module.FullyShardedDataParallel = FullyShardedDataParallel
+        module.FullyShardedDataParallel = fully_sharded
         if hasattr(module, "fully_shard"):
             module.fully_shard = lambda module, *_args, **_kwargs: module
 

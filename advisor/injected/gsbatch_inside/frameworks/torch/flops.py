@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, List, Optional
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from .nested import replaced
 from .tensors import Values
 
 aten = torch.ops.aten
@@ -101,7 +102,7 @@ class Operations(TorchDispatchMode):
         if any(not tensor.is_meta and tensor.dim() for tensor in tensors):
             if func._schema.is_mutable and isinstance(args[0], torch.Tensor) and not args[0].is_meta:
                 return args[0]
-            args, kwargs = _as_meta(args), {name: _as_meta(value) for name, value in kwargs.items()}
+            args, kwargs = replaced(args, _as_meta), replaced(kwargs, _as_meta)
         result = func(*args, **kwargs)
         if packet is aten.clone:
             self.saved.copied(args[0], result)
@@ -143,9 +144,5 @@ def _tensors(args: Any, kwargs: Any) -> List[Any]:
     return found
 
 
-def _as_meta(value: Any) -> Any:
-    if isinstance(value, torch.Tensor):
-        return value if value.is_meta else torch.empty_like(value, device="meta")
-    if isinstance(value, (list, tuple)):
-        return type(value)(_as_meta(item) for item in value)
-    return value
+def _as_meta(tensor: Any) -> Any:
+    return tensor if tensor.is_meta else torch.empty_like(tensor, device="meta")

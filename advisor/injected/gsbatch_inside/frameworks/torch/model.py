@@ -16,12 +16,12 @@ import torch
 from ...dry_run.session import DryRun
 from . import autocast as torch_autocast
 from .flops import Operations
+from .nested import main_inputs, pattern, rebuilt, signature, tensors_of
 from .tensors import Values
 
 Module = torch.nn.Module
 _MOST_KEPT = 4
 _CHEAP = ("Flatten", "Unflatten", "Identity", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d")
-_NOT_INPUTS = ("label", "target", "mask", "position_ids", "token_type_ids")
 _BASES = (torch.nn.modules.conv._ConvNd, torch.nn.modules.batchnorm._BatchNorm)
 
 
@@ -133,7 +133,7 @@ class Networks:
         self._called[id(module)] = module
         given = main_inputs(args, kwargs)
         frozen = sum(1 for parameter in module.parameters() if not parameter.requires_grad)
-        key = (id(module), module.training, grad, frozen, precision(module), _signature((args, kwargs)))
+        key = (id(module), module.training, grad, frozen, precision(module), signature((args, kwargs)))
         prefix = tuple(call.key for call in self.calls if call.grad) + (key,)
         rows = batch_rows(module, given)
         again = self._was_given(module, given)
@@ -142,7 +142,7 @@ class Networks:
         remembered = self._outputs.get(key)
         if remembered is not None and (not grad or prefix in self._known):
             self.calls.append(Called(key, module, self.traced[key].flops, False, rows, grad, again))
-            return _rebuilt(remembered)
+            return rebuilt(remembered)
         operations, guesses = self._operations, self._values.guesses
         operations.saved.leave_out(list(module.parameters()) + list(module.buffers()))
         before, self._layers, self._elements = operations.total, 0, 0
@@ -165,7 +165,7 @@ class Networks:
             is_given_gradients=any(one.requires_grad for one in given),
         )  # fmt: skip
         self.calls.append(Called(key, module, self.traced[key].flops, True, rows, grad, again))
-        self._outputs[key] = _pattern(outputs)
+        self._outputs[key] = pattern(outputs)
         return outputs
 
     def _was_given(self, module: Any, given: List[Any]) -> bool:
@@ -249,84 +249,12 @@ def _on_meta(init: Any) -> Callable[..., None]:
     return __init__
 
 
-def main_inputs(args: Any, kwargs: Any) -> List[Any]:
-    """The tensors that a network is given, but for labels and masks where there is more."""
-    named = _named("", args) + _named("", kwargs)
-    inputs = [one for name, one in named if not any(part in name.lower() for part in _NOT_INPUTS)]
-    return [one for one in inputs or [one for _name, one in named] if one.dim()]
-
-
-def _named(name: str, value: Any) -> List[Tuple[str, Any]]:
-    if isinstance(value, torch.Tensor):
-        return [(name, value)]
-    if isinstance(value, dict) or (hasattr(value, "keys") and hasattr(value, "values")):
-        return [found for key, item in value.items() for found in _named(str(key), item)]
-    if hasattr(value, "__dataclass_fields__"):
-        return [found for key, item in vars(value).items() for found in _named(key, item)]
-    if isinstance(value, (list, tuple)):
-        return [found for item in value for found in _named(name, item)]
-    return []
-
-
-def tensors_of(value: Any) -> List[Any]:
-    """All tensors in nested arguments or outputs, packed sequences and data classes included."""
-    return [tensor for _name, tensor in _named("", value)]
-
-
 def _shape_of_a_sample(given: List[Any], rows: Optional[int]) -> Optional[Tuple[int, ...]]:
     if not given or not rows:
         return None
     shape = tuple(int(size) for size in given[0].shape)
     axis = shape.index(rows) if rows in shape else 0
     return shape[:axis] + shape[axis + 1 :]
-
-
-def _signature(value: Any) -> Any:
-    if isinstance(value, torch.Tensor):
-        return tuple(value.shape), value.dtype, value.requires_grad
-    if isinstance(value, dict) or (hasattr(value, "keys") and hasattr(value, "values")):
-        return tuple((str(name), _signature(item)) for name, item in value.items())
-    if isinstance(value, (list, tuple)):
-        return tuple(_signature(item) for item in value)
-    return value if isinstance(value, (bool, int, float, str, type(None))) else id(type(value))
-
-
-class _Hole(NamedTuple):
-    shape: Tuple[int, ...]
-    dtype: Any
-    grad: bool
-
-
-def _pattern(outputs: Any) -> Any:
-    """The outputs with holes in place of tensors; None for what cannot be rebuilt."""
-    try:
-        return [_mapped(outputs, lambda tensor: _Hole(tuple(tensor.shape), tensor.dtype, tensor.requires_grad))]
-    except TypeError:
-        return None
-
-
-def _rebuilt(pattern: Any) -> Any:
-    return _mapped(pattern[0], _filled)
-
-
-def _filled(hole: Any) -> Any:
-    made = torch.empty(hole.shape, dtype=hole.dtype, device="meta", requires_grad=hole.grad)
-    # What an operation gives may be changed in place, what was made from nothing may not.
-    return made.clone() if hole.grad else made
-
-
-def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
-    if isinstance(value, (torch.Tensor, _Hole)):
-        return change(value)
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, dict):
-        return type(value)(**{str(name): _mapped(item, change) for name, item in value.items()})
-    if type(value) in (list, tuple):
-        return type(value)(_mapped(item, change) for item in value)
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*[_mapped(item, change) for item in value])
-    raise TypeError(type(value).__name__)
 
 
 def batch_rows(module: Any, given: List[Any]) -> Optional[int]:

@@ -12,6 +12,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from . import autocast as torch_autocast
+from .nested import replaced, tensors_of
 
 Tensor = torch.Tensor
 
@@ -74,18 +75,16 @@ def elsewhere(device: Any) -> bool:
 
 
 def as_meta(value: Any) -> Any:
-    """The same structure with every real tensor as a meta one; a real mask that picks elements becomes their places."""
-    if isinstance(value, Tensor):
-        if value.is_meta or value.layout is not torch.strided:
-            return value
-        if value.requires_grad:
-            return value.to("meta")
-        return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
-    if type(value) in (list, tuple):
-        return type(value)(as_meta(item) for item in value)
-    if type(value) is dict:
-        return {key: as_meta(item) for key, item in value.items()}
-    return value
+    """The same structure with every real tensor as a meta one."""
+    return replaced(value, _meta_tensor)
+
+
+def _meta_tensor(tensor: Any) -> Any:
+    if tensor.is_meta or tensor.layout is not torch.strided:
+        return tensor
+    if tensor.requires_grad:
+        return tensor.to("meta")
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
 
 
 def _kinds(values: Any, found: List[bool]) -> List[bool]:
@@ -209,17 +208,17 @@ class Functions(TorchFunctionMode):
     def _on_zeros(self, func: Any, args: Any, kwargs: Any, mistake: Exception) -> Any:
         """What a function that is not made for weightless tensors gives for zeros, as a weightless tensor."""
         name = getattr(func, "__name__", "")
-        sizes = [tensor.numel() for tensor in _all_tensors((args, kwargs))]
+        tensors = tensors_of((args, kwargs))
         try:
-            if name.endswith("_") or sum(sizes) > _LARGE_ELEMENTS:
+            if name.endswith("_") or sum(tensor.numel() for tensor in tensors) > _LARGE_ELEMENTS:
                 raise mistake
             with torch.no_grad():
-                result = func(*_as_zeros(args), **_as_zeros(kwargs))
+                result = func(*replaced(args, _zeros), **replaced(kwargs, _zeros))
         except Exception:
             self._doubt("%s failed on tensors without values: %s" % (name, str(mistake).split("\n")[0][:120]))
             raise mistake from None
         self._values.guesses += 1
-        inputs = [one for one in _all_tensors((args, kwargs)) if one.requires_grad and one.is_floating_point()]
+        inputs = [one for one in tensors if one.requires_grad and one.is_floating_point()]
         result = as_meta(result)
         if isinstance(result, Tensor) and result.is_floating_point() and inputs and torch.is_grad_enabled():
             result = result + sum(one.sum() for one in inputs).to(result.dtype) * 0
@@ -261,20 +260,8 @@ class Functions(TorchFunctionMode):
         return args[0] if dtype is None or dtype is args[0].dtype else args[0].to(dtype)
 
 
-def _all_tensors(value: Any) -> List[Any]:
-    if isinstance(value, Tensor):
-        return [value]
-    if isinstance(value, dict):
-        value = list(value.values())
-    return [tensor for item in value for tensor in _all_tensors(item)] if isinstance(value, (list, tuple)) else []
-
-
-def _as_zeros(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return torch.zeros(value.shape, dtype=value.dtype) if value.is_meta else value
-    if type(value) in (list, tuple):
-        return type(value)(_as_zeros(item) for item in value)
-    return {key: _as_zeros(item) for key, item in value.items()} if type(value) is dict else value
+def _zeros(tensor: Any) -> Any:
+    return torch.zeros(tensor.shape, dtype=tensor.dtype) if tensor.is_meta else tensor
 
 
 def _with_whole_classes(args: Any, kwargs: Any) -> Any:

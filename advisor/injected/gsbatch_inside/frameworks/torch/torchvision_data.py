@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy
 
+from ...dry_run.class_names import MadeUpClasses
 from ...dry_run.session import DryRun
 
 
@@ -82,18 +83,6 @@ def attach(module: Any, session: DryRun) -> None:
             kind.__init__ = data_sets.here_or_known(name, kind.__init__)  # type: ignore[misc]
 
 
-class _Classes(List[str]):
-    """Classes whose number is made up: a script that asks for it makes its network's last layer by it."""
-
-    def __init__(self, session: DryRun, number: int) -> None:
-        super().__init__(str(place) for place in range(number))
-        self._session = session
-
-    def __len__(self) -> int:
-        self._session.ledger.withhold("parameters", "trainable_parameters")
-        return super().__len__()
-
-
 class _DataSets:
     def __init__(self, module: Any, session: DryRun) -> None:
         self._base = module.VisionDataset
@@ -136,7 +125,7 @@ class _DataSets:
         )
         dataset._gsbatch_published, dataset._gsbatch_made_up = is_known, not is_known
         names = [str(number) for number in range(known.classes)]
-        dataset.classes = names if is_known else _Classes(self._session, known.classes)
+        dataset.classes = names if is_known else MadeUpClasses(self._session.ledger, known.classes)
         if name in _ARRAYS or name == "EMNIST":
             _as_arrays(dataset, name, known, rows)
             _remember_items(dataset)

@@ -15,6 +15,7 @@ from ...dry_run.work import Kind, Work
 from . import model as torch_model
 from .flops import Operations
 from .model import Called, Networks, Traced
+from .nested import tensors_of
 
 _SEVERAL_PASSES_A_STEP = ("lbfgs",)
 
@@ -80,7 +81,7 @@ class Training:
         networks.calls.clear()
         before, kept = operations.total, 0
         try:
-            if any(tensor.requires_grad for tensor in torch_model.tensors_of([tensors])):
+            if any(tensor.requires_grad for tensor in tensors_of([tensors])):
                 with networks.inside():
                     kept = operations.saved.most_during(lambda: original(tensors, *args, **kwargs))
         except RuntimeError as exc:

@@ -49,12 +49,11 @@ def training(session, original, prepare):
         undo = prepare(self)
         if undo is None:
             return original(self, *args, **kwargs)
-        sender.framework_trains += 1
+        sender.begin_framework_training()
         try:
             return original(self, *args, **kwargs)
         finally:
-            sender.framework_trains -= 1
-            sender.framework_epoch_open = False
+            sender.end_framework_training()
             session.guard(undo)()
 
     return train

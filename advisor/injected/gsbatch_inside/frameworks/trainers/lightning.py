@@ -135,8 +135,7 @@ class _Fitting:
         fit.loader = _side_by_side(loaders if loaders is not None else owner.train_dataloader())
         fit.batches = _batches_of(fit, fit.loader)
         self._configure(fit, model)
-        if any("EarlyStopping" in type(callback).__name__ for callback in fit.callbacks):
-            self._session.report.note("the training may stop early; epochs is the most it will do")
+        self._session.report.look_for_early_stopping(fit.callbacks)
         self._evaluate(owner, given.get("val_dataloaders"), fit.epochs or 1)
         self._train(fit, model)
 

@@ -41,8 +41,7 @@ def _train(self: Any, session: DryRun, torch_part: Torch, *_args: Any, **_kwargs
     evaluation = str(getattr(args, "eval_strategy", getattr(args, "evaluation_strategy", "no")))
     if self.eval_dataset is not None and not evaluation.lower().endswith("no"):
         torch_part.loaders.evaluated(self.get_eval_dataloader(), epochs + 1)
-    if any("EarlyStopping" in type(callback).__name__ for callback in self.callback_handler.callbacks):
-        session.report.note("the training may stop early; epochs is the most it will do")
+    session.report.look_for_early_stopping(self.callback_handler.callbacks)
     self.model.train()
     accumulation = int(args.gradient_accumulation_steps or 1)
     steps = _most_steps(args, loader, accumulation)
