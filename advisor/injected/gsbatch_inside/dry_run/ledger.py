@@ -26,7 +26,7 @@ _SETTINGS = {"devices": 1}  # of a script that says nothing else: a loop of its 
 
 
 class Ledger:
-    """Takes down what happens, and decides what is told of it."""
+    """Takes down what happens, and decides what is reported."""
 
     def __init__(self, tally: Tally, loops: Loops, report: Report) -> None:
         self._tally = tally
@@ -46,7 +46,7 @@ class Ledger:
         self._sources: List[Source] = []
         loops.on_iteration(self._next_iteration)
 
-    # What adapters say.
+    # What adapters tell.
 
     def setting(self, **facts: Any) -> None:
         """Facts of the whole script, such as the strategy; None changes nothing."""
@@ -136,7 +136,7 @@ class Ledger:
             self.tell(kind)
 
     def kind(self, describe: Callable[[Kind], Dict[str, Any]]) -> Kind:
-        """A new kind of training step. Its facts are told when the first such step is taken."""
+        """A new kind of training step. Its facts are reported when the first such step is taken."""
         kind = Kind(self._report.new_phase(), describe)
         kind.first_optimizer = self._optimizers
         self._kinds.append(kind)
@@ -273,7 +273,7 @@ class Ledger:
         if kind.source is None or (source.samples or 0) > (kind.source.samples or 0):
             kind.source = source
 
-    # What is told.
+    # What is reported.
 
     def tell(self, kind: Kind) -> None:
         """Report what is known of a kind before all its steps are taken."""

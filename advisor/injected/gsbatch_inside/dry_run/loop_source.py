@@ -1,10 +1,10 @@
-"""Rewrite the script's training loops, in memory only, so that loops.py can go over them in a few iterations.
+"""Rewrite the script's training loops in memory, so that ``Loops`` can run them in a few iterations.
 
 ``for x in things: body`` becomes ``for x in loops.each(n, things): loops.mark(n); step = loops.moved(n, "step", step);
-body`` where ``step`` stands for whatever the body counts up (``step += 1``), where it is set. A test that ends the loop
-(``while step < most``, ``if step >= most: break``) goes through ``loops.compare``, which then knows how far it is from
-its end. Only loops that train are touched: those with a backward pass or an optimizer step, or that call a function
-which has one.
+body``. Here ``step`` stands for each variable that the body counts up (``step += 1``). A test that ends the loop
+(``while step < most``, ``if step >= most: break``) goes through ``loops.compare``, which learns from it how far the
+loop is from its end. Only loops that train are rewritten: those with a backward pass or an optimizer step, and those
+that call a function which has one.
 """
 
 import ast
@@ -34,7 +34,7 @@ class LoopSource:
         self.needed: Set[str] = set()  # what is imported outside of any ``try``
 
     def compiled(self, source: bytes, path: str) -> Any:
-        """The script's code with its training loops rewritten; as it stands where it has a mistake."""
+        """The script's code with its training loops rewritten; the code as it is where it has a syntax error."""
         try:
             tree = ast.parse(source, filename=path)
             self.needed |= _imported(tree)

@@ -1,11 +1,11 @@
-"""Go over the script's training loops in a few iterations, and count what the whole loops would have done.
+"""Run the script's training loops in a few iterations, and count what the whole loops would have done.
 
-When the iterations of an innermost loop repeat themselves, the next ones are passed over: the iterator is moved on,
-what the body counts up (``step``, running sums) is moved on with it, and the tally is increased as the iterations
-passed over would have done. Half of them are passed over first; what then runs must do as before, else how many steps
-there are is not known. The last iterations run again, so that ``i == len(loader) - 1`` and ``if step >= most: break``
-come true as they would have. Loops around others are run in full as long as there is time. See loop_source.py for who
-calls.
+When the iterations of an innermost loop repeat themselves, the next ones are passed over. The iterator is moved on,
+what the body counts up (``step``, running sums) is moved on with it, and the tally is increased by what the iterations
+passed over would have done. At first half of them are passed over. If the iterations after that do not behave as
+before, the number of steps is not known. The last iterations are run again, so that ``i == len(loader) - 1`` and
+``if step >= most: break`` become true as they would in the job. Outer loops are run in full as long as there is time.
+The calls of ``Loops`` are put into the script by loop_source.py.
 """
 
 import collections

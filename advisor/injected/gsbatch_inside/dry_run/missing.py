@@ -1,7 +1,7 @@
-"""Packages that a training does not need, where they are not installed: loggers, meters, plots, metrics.
+"""Stand-ins for packages that are not installed and that a training does not need: loggers, plots, metrics.
 
-A script that imports one without a way out ends in its first line. Here it goes on, with a stand-in that does nothing,
-and the user is told. What a script imports inside of ``try`` is left missing: it has its own way to go on.
+Without them a script would end at its first import. With them it goes on, the stand-ins do nothing, and the user gets a
+note. A package that the script imports inside ``try`` is left missing, because the script handles that case itself.
 """
 
 import importlib.machinery
@@ -175,8 +175,10 @@ class _Module(types.ModuleType):
 
 
 class Missing:
-    """Finds stand-ins after all others have found nothing. ``needed`` are the names that the script's own files import
-    without a way out."""
+    """Finds stand-ins after all other finders have found nothing.
+
+    ``needed`` are the names that the script's own files import outside any ``try``.
+    """
 
     def __init__(self, needed: Set[str], note: Callable[[str], None]) -> None:
         self._needed = needed

@@ -24,7 +24,7 @@ class DryRun(Session):
         self.ledger = Ledger(self.tally, self.loops, report)
 
     def failed(self, function: Callable[..., Any], exc: Exception) -> None:
-        """Told to the user; a training that is being counted is not counted whole."""
+        """Tell the user. If a training is being counted, its length stays unknown."""
         name = "%s.%s" % (function.__module__.rpartition("gsbatch_inside.")[2], function.__qualname__)
         self.report.note("not understood in this dry run (%s): %s: %s" % (name, type(exc).__name__, str(exc)[:160]))
         self.ledger.doubt("a part of the training was not understood")

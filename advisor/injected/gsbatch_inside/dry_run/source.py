@@ -1,4 +1,4 @@
-"""Load the script and its own modules with their training loops rewritten (loop_source.py); nothing else is touched."""
+"""Load the script and its own modules with their training loops rewritten; installed packages are left as they are."""
 
 import builtins
 import os

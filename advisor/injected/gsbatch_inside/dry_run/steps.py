@@ -1,4 +1,4 @@
-"""Training steps whose cost is known by the call: described once, from then on only counted."""
+"""Training steps whose cost is known once one call is described: later calls are only counted."""
 
 from typing import Any, Dict, Hashable, Optional
 

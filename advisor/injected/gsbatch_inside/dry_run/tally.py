@@ -1,4 +1,4 @@
-"""What the training has done so far, as if every loop had run to its end: loops.py adds what it passes over."""
+"""What the training has done so far, as if every loop had run to its end: iterations passed over are added."""
 
 import collections
 from typing import Any, Dict, Hashable, List

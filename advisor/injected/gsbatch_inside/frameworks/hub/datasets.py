@@ -1,14 +1,14 @@
-"""Data sets of the Hugging Face hub, where they are not on this machine: rows alike, as many as are published.
+"""Stand-ins for data sets of the Hugging Face hub that are not on this machine: equal rows, in the published number.
 
-Sizes and columns are those of the data sets' own pages on the hub. The rows of a stand-in are few and repeated, so that
-what a script maps over them is worked out once and repeated too.
+Sizes and columns are those of the data sets' own pages on the hub. A stand-in has a few rows, repeated. What a script
+maps over them is computed for these few and repeated too.
 """
 
 from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 
 from ...dry_run.session import DryRun
 
-# A length in words that no script asks for: a batch that is padded to it is as long as made-up texts are.
+# Words of a made-up text. No script asks for this length, so a batch of it was padded to its longest text.
 TEXT_WORDS = 35
 _TEXT = " ".join(["word"] * TEXT_WORDS)
 _FEW = 8
@@ -167,7 +167,7 @@ class _Hub:
             if not getattr(self, "_gsbatch_published", False) or len(self) <= _FEW:
                 return original(self, *args, **kwargs)
             few = original(self.select(range(_FEW)), *args, **kwargs)
-            if len(few) != _FEW:  # texts are cut anew: how many pieces there are hangs on their real lengths
+            if len(few) != _FEW:  # texts are split or joined: the number of pieces depends on their real lengths
                 hub._session.ledger.withhold("train_samples", "validation_samples", "steps")
             return hub._repeated(few, max(len(self) * len(few) // _FEW, 1)) if len(few) else few
 

@@ -1,7 +1,7 @@
-"""Tokenizers of the Hugging Face hub, where they are not on this machine: of the size that the known ones have.
+"""Stand-ins for tokenizers of the Hugging Face hub that are not on this machine: they have the right vocabulary size.
 
-What made-up texts are cut into says nothing of real ones; only a batch that is padded or cut to a length that the
-script asks for has its real shape.
+Texts are made up here, so their number of tokens says nothing about real texts. Only a batch that is padded or cut to
+a length that the script asks for has the shape that it will have in the job.
 """
 
 from typing import Any, Dict, Tuple

@@ -1,7 +1,7 @@
-"""Training loops in plain JAX: the gradient of a loss tells the step, a jitted step is read and then only counted.
+"""Training loops in plain JAX: a call for the gradient of a loss shows the training step.
 
-``jax.grad`` and ``jax.value_and_grad`` are where every trainer of JAX comes by. What is jitted around them is traced
-once; its later calls answer with zeros. Only calls from the script's own code are looked at, not those of libraries.
+Every training in JAX calls ``jax.grad`` or ``jax.value_and_grad``. A jitted function around them is traced once; its
+later calls are counted and answer with zeros. Only calls from the script's own code are watched, none of libraries.
 """
 
 import functools

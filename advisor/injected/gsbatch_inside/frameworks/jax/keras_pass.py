@@ -1,4 +1,4 @@
-"""FLOPs of Keras 3 models on JAX: the programs of a forward pass and of its gradients, read and not run."""
+"""FLOPs of Keras 3 models on JAX, read from the programs of a forward pass and its gradients, which are not run."""
 
 from typing import Any, List
 

@@ -1,4 +1,4 @@
-"""How a Keras model is traced on each of its back ends, whose adapters put themselves in."""
+"""How a Keras model is traced on each of its back ends. The back ends' adapters register themselves here."""
 
 from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 

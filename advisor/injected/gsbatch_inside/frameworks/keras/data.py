@@ -1,7 +1,8 @@
-"""How many samples, in which batches and of which shape: what ``fit`` is given, in every form that Keras takes.
+"""Samples, batches and shapes of what ``fit`` is given, in every form that Keras takes.
 
-Nothing is read that need not be: arrays have a length, a ``tf.data`` pipeline is walked, of a generator one element is
-drawn. Where only reading everything would tell, records are counted for a few seconds, else the fact stays unknown.
+As little as possible is read: arrays have a length, the steps of a ``tf.data`` pipeline say their sizes, and one
+element is drawn from a generator. Where only reading everything would tell the number, records are counted for a few
+seconds; if that is not enough, the number stays unknown.
 """
 
 import math
@@ -29,7 +30,7 @@ class Data(NamedTuple):
 
 
 class Reader:
-    """Reads what a training is given; ``note`` is told what the user should know of it."""
+    """Reads what a training is given; ``note`` takes sentences for the user."""
 
     def __init__(self, note: Callable[[str], None]) -> None:
         self._note = note

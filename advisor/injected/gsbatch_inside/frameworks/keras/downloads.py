@@ -1,4 +1,4 @@
-"""Keras's own data sets, where they are not on this machine: shapes are enough for the facts."""
+"""Stand-ins for Keras's own data sets that are not on this machine: zeros of the published shape."""
 
 import types
 from typing import Any, Callable, Dict, Tuple

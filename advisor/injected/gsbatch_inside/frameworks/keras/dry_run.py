@@ -1,6 +1,6 @@
 """Stop Keras where training would begin: ``fit`` describes its model and data and returns without a step.
 
-Keras 2 and 3, whatever they are called here (``keras``, ``tf_keras``, ``tf.keras``).
+Works for Keras 2 and 3 under each of their names: ``keras``, ``tf_keras``, ``tf.keras``.
 """
 
 import inspect

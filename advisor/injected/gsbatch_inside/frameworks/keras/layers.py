@@ -1,4 +1,4 @@
-"""Calls of Keras's layers, counted by the graph that they are traced into."""
+"""Count the calls of Keras's layers, for each graph that they are traced into."""
 
 import math
 from typing import Any, Dict, List, Optional

@@ -1,4 +1,4 @@
-"""What Keras reads from folders and URLs that are not on this machine: samples of the shape that the script asks for.
+"""Stand-ins for what Keras reads from folders and URLs that are not on this machine, in the shape that is asked for.
 
 The names of a few folders say which data set they hold: then its published number of samples is used. For all other
 folders the number of samples is not known, and facts that depend on it stay unknown. The network, its batches and its
@@ -12,11 +12,10 @@ import sys
 import types
 from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 
-from ...dry_run.class_names import MadeUpClasses, doubt_number_of_classes
 from ...dry_run.mistakes import is_foreign
 from ...dry_run.session import DryRun
+from ...dry_run.unknown_sizes import MadeUpClasses, doubt_number_of_classes, doubt_number_of_samples
 
-_UNKNOWN_NUMBER = ("train_samples", "validation_samples", "steps", "seen_samples")
 _PLACEHOLDER = "what is called"
 
 
@@ -160,7 +159,7 @@ class _Folders:
                 note("the data set in %s is not on this machine; its published size is used" % path)
                 return known
         note("the samples of %s are not on this machine: how many there are stays unknown" % path)
-        self._session.ledger.withhold(*_UNKNOWN_NUMBER)
+        doubt_number_of_samples(self._session.ledger)
         return _MADE_UP
 
 
@@ -203,7 +202,7 @@ def _batches(sample: Any, label: Any, rows: int, batch: Optional[int], names: An
 
 
 def doubt_vocabularies(session: DryRun) -> None:
-    """A vocabulary of made-up texts is no measure for a network."""
+    """Networks that are as large as a vocabulary of made-up texts have an unknown number of parameters."""
     keras: Any = sys.modules.get("keras") or sys.modules.get("tf_keras")
     for kind in ("TextVectorization", "StringLookup"):
         layer = getattr(getattr(keras, "layers", None), kind, None)

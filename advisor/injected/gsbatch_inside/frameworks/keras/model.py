@@ -1,4 +1,4 @@
-"""What a Keras model is: its name, parameters, optimizer, precision. Keras 2 and 3."""
+"""What a Keras model is: its name, parameters, optimizer and precision, in Keras 2 and 3."""
 
 import gc
 import math

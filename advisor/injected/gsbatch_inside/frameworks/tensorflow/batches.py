@@ -1,7 +1,7 @@
-"""Batches of ``tf.data`` in a dry run: read once, then handed out again; and loops over them inside of a graph.
+"""Batches of ``tf.data`` in a dry run, and loops over them inside a graph.
 
-What a pass over a data set costs in reading is not ours to spend, and no fact hangs on it: the number of batches and
-the size of the last one do, and these stay as they are.
+After the first training step, one batch is handed out again and again, because reading more would cost time and change
+no fact. The number of batches and the size of the last one stay as they are.
 """
 
 import functools

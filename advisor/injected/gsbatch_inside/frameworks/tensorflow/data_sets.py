@@ -8,9 +8,9 @@ import re
 from typing import Any, Dict, Optional
 
 from ...dry_run.session import DryRun
+from ...dry_run.unknown_sizes import doubt_number_of_samples
 from ..keras.made_up import doubt_vocabularies
 
-_UNKNOWN_NUMBER = ("train_samples", "validation_samples", "steps", "seen_samples")
 _MADE_UP = 2000
 _ROWS: Dict[str, Dict[str, int]] = {
     "mnist": {"train": 60000, "test": 10000},
@@ -63,10 +63,6 @@ def attach(module: Any, session: DryRun) -> None:
     info.splits = property(known_splits)
 
 
-def _doubt(session: DryRun) -> None:
-    session.ledger.withhold(*_UNKNOWN_NUMBER)
-
-
 class _Made:
     """A data set that is not here, as it is asked for."""
 
@@ -79,7 +75,7 @@ class _Made:
             session.report.note(
                 "the data set %s is not on this machine: how many samples it has stays unknown" % builder.name
             )
-            _doubt(session)
+            doubt_number_of_samples(session.ledger)
         else:
             session.report.note("the data set %s is not on this machine; its published size is used" % builder.name)
 
@@ -97,7 +93,7 @@ class _Made:
         """Samples of ``train``, ``train[:10%]``, ``train[100:]``."""
         found = _PART.match(part.strip())
         if found is None or (self._rows is not None and found.group(1) not in self._rows):
-            _doubt(self._session)
+            doubt_number_of_samples(self._session.ledger)
             return _MADE_UP
         rows = self._rows[found.group(1)] if self._rows is not None else _MADE_UP
         begin = _place(found.group(2), found.group(3), rows, 0)
@@ -130,7 +126,7 @@ class _Splits(dict):  # type: ignore[type-arg]
         self._session = session
 
     def __missing__(self, name: str) -> "_Split":
-        _doubt(self._session)
+        doubt_number_of_samples(self._session.ledger)
         return _Split(_MADE_UP)
 
     @property

@@ -1,4 +1,4 @@
-"""Let TensorFlow look as it will in the job: with the GPUs that were asked for, and one thread here."""
+"""Make TensorFlow look as it will in the job, with the GPUs that were asked for. All computation stays on the CPU."""
 
 import collections
 import sys

@@ -1,7 +1,7 @@
-"""Training steps over ``tf.GradientTape`` that run eagerly, outside of ``tf.function``.
+"""Training steps over ``tf.GradientTape`` that run eagerly, outside ``tf.function``.
 
-Keras models answer with stand-ins. What a loss was computed from is asked of the tape itself, the first time that a
-step of this kind comes; other operations run as they are, and their FLOPs are counted as they do.
+Calls of Keras models are answered by stand-ins. At the first step of each kind, the tape itself is asked what the loss
+was computed from. All other operations run as they are, and their FLOPs are counted while they run.
 """
 
 from typing import Any, Dict, List, Optional, Set, Tuple

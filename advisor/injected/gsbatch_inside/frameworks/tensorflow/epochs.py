@@ -1,7 +1,7 @@
-"""Epochs of custom TensorFlow loops, by the passes over their data sets.
+"""Epochs of custom TensorFlow loops, found from the passes over their data sets.
 
-A compiled step calls no Python, so what tells a training pass is the optimizer's own count of steps, read when a pass
-begins and ends.
+A compiled step calls no Python code. A pass is therefore recognised as training by the optimizer's own count of steps,
+which is read when the pass begins and ends.
 """
 
 import functools

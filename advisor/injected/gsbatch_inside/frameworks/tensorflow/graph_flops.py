@@ -1,9 +1,9 @@
 """FLOPs of a traced TensorFlow graph, forward and with gradients: matrix products and convolutions, 1 MAC = 2 FLOPs.
 
-A walk of the operations that the outputs need, into function calls and loops (body times trip count). The backward
-pass is not traced: an operation costs its forward FLOPs again for each of its two inputs that a gradient must be found
-for, which is the case where a trainable variable is upstream. So a frozen backbone costs its forward pass only, and
-the first layer has no gradient for the data.
+The operations that the outputs need are walked, into function calls and loops (body times trip count). The backward
+pass is not traced. Instead, an operation costs its forward FLOPs once more for each of its two inputs that needs a
+gradient, which an input does when a trainable variable is upstream. So a frozen backbone costs its forward pass only,
+and the first layer computes no gradient for the data.
 """
 
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple

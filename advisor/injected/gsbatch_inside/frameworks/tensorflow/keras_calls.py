@@ -1,7 +1,7 @@
-"""Outermost calls of Keras layers and models: noted while a step is traced, stood in for where they would compute.
+"""Outermost calls of Keras layers and models: noted while a step is traced, answered by a stand-in otherwise.
 
-A stand-in answers with zeros of the right shape, so that a loop over batches costs nothing, and stays on the gradient
-tape, which then tells what a loss depends on.
+A stand-in answers with zeros of the right shape, so a loop over batches costs nothing. Its answer is recorded on the
+gradient tape, which then shows what a loss depends on.
 """
 
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
@@ -50,7 +50,7 @@ class KerasCalls:
         Args:
             keras: the package.
             ask: what to do with an outermost call of a layer: ``"note"`` while tracing, ``"stand in"``, or nothing.
-            seen: is told of each outermost call that was noted or stood in for.
+            seen: called with each outermost call that was noted or stood in for.
         """
         owner = next(one for one in keras.layers.Layer.__mro__ if "__call__" in vars(one))
         original, calls, flatten = vars(owner)["__call__"], self, self._tensorflow.nest.flatten

@@ -1,4 +1,4 @@
-"""FLOPs, layers and activations of Keras models on TensorFlow: read from the graph of a forward pass."""
+"""FLOPs, layers and activations of Keras models on TensorFlow, read from the graph of a forward pass."""
 
 from typing import Any, Callable, Dict, List
 

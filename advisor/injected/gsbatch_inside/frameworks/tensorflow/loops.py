@@ -1,7 +1,7 @@
-"""Training loops over ``tf.GradientTape``: what a step costs is read from its graph, and no step is taken.
+"""Training loops over ``tf.GradientTape``: the cost of a step is read from its graph, and no step is taken.
 
-A step inside of ``tf.function`` is traced once, without its backward pass, and then only counted. A step that runs
-eagerly keeps running, with stand-ins for its models (keras_calls.py) and zeros for its gradients.
+A step inside ``tf.function`` is traced once, without its backward pass, and then only counted. A step that runs eagerly
+keeps running, with stand-ins for its models and zeros for its gradients.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""What is told of the networks that a step over a tape trains."""
+"""Facts of the networks that a step over a gradient tape trains."""
 
 import math
 from typing import Any, Dict, List, Optional, Tuple

@@ -1,6 +1,7 @@
-"""Autocast for weightless tensors, which PyTorch leaves as they are: their precision says how much memory they take.
+"""Autocast for weightless tensors, which PyTorch itself leaves as they are.
 
-The lists are those of PyTorch's documentation ("Autocast Op Reference", CUDA), by the functions' names.
+Their precision must be right, because it decides how much memory they take. The lists of functions are those of
+PyTorch's documentation ("Autocast Op Reference", CUDA).
 """
 
 from typing import Any, Dict, Optional, Tuple

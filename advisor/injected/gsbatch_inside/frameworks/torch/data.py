@@ -1,7 +1,7 @@
-"""Loaders in the dry run: a few real batches, given again and again, and how many samples a whole pass has.
+"""Loaders in the dry run: a few real batches, given again and again, and the samples of a whole pass.
 
-No worker is started. Passes have their full length (loops.py passes over what need not be run), so that step counts,
-schedules and accumulation come out as they will.
+No worker process is started. A pass keeps its full length, so that step counts, learning rate schedules and gradient
+accumulation come out as in the job; ``Loops`` passes over the batches that need not be run.
 """
 
 import itertools

@@ -1,4 +1,4 @@
-"""Pretend the GPUs that the job will have, and what only a GPU, a compiler or other processes could do."""
+"""Pretend the GPUs of the job, and replace what only a GPU, a compiler or other processes could do."""
 
 import contextlib
 import types

@@ -1,4 +1,4 @@
-"""Checkpoints and pretrained weights: values do not matter, sizes do. What is saved is kept, nothing is loaded."""
+"""Checkpoints and pretrained weights: only sizes matter, so what is saved is kept in memory and nothing is loaded."""
 
 import os
 from typing import Any, Dict

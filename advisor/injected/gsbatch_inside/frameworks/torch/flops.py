@@ -1,8 +1,8 @@
 """Count the FLOPs of every operation on weightless (meta) tensors, forward and backward: 1 MAC = 2 FLOPs.
 
-Matrix products, convolutions and attention only. What autograd calls in a backward pass comes by here as well, so
-frozen parts, detached tensors, two networks or recomputation cost what they cost. Operations that would have to know
-values are answered with a size that can be.
+Only matrix products, convolutions and attention count. What autograd runs in a backward pass is seen as well, so frozen
+parts, detached tensors, several networks and recomputation cost what they cost in the job. The size of some results
+depends on values that are not there; such an operation gives the largest result that it can.
 """
 
 from typing import Any, Callable, Dict, List, Optional

@@ -1,4 +1,4 @@
-"""Keras 3 on PyTorch in a loop of the script's own: its layers train as modules do, its optimizers as PyTorch's do."""
+"""Keras 3 on PyTorch in a script's own loop: its layers count as modules, and its optimizers as PyTorch's."""
 
 import sys
 from typing import Any, Dict, Tuple

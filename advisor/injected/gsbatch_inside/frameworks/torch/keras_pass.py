@@ -46,8 +46,8 @@ def _weightless(torch: Any, variable: Any) -> Any:
 def on_the_graph(keras: Any, torch: Any) -> Iterator[None]:
     """Keep weightless tensors on autograd's graph, where Keras would make new ones in their place.
 
-    It "moves" a tensor to where it is already, and only works out the shape of what a pooling layer gives, which keeps
-    its input, and the places of the largest.
+    Keras moves a tensor to the device where it already is by making a new one. Of a pooling layer it only works out the
+    shape; on a GPU such a layer keeps its input and, for a maximum, the places of the largest values.
     """
 
     empty_like = torch.empty_like

@@ -1,7 +1,7 @@
-"""Networks without weights: parameters are meta tensors, first calls are traced, later ones answered from memory.
+"""Networks without weights: parameters are meta tensors, first calls are traced, later ones are answered from memory.
 
-What follows a call matters to its cost (a backward pass through a detached tensor costs less), so a call is answered
-from memory only where the same calls since the last backward pass have been seen before, with that pass.
+The cost of a call depends on what follows it: a backward pass through a detached tensor costs less. So a call is
+answered from memory only if the same calls since the last backward pass, and that pass, have been seen before.
 """
 
 import contextlib
@@ -26,30 +26,29 @@ _BASES = (torch.nn.modules.conv._ConvNd, torch.nn.modules.batchnorm._BatchNorm)
 
 
 class Called(NamedTuple):
-    """An outermost call of a network: what identifies it, its FLOPs, whether it was traced just now, its batch, and
-    whether it was given the very same tensor before."""
+    """An outermost call of a network."""
 
-    key: Any
+    key: Any  # what identifies the call: the network, its state and the shapes of its arguments
     module: Any
     flops: int
-    traced: bool
-    rows: Optional[int]
+    traced: bool  # just now, not answered from memory
+    rows: Optional[int]  # samples in the batch
     grad: bool
-    again: bool
+    again: bool  # whether the network was given the very same tensor before
 
 
 class Traced(NamedTuple):
-    """One traced call: leaf layers that launch work, elements of their outputs, shape of a sample of its input."""
+    """One traced call."""
 
     module: Any
     flops: int
     grad: bool
     rows: Optional[int]
-    layers: int
-    elements: int
-    shape: Optional[Tuple[int, ...]]
+    layers: int  # leaf layers that launch work
+    elements: int  # of the outputs of these layers
+    shape: Optional[Tuple[int, ...]]  # of a sample of its input
     precision: str
-    is_certain: bool
+    is_certain: bool  # no size in it depends on values that are not there
     is_given_gradients: bool  # its input depends on weights that are trained
 
 
@@ -61,7 +60,7 @@ class Networks:
         self._operations = operations
         self._values = values
         self._modules: List[Any] = []  # weak references: some modules cannot be hashed while they are made
-        self._called: Dict[int, Any] = {}  # held, so that no other gets the identity of one
+        self._called: Dict[int, Any] = {}  # by ``id``; held, because Python reuses the ``id`` of a freed object
         self._outputs: Dict[Any, Any] = {}
         self._known: Set[Any] = set()
         self._given: Dict[int, List[Any]] = {}
@@ -169,7 +168,7 @@ class Networks:
         return outputs
 
     def _was_given(self, module: Any, given: List[Any]) -> bool:
-        """Whether a network sees a tensor again that it has seen; those are kept, so that none is taken for another."""
+        """Whether a network is given a tensor that it was given before; a few are kept for the comparison."""
         before = self._given.setdefault(id(module), [])
         if any(given[0] is one for one in before) if given else False:
             return True
@@ -179,7 +178,7 @@ class Networks:
 
     @contextlib.contextmanager
     def inside(self) -> Iterator[None]:
-        """What is called now, such as what a checkpoint computes again, is no call of the script's."""
+        """Calls made inside this context, such as those that a checkpoint repeats, are none of the script's."""
         self._depth += 1
         try:
             yield

@@ -19,7 +19,7 @@ def replaced(value: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def main_inputs(args: Any, kwargs: Any) -> List[Any]:
-    """The tensors that a network is given, but for labels and masks where there is more."""
+    """The tensors that a network is given, without labels and masks if anything is left then."""
     named = _named("", args) + _named("", kwargs)
     inputs = [one for name, one in named if not any(part in name.lower() for part in _NOT_INPUTS)]
     return [one for one in inputs or [one for _name, one in named] if one.dim()]
@@ -76,7 +76,7 @@ def rebuilt(kept: Any) -> Any:
 
 def _filled(hole: Any) -> Any:
     made = torch.empty(hole.shape, dtype=hole.dtype, device="meta", requires_grad=hole.grad)
-    # What an operation gives may be changed in place, what was made from nothing may not.
+    # autograd allows a change in place of an operation's result, but not of a new tensor that needs gradients.
     return made.clone() if hole.grad else made
 
 

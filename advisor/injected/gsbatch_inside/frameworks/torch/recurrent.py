@@ -1,7 +1,8 @@
-"""LSTM, GRU and simple RNN as two matrix products a layer and direction: the same FLOPs as step by step, at once.
+"""LSTM, GRU and simple RNN as two matrix products for each layer and direction, for all time steps at once.
 
-Unrolled over its time steps a recurrent layer takes thousands of operations, and the fused kernels show no FLOPs. All
-hidden states together times the recurrent weights cost the same, forward and backward; values do not matter here.
+Step by step, a recurrent layer would take thousands of operations, and the fused kernels show no FLOPs. The product of
+all hidden states with the recurrent weights costs the same, forward and backward. Only the values differ, and they do
+not matter here.
 """
 
 from typing import Any, Callable, List, NamedTuple, Sequence, Tuple
@@ -12,7 +13,7 @@ _GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 
 
 class _Sizes(NamedTuple):
-    """``plain`` weights a layer and direction has without projections: two, and two biases."""
+    """``plain`` is how many weights each layer and direction has without a projection: two, and two biases if any."""
 
     gates: int
     layers: int

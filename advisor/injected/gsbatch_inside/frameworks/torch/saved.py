@@ -1,9 +1,9 @@
 """Bytes that autograd keeps between a forward pass and its backward pass: most of the GPU memory of a training.
 
-Every storage counts once, however many saved tensors are views of it; weights, buffers and their copies in another
-precision do not count, being kept whatever the batch is. What a checkpoint makes again in the backward pass counts as
-its largest segment. Weightless tensors take other ways than tensors on a GPU through attention and dropout, which
-would keep more: these are led back.
+Every storage counts once, however many saved tensors are views of it. Weights, buffers and their copies in another
+precision do not count, because they are kept whatever the batch is. What a checkpoint computes again in the backward
+pass counts as its largest segment. Attention and dropout of weightless tensors would keep more than they do on a GPU;
+they are replaced by versions that keep the same.
 """
 
 import contextlib
@@ -69,7 +69,7 @@ class SavedTensors:
         for tensor in tensors:
             storage = _storage(tensor)
             if storage is not None:
-                self._weights[storage._cdata] = storage  # held, so that no other storage gets its place
+                self._weights[storage._cdata] = storage  # held: a freed storage's address may be used again
 
     def is_left_out(self, tensor: Any) -> bool:
         """Whether a tensor is a weight, or a copy of one."""

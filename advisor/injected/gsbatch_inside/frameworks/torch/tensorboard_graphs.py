@@ -1,4 +1,4 @@
-"""TensorBoard's pictures of networks, which are traced: without values there is nothing to trace."""
+"""TensorBoard's pictures of networks and histograms: they need values, which are not there, so they are left out."""
 
 from typing import Any
 

@@ -1,9 +1,9 @@
 """Let the script mix its real data with weightless (meta) tensors, and read numbers from them.
 
-Parameters have no values in a dry run, nor has what is computed from them: such tensors live on torch's meta device.
-Every torch function that the script calls comes by here: devices that are not in this machine are taken as the CPU,
-real tensors become meta where they meet one, and numbers read from a meta tensor are plausible: floats fall slowly, as
-losses do.
+In a dry run, parameters and everything computed from them have no values: such tensors are on torch's meta device.
+Every torch function that the script calls passes through here. Devices that are not in this machine are taken as the
+CPU, and real tensors become meta where they meet a meta tensor. Numbers read from a meta tensor are plausible: floats
+fall slowly, as losses do.
 """
 
 from typing import Any, Callable, Dict, List
@@ -18,8 +18,11 @@ Tensor = torch.Tensor
 
 
 class Values:
-    """Numbers in place of values that are not there. ``guesses`` counts sizes that depend on values and were made up;
-    ``on_gpu`` is whether the script has moved anything to a GPU."""
+    """Numbers in place of values that are not there.
+
+    ``guesses`` counts sizes that depend on values and were made up. ``on_gpu`` is whether the script has moved anything
+    to a GPU.
+    """
 
     def __init__(self) -> None:
         self.reads = 0
@@ -144,7 +147,7 @@ _WITH_CLASSES = frozenset({"cross_entropy", "nll_loss", "nll_loss_nd", "cross_en
 
 
 class Functions(TorchFunctionMode):
-    """Sees each torch function that Python code calls. ``doubt`` is told of those that fail on weightless tensors."""
+    """Sees each torch function that Python code calls. ``doubt`` takes why one fails on weightless tensors."""
 
     def __init__(self, values: Values, doubt: Callable[[str], None]) -> None:
         super().__init__()
@@ -206,7 +209,7 @@ class Functions(TorchFunctionMode):
             return self._on_zeros(func, args, kwargs, exc)
 
     def _on_zeros(self, func: Any, args: Any, kwargs: Any, mistake: Exception) -> Any:
-        """What a function that is not made for weightless tensors gives for zeros, as a weightless tensor."""
+        """The result of a function that fails on weightless tensors: called with zeros, then made weightless."""
         name = getattr(func, "__name__", "")
         tensors = tensors_of((args, kwargs))
         try:
@@ -265,7 +268,7 @@ def _zeros(tensor: Any) -> Any:
 
 
 def _with_whole_classes(args: Any, kwargs: Any) -> Any:
-    """Classes in bytes are taken by the kernels, but not by what stands for them on weightless tensors."""
+    """Targets of type uint8 as int64: PyTorch's kernels take bytes, its versions for meta tensors do not."""
     whole = lambda one: one.long() if isinstance(one, Tensor) and one.dtype is torch.uint8 else one
     args = tuple(whole(one) if place == 1 else one for place, one in enumerate(args))
     return args, {name: whole(one) if name == "target" else one for name, one in kwargs.items()}

@@ -1,4 +1,4 @@
-"""``timm``'s data sets, where they are not on this machine: images whose number nobody is told."""
+"""Stand-ins for ``timm``'s data sets that are not on this machine: black images, of unknown number if not published."""
 
 from typing import Any
 

@@ -1,8 +1,8 @@
-"""torchvision's data sets, where they are not on this machine: black images of their published number and size.
+"""Stand-ins for torchvision's data sets that are not on this machine: black images of their published number and size.
 
 Sizes are those of torchvision's documentation (docs.pytorch.org/vision/stable/datasets.html) and of the data sets' own
-pages. A data set that is here is read as it is. Of a folder of images that is not here only its name may say which
-data set it is; where it does not, images stand in whose number nobody is told.
+pages. A data set that is on this machine is read as it is. A missing folder of images is recognised by its name; if the
+name says nothing, black images stand in and their number stays unknown.
 """
 
 import functools
@@ -12,8 +12,8 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy
 
-from ...dry_run.class_names import MadeUpClasses
 from ...dry_run.session import DryRun
+from ...dry_run.unknown_sizes import MadeUpClasses
 
 
 class Known(NamedTuple):

@@ -1,7 +1,7 @@
-"""Backward passes and optimizer steps of a PyTorch script, told to the ledger; no step changes anything.
+"""Report backward passes and optimizer steps of a PyTorch script to the ledger; no step changes anything.
 
-A script without an optimizer of PyTorch's changes its weights itself: the first weight that is written to after a
-backward pass is then the step.
+A script that uses no optimizer of PyTorch's changes its weights itself. There, the first write to a weight after a
+backward pass counts as the step.
 """
 
 import types
@@ -21,7 +21,7 @@ _SEVERAL_PASSES_A_STEP = ("lbfgs",)
 
 
 class _Detail(NamedTuple):
-    """What a backward pass went through: calls, and how many rows each was given for a sample."""
+    """The calls that a backward pass went through, and how many rows each was given for one sample."""
 
     keys: Tuple[Any, ...]
     times: Tuple[int, ...]
@@ -68,7 +68,7 @@ class Training:
         self._ledger.stepped(number, _sizes_of(optimizer), self.describe)
 
     def next_batch(self) -> None:
-        """A batch was read: calls before it belong to none of its gradients."""
+        """A batch was read: its gradients have nothing to do with earlier calls."""
         self._networks.calls.clear()
 
     def _next_iteration(self) -> None:
@@ -85,7 +85,7 @@ class Training:
                 with networks.inside():
                     kept = operations.saved.most_during(lambda: original(tensors, *args, **kwargs))
         except RuntimeError as exc:
-            # Answered from memory, a graph has gaps; traced, it has none.
+            # A call answered from memory leaves a gap in autograd's graph. If all calls were traced there is none.
             if all(call.traced for call in calls):
                 self._session.report.note("a backward pass could not be counted: %s" % str(exc)[:120])
                 self._ledger.doubt("a backward pass failed on tensors without values")
@@ -200,9 +200,11 @@ class Training:
         return facts
 
     def _trained_networks(self, kind: Kind, traced: List[Traced]) -> List[Traced]:
-        """Those that are trained, and those whose outputs they are given: not a teacher, or a moving average, which
-        works beside them on the same data without gradients, nor a frozen one that judges what they give. What these
-        compute is part of the training's FLOPs."""
+        """The networks that are trained, and those whose outputs they are given.
+
+        Not among them are a teacher or a moving average, which sees the same data without gradients, and a frozen
+        network that judges the outputs of a trained one. What these compute is still part of the training's FLOPs.
+        """
         judges = {id(one.module) for one in self._calls_of(kind) if one.is_given_gradients and _is_frozen(one.module)}
         trained = [one for one in traced if one.grad and id(one.module) not in judges]
         given = {one.shape for one in trained}
@@ -270,7 +272,7 @@ def _place(tensor: Any) -> int:
 
 
 def _hold(places: Dict[int, Any], tensor: Any) -> None:
-    """Note a tensor's storage, and keep the tensor, so that no other storage gets its place."""
+    """Note a tensor's storage. The tensor is kept, because a freed storage's address may be used again."""
     place = _place(tensor)
     if place:
         places[place] = tensor

@@ -1,4 +1,4 @@
-"""``torch._compile``: torch's own functions ask its compiler to leave them alone, which takes seconds of imports."""
+"""Skip torch's import of its compiler, which takes seconds and only marks torch's own functions as not to compile."""
 
 from typing import Any
 

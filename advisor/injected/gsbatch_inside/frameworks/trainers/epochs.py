@@ -1,6 +1,6 @@
-"""What the epochs of Lightning's and of Transformers' Trainer share: each is marked by a callback of its own kind.
+"""What the callbacks share that mark the epochs of Lightning's and of Transformers' Trainer.
 
-Lightning validates inside an epoch; Transformers evaluates after it, which the passes over the data then show.
+Lightning validates inside an epoch. Transformers evaluates after an epoch, which the passes over the data then show.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Lightning: ``Trainer.fit`` becomes a plain loop over the module's own data and step (loop.py)."""
+"""Lightning: ``Trainer.fit`` becomes a plain loop over the module's own data and training step."""
 
 import functools
 import inspect
@@ -204,8 +204,8 @@ def attach(module: Any, session: DryRun) -> None:
     network.manual_backward = lambda self, loss, *args, **kwargs: torch.autograd.backward(loss)
     network.optimizers = lambda self, *_args, **_kwargs: _one_or_all(_fit_of(self).optimizers)
     network.lr_schedulers = lambda self: _Nothing()
-    nobody = _Nothing()
-    network.trainer = property(lambda self: vars(self).get("_gsbatch_trainer", nobody), lambda self, value: None)
+    no_trainer = _Nothing()
+    network.trainer = property(lambda self: vars(self).get("_gsbatch_trainer", no_trainer), lambda self, value: None)
     network.current_epoch = property(lambda self: _fit_of(self).epoch)
     network.global_step = property(lambda self: 0)
     network.load_from_checkpoint = classmethod(lambda cls, *_args, **_kwargs: _Nothing())

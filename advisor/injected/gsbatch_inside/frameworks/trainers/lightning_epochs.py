@@ -1,4 +1,4 @@
-"""Epochs of Lightning's Trainer, which validates inside of them."""
+"""Epochs of Lightning's Trainer. Its validation is inside an epoch."""
 
 import functools
 

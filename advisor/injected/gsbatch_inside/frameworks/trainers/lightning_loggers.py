@@ -1,4 +1,4 @@
-"""Lightning's loggers, which write nothing; those of packages that are not installed could not even be made."""
+"""Lightning's loggers become stand-ins that write nothing; some need packages that may not be installed."""
 
 from typing import Any
 

@@ -1,5 +1,8 @@
-"""What stands in for a trainer's loop: a plain one over its own data and step, gone over by loops.py as a script's own
-is, so that the facts come from the same account. Callbacks, checkpoints, loggers and evaluations are left out."""
+"""A plain loop over a trainer's own data and step, in place of the trainer's loop.
+
+It is run and counted like a loop of the script's own, so its facts come from the same account. Callbacks, checkpoints,
+loggers and evaluations are left out.
+"""
 
 import contextlib
 from typing import Any, Callable, Dict, Optional, Sequence

@@ -1,4 +1,4 @@
-"""Hugging Face's Trainer: ``train`` becomes a plain loop over the trainer's own data and loss (loop.py)."""
+"""Hugging Face's Trainer: ``train`` becomes a plain loop over the trainer's own data and loss."""
 
 import functools
 import math

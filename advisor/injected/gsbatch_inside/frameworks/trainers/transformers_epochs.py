@@ -1,4 +1,4 @@
-"""Epochs of Transformers' Trainer, which evaluates after them, as the passes over the data then show."""
+"""Epochs of Transformers' Trainer. It evaluates after an epoch, and the passes over the data show that evaluation."""
 
 import functools
 

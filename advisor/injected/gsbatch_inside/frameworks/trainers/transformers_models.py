@@ -1,7 +1,7 @@
 """Hugging Face models whose weights are not on this machine: built from their configuration, without weights.
 
-The configuration is the one that is cached or known here; any other model is an error of the script's, as it will be in
-a job without network.
+The configuration is taken from the cache or from the table below. For any other model the script gets the error that it
+will get in a job without network.
 """
 
 from typing import Any, Dict, Tuple

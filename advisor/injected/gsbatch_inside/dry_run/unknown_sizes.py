@@ -1,4 +1,4 @@
-"""Names of classes for a data set whose number of classes is not known."""
+"""Sizes of data sets that are not known: the facts that depend on them stay unknown."""
 
 from typing import List
 
@@ -24,3 +24,8 @@ class MadeUpClasses(List[str]):
 def doubt_number_of_classes(ledger: Ledger) -> None:
     """The network depends on a made-up number of classes: its size stays unknown."""
     ledger.withhold("parameters", "trainable_parameters")
+
+
+def doubt_number_of_samples(ledger: Ledger) -> None:
+    """How many samples there are is made up: how long the training is stays unknown."""
+    ledger.withhold("train_samples", "validation_samples", "steps", "seen_samples")
