@@ -203,6 +203,10 @@ def _workload(facts: Mapping[str, Any], notes: tuple[str, ...]) -> Workload:
     return Workload(**facts, notes=notes)
 
 
+# What is not known of trainings in a loop that a dry run did not see the end of.
+_LENGTHS = ("epochs", "steps")
+
+
 def probed_facts(found: DryRun) -> tuple[dict[str, Fact[Any]], tuple[str, ...]]:
     """The facts of the training that costs most, and what a person should know of the dry run.
 
@@ -223,6 +227,8 @@ def probed_facts(found: DryRun) -> tuple[dict[str, Fact[Any]], tuple[str, ...]]:
     if len(alike) > 1:
         values.update(_together(alike))
         notes.append(f"{len(alike)} fits of one network: their epochs are added, their training FLOPs are the mean")
+    if any(phase.get("cut_short") for phase in alike):
+        values.update(dict.fromkeys(_LENGTHS))
     if len(alike) < len(trained):
         notes.append(f"{len(trained) - len(alike)} further fits train another network or other data: not counted")
     values = {name: value for name, value in values.items() if value is not None}

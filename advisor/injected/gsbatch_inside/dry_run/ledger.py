@@ -11,7 +11,7 @@ and never change it.
 from typing import Any, Callable, Dict, Hashable, Iterable, List, Optional, Set
 
 from .batches import Batch, Pass, Source
-from .loops import Loops
+from .loops import Loop, Loops
 from .phase import Phase
 from .report import Report
 from .tally import Tally
@@ -44,6 +44,7 @@ class Ledger:
         self._published: Set[int] = set()
         self._made_up_lengths: Set[int] = set()
         self._sources: List[Source] = []
+        self._planned: Dict[int, List[Loop]] = {}  # the loops around each training of a framework's own
         loops.on_iteration(self._next_iteration)
 
     # What adapters tell.
@@ -306,15 +307,25 @@ class Ledger:
             number: of a phase that was reported before, to add facts to it; None for a new phase.
         """
         number = self._report.new_phase() if number is None else number
+        self._planned[number] = self._loops.nest()
         facts = {**self._settings, **facts, "gradient_accumulation": accumulation}
         if accumulation and batches:
             facts["steps"] = batches * facts["epochs"] // accumulation
         self._tell(number, facts)
         return number
 
+    def _doubt_unfinished(self) -> None:
+        """Mark trainings of a framework's own in a loop that was left early: how often more they come is not known."""
+        here = {id(loop) for loop in self._loops.nest()}
+        for number, nest in self._planned.items():
+            if (nest and self._tally.incomplete) or here & {id(loop) for loop in nest}:
+                self._report.facts(number, {"cut_short": True}, ())
+                self._report.note(_CUT_SHORT)
+
     def sum_up(self, *, is_running: bool) -> None:
         """Report all phases when the script has ended, or is stopped while it runs."""
         self._end_evaluation()
+        self._doubt_unfinished()
         if self._kinds and self._waiting:
             for batch in self._worked_on(self._kinds[-1]):
                 if not batch.most:
