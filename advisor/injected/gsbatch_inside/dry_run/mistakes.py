@@ -1,4 +1,4 @@
-"""Where in the user's own code a script ended, and with what error."""
+"""Errors in one line: where in the user's own code a script ended, and what could not be done in a dry run."""
 
 import os
 import re
@@ -24,6 +24,11 @@ def ended_by(exc: BaseException, script: str) -> str:
         return "exit %s%s" % (code, " at %s" % place if place and exc.code not in (None, 0) else "")
     text = _text(exc)[:_MOST_LETTERS]
     return "error %s%s%s" % ("%s: " % place if place else "", type(exc).__name__, ": %s" % text if text else "")
+
+
+def in_brief(exc: BaseException, most_letters: int = 120) -> str:
+    """An error's type and the beginning of its text."""
+    return "%s: %s" % (type(exc).__name__, str(exc).strip()[:most_letters])
 
 
 def _text(exc: BaseException) -> str:

@@ -9,6 +9,7 @@ import math
 import sys
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from ...dry_run.mistakes import in_brief
 from ...dry_run.session import DryRun
 from ...dry_run.steps import Step
 from ..keras.backends import BackEnds
@@ -138,8 +139,7 @@ class _Jax:
                 traced = made if function.__wrapped__ is made else function
                 self._known[key] = self._read(traced, inputs, named, is_gradient=traced is made)
             except Exception as exc:
-                text = str(exc).strip()[:120]
-                self._note("a jitted function could not be read: %s: %s" % (type(exc).__name__, text))
+                self._note("a jitted function could not be read: %s" % in_brief(exc))
                 self._known[key] = None
         known = self._known[key]
         if known is None:

@@ -2,6 +2,7 @@
 
 from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 
+from ...dry_run.mistakes import in_brief
 from ...dry_run.session import DryRun
 from . import data as keras_data
 from . import model as keras_model
@@ -61,7 +62,7 @@ class BackEnds:
                 build(keras, model, specs, ROWS)
             found = one_pass(keras, model, specs, ROWS, counter)
         except Exception as exc:
-            self._note("the model could not be traced: %s: %s" % (type(exc).__name__, str(exc).strip()[:120]))
+            self._note("the model could not be traced: %s" % in_brief(exc))
             return Traced({})
         if found.unknown:
             self._note("not counted in the FLOPs: " + ", ".join(found.unknown[:5]))

@@ -6,6 +6,7 @@ gradient tape, which then shows what a loss depends on.
 
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
 
+from ...dry_run.mistakes import in_brief
 from ..keras import model as keras_model
 from ..keras.layers import LayerCounter
 from . import graph_flops
@@ -71,8 +72,7 @@ class KerasCalls:
                         seen(stand_in.call._replace(data=_data(tensors)))
                         return calls._made_by_a_layer(calls._connected(stand_in, tensors))
                     except Exception as exc:  # then it computes, as it would have
-                        text = str(exc).strip()[:120]
-                        calls._note("a model could not be traced: %s: %s" % (type(exc).__name__, text))
+                        calls._note("a model could not be traced: %s" % in_brief(exc))
                 outputs = original(self, *args, **kwargs)
             finally:
                 calls._depth -= 1

@@ -2,6 +2,7 @@
 
 from typing import Any, Callable, Dict, List
 
+from ...dry_run.mistakes import in_brief
 from ..keras import data as keras_data
 from ..keras import model as keras_model
 from ..keras.backends import ROWS, Traced
@@ -30,7 +31,7 @@ class GraphTracer:
         except Exception as exc:
             found = self._of_its_own_step(model, data)  # a GAN has no forward pass of its own
             if not found:
-                self._note("the model could not be traced: %s: %s" % (type(exc).__name__, str(exc).strip()[:120]))
+                self._note("the model could not be traced: %s" % in_brief(exc))
             return Traced(found)
         handles = [keras_model.handle(weight) for weight in model.trainable_weights]
         cost = graph_flops.cost_of(concrete, {id(one) for one in handles if one is not None})
@@ -55,7 +56,7 @@ class GraphTracer:
                 specs.append(_tensor_specs(tensorflow, data.target_specs))
             return self._step_facts(model, tuple(specs) if len(specs) > 1 else specs[0], ROWS)
         except Exception as exc:
-            self._note("its train_step could not be traced: %s: %s" % (type(exc).__name__, str(exc).strip()[:120]))
+            self._note("its train_step could not be traced: %s" % in_brief(exc))
             return {}
 
 

@@ -9,6 +9,7 @@ import functools
 import math
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from ...dry_run.mistakes import in_brief
 from ...dry_run.session import DryRun
 from ...dry_run.steps import Step
 from ..keras import model as keras_model
@@ -196,7 +197,7 @@ class TapeLoops:
             try:
                 called, rows = loops._known(self, args, kwargs)
             except Exception as exc:
-                loops._note("a function could not be traced: %s: %s" % (type(exc).__name__, str(exc).strip()[:160]))
+                loops._note("a function could not be traced: %s" % in_brief(exc, 160))
                 return original(self, *args, **kwargs)
             if called is None:
                 return original(self, *args, **kwargs)

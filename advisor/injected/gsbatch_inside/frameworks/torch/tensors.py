@@ -15,6 +15,23 @@ from . import autocast as torch_autocast
 from .nested import replaced, tensors_of
 
 Tensor = torch.Tensor
+_FINITE = {torch.isfinite: True, torch.isnan: False, torch.isinf: False, Tensor.isfinite: True, Tensor.isnan: False,
+           Tensor.isinf: False}  # fmt: skip
+_ORDER = frozenset({
+    Tensor.__lt__, Tensor.__gt__, Tensor.__le__, Tensor.__ge__, torch.lt, torch.gt, torch.le, torch.ge, Tensor.lt,
+    Tensor.gt, Tensor.le, Tensor.ge,
+})  # fmt: skip
+_SELF = frozenset({Tensor.pin_memory, Tensor.share_memory_, Tensor.record_stream})
+_MOVES = frozenset({Tensor.cuda, Tensor.cpu})
+_OF_UNKNOWN_LENGTH = frozenset({torch.masked_select, Tensor.masked_select, torch.unique, Tensor.unique})
+_EQUAL = frozenset({torch.equal, torch.allclose, Tensor.equal, Tensor.allclose})
+# A tensor that a script makes up is not worth its memory above this size: it gets no values either.
+_LARGE_ELEMENTS = 1 << 24
+_FACTORIES = frozenset({torch.randn, torch.rand, torch.randint, torch.zeros, torch.ones, torch.empty, torch.full})
+# These read lengths or batch sizes, which are real even where the data are weightless.
+_NEED_LENGTHS = frozenset({"_pack_padded_sequence", "_pad_packed_sequence"})
+# These take class numbers as targets.
+_WITH_CLASSES = frozenset({"cross_entropy", "nll_loss", "nll_loss_nd", "cross_entropy_loss"})
 
 
 class Values:
@@ -113,23 +130,6 @@ def _nested(shape: Any) -> Any:
     return [_nested(shape[1:]) for _ in range(shape[0])] if len(shape) else 0
 
 
-_FINITE = {torch.isfinite: True, torch.isnan: False, torch.isinf: False, Tensor.isfinite: True, Tensor.isnan: False,
-           Tensor.isinf: False}  # fmt: skip
-_ORDER = frozenset({
-    Tensor.__lt__, Tensor.__gt__, Tensor.__le__, Tensor.__ge__, torch.lt, torch.gt, torch.le, torch.ge, Tensor.lt,
-    Tensor.gt, Tensor.le, Tensor.ge,
-})  # fmt: skip
-_SELF = frozenset({Tensor.pin_memory, Tensor.share_memory_, Tensor.record_stream})
-_MOVES = frozenset({Tensor.cuda, Tensor.cpu})
-_OF_UNKNOWN_LENGTH = frozenset({torch.masked_select, Tensor.masked_select, torch.unique, Tensor.unique})
-_EQUAL = frozenset({torch.equal, torch.allclose, Tensor.equal, Tensor.allclose})
-
-
-# What a script makes up in this size is not worth its memory: it gets no values either.
-_LARGE_ELEMENTS = 1 << 24
-_FACTORIES = frozenset({torch.randn, torch.rand, torch.randint, torch.zeros, torch.ones, torch.empty, torch.full})
-
-
 def _asked_elements(args: Any, kwargs: Any) -> int:
     sizes = [value for value in [*args, kwargs.get("size")] if isinstance(value, (tuple, list))]
     elements = 1
@@ -137,13 +137,6 @@ def _asked_elements(args: Any, kwargs: Any) -> int:
         if isinstance(size, int):
             elements *= max(size, 1)
     return elements
-
-
-# Their lengths or batch sizes are real where the data is not.
-_NEED_LENGTHS = frozenset({"_pack_padded_sequence", "_pad_packed_sequence"})
-
-
-_WITH_CLASSES = frozenset({"cross_entropy", "nll_loss", "nll_loss_nd", "cross_entropy_loss"})
 
 
 class Functions(TorchFunctionMode):
