@@ -21,13 +21,13 @@ from .tally import Tally
 _COMPARE = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne
 }  # fmt: skip
-_WAIT_FOR_ALL = 16  # iterations after which an optimizer that has not stepped is taken as one that will not
+_WAIT_FOR_ALL = 16  # iterations; an optimizer that has not stepped by then is taken never to step in this loop
 _OUTER_S = 1.5
 _SLOW_S = 4.0
 _DRAIN_S = 1.5
 _REMEMBERED = 512
 _FAR = 1 << 62
-_WORTH_LOOKING = 8  # windows: fewer are passed over at once
+_WORTH_LOOKING = 8  # windows; where fewer are left, they are passed over at once and not first half of them
 
 
 class _Bound(NamedTuple):
@@ -86,7 +86,7 @@ class Loop:
 
 
 class Loops:
-    """The loops that are being run; the script calls them, its source rewritten."""
+    """The loops that are being run. The rewritten script calls the methods."""
 
     def __init__(self, tally: Tally, report: Report) -> None:
         self._tally = tally
@@ -100,7 +100,7 @@ class Loops:
         self._on_iteration.append(callback)
 
     def ask_left(self, callback: Callable[[Loop, Any], Optional[int]]) -> None:
-        """Ask this how much is left of what a loop goes over, where it has no length itself."""
+        """Ask this callback how many items a loop has left, where what it goes over has no length."""
         self._ask_left.append(callback)
 
     def nest(self) -> List[Loop]:
@@ -108,7 +108,7 @@ class Loops:
         return list(self._stack)
 
     def begin(self, number: int, target: str = "") -> Loop:
-        """A loop begins; one of the same number that was left by ``return`` is gone."""
+        """A loop begins. If one of the same number is still on the stack, it was left by ``return`` and is dropped."""
         for place, loop in enumerate(self._stack):
             if loop.number == number:
                 del self._stack[place:]
@@ -124,7 +124,7 @@ class Loops:
             self._end(loop)
 
     def each(self, number: int, things: Any, target: str) -> Iterator[Any]:
-        """The things, less those that are passed over."""
+        """The items of ``things``, without those that are passed over."""
         loop = self.begin(number, target)
         loop.strided = isinstance(things, range) and things.step != 1
         items = iter(things)
@@ -212,7 +212,7 @@ class Loops:
             del self._stack[self._stack.index(loop) + 1 :]
 
     def _may_pass_over(self, loop: Loop) -> Optional[int]:
-        """Iterations of the window that repeats itself, where the next ones may be passed over."""
+        """How many iterations repeat themselves, if the next ones may be passed over; None otherwise."""
         if not loop.history:
             return None
         now = self._tally.snapshot()
@@ -220,7 +220,7 @@ class Loops:
             return self._seen_again(loop, now)
         spent_s = time.process_time() - loop.begun
         if loop.has_inner and (spent_s < _OUTER_S or loop.done < 3):
-            # Where one round takes long, the others are taken to be as the first.
+            # If the first round of an outer loop takes long, the others are taken to be like it.
             is_slow = loop.done == 1 and spent_s > _SLOW_S and not loop.is_over and bool(loop.steps_of(1, now))
             window = 1 if is_slow else None
         else:
@@ -230,7 +230,7 @@ class Loops:
         return window
 
     def _seen_again(self, loop: Loop, now: Dict[Any, int]) -> Optional[int]:
-        """The window again, when half of the iterations were passed over and it has been run once more."""
+        """The window again, once it has been run after half of the iterations were passed over; None before."""
         window, expected = loop.expected or (0, {})
         is_known = all(_a_window_ago(seen, window) for seen in loop.bounds.values())
         if len(loop.history) <= (window if is_known else 2 * window):

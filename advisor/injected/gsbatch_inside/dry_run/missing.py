@@ -12,14 +12,14 @@ import types
 from typing import Any, Callable, Iterator, Optional, Sequence, Set
 
 _NOT_NEEDED = frozenset({
-    # what a training tells
+    # loggers and trackers
     "aim", "clearml", "codecarbon", "comet_ml", "dvclive", "mlflow", "neptune", "swanlab", "tensorboard",
     "tensorboardX", "trackio", "visdom", "wandb",
-    # what it measures
+    # metrics
     "bert_score", "evaluate", "jiwer", "lpips", "pycocotools", "pytorch_fid", "rouge_score", "sacrebleu", "seqeval",
-    # where it is kept
+    # storage
     "boto3", "s3fs", "gcsfs", "gdown", "huggingface_hub",
-    # what it shows
+    # displays, plots, summaries
     "IPython", "colorama", "fvcore", "loguru", "matplotlib", "plotly", "prettytable", "ptflops", "pynvml", "rich",
     "seaborn", "tabulate", "termcolor", "thop", "torchinfo", "torchsummary", "torchviz", "tqdm",
 })  # fmt: skip
@@ -185,7 +185,10 @@ class Missing:
         self._note = note
 
     def watch(self) -> None:
-        """Put it behind the other finders; before them for what is there and cannot be imported without the package."""
+        """Put it behind all other finders.
+
+        For modules that are installed but cannot be imported without a missing package, also put it before them.
+        """
         sys.meta_path.append(self)
         absent = {name for name, top in _WITHIN.items() if importlib.util.find_spec(top) is None}
         sys.meta_path.insert(0, _Before(self, absent))

@@ -25,14 +25,15 @@ from .progress import Progress
 from .report import Report
 from .session import DryRun
 
-# A pause of the script's own waits for nobody here, and its training is looked for until a deadline.
+# The script's calls of ``time.sleep`` are cut to this: in a dry run there is nothing to wait for.
 _LONGEST_PAUSE_S = 0.01
-# On a busy machine CPU time takes longer: how much longer is waited for it.
+# After training was seen the script gets ``after_fit_s`` of CPU time, and on a busy machine at most this many times as
+# much by the clock.
 _WAITING = 3.0
 
 
 def main(specification: str) -> None:
-    """Run the script and end this process, whatever the script thinks of that."""
+    """Run the script and end this process, even where the script would keep it alive."""
     spec: Dict[str, Any] = json.loads(specification)
     report = Report(os.dup(1))
     report.write({"started": "%d.%d.%d" % sys.version_info[:3]})
@@ -81,7 +82,7 @@ class _Run:
         source.watch_local_modules(self._session, os.path.dirname(os.path.realpath(self._session.script)))
 
     def script(self) -> str:
-        """Run it; in words how it ended."""
+        """Run it; the text says how it ended, see ``mistakes.ended_by``."""
         script = self._session.script
         sys.argv = [script] + list(self._spec["arguments"])
         try:
@@ -93,7 +94,7 @@ class _Run:
                 source.run_script(self._session, script)
         except SystemExit as exc:
             return mistakes.ended_by(exc, script)
-        except BaseException as exc:  # the script's own mistakes are facts about it, not failures of ours
+        except BaseException as exc:  # an error of the script is a result of the dry run
             place = traceback.extract_tb(exc.__traceback__)
             if any(self._session.source.is_in_loop(frame.filename, frame.lineno or 0) for frame in place):
                 self._session.tally.forget_the_end("the script failed in its training loop, in this dry run at least")
@@ -125,7 +126,7 @@ class _Run:
 
 def _pause(sleep: Callable[[float], None]) -> Callable[[float], None]:
     def pause(seconds: float) -> None:
-        # Other threads may be meant to wait for ever.
+        # Other threads may sleep on purpose, such as one that polls.
         is_main = threading.current_thread() is threading.main_thread()
         sleep(min(seconds, _LONGEST_PAUSE_S) if is_main else seconds)
 
@@ -133,7 +134,7 @@ def _pause(sleep: Callable[[float], None]) -> Callable[[float], None]:
 
 
 def _silence() -> None:
-    # What the script prints is nobody's to read here, and a script that prints a gigabyte must not wait for a reader.
+    # Nobody reads what the script prints here. A script that prints a gigabyte must not block for want of a reader.
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)

@@ -11,7 +11,7 @@ from .tally import Tally
 
 
 class DryRun(Session):
-    """One dry run. ``script`` is its path, ``gpus`` are those that it is to believe in."""
+    """One dry run. ``script`` is its path, ``gpus`` is how many GPUs it is shown."""
 
     def __init__(self, specification: Dict[str, Any], report: Report) -> None:
         super().__init__()

@@ -8,8 +8,11 @@ from .work import Work, stated
 
 
 class Step:
-    """One kind of training step: what one call of it does to ``rows`` samples. FLOPs are those of a call; None is not
-    known. ``batch_is_argument`` is whether a call's own rows say how many samples it sees."""
+    """One kind of training step, by what one call of it does to ``rows`` samples.
+
+    FLOPs are those of a call; None is not known. ``batch_is_argument`` is whether the size of a call's arguments says
+    how many samples it sees.
+    """
 
     def __init__(
         self,

@@ -41,7 +41,7 @@ def _here_or_known(original: Any, session: DryRun) -> Any:
             known = next((known for known in _SIZES if short.startswith(known[0])), None)
             if known is None:
                 raise
-        # With what says where a text begins and ends: of one text, and of two.
+        # Tokens of one text and of a pair of texts, with the special tokens that begin and end a text.
         lengths = (TEXT_WORDS + 2, 2 * TEXT_WORDS + 3)
         session.ledger.make_up_lengths(*[-(-one // many) * many for one in lengths for many in (1, 8, 16)])
         session.report.note("the tokenizer of %s is not on this machine; one of its size is used" % name)

@@ -52,7 +52,7 @@ class _Jax:
         self._session = session
         self._note = session.report.note
         self._tracing: List[List[_Gradient]] = []
-        self._loops = 0  # of JAX's own, that are being traced
+        self._loops = 0  # loops of JAX's own (``scan`` and the like) around what is being traced
         self._known: Dict[Any, Optional[Tuple[Any, Step]]] = {}
 
     def attach(self) -> None:

@@ -122,7 +122,7 @@ class Reader:
         return int(outer * batch - short * (outer // passes)), batch
 
     def _counted(self, dataset: Any) -> Optional[int]:
-        # What is done per record does not change their number unless it filters or unfolds; reading is cheaper below.
+        # Steps that map one record to one record do not change the number, and their input is cheaper to read.
         while type(dataset).__name__.lstrip("_") in _ONE_TO_ONE:
             below = _input_of(dataset)
             if below is None:

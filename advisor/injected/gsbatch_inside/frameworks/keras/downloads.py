@@ -38,7 +38,7 @@ def _published(name: str, session: DryRun) -> Callable[[Any], Callable[..., Any]
                 return original(*args, **kwargs)
             except Exception:
                 if kwargs.get("maxlen"):
-                    raise  # how many texts are short enough is not known without them
+                    raise  # how many texts are short enough is not known without the texts
             data_set = name.replace(_INDEX, "")
             session.report.note("the data set %s is not on this machine; its published size is used" % data_set)
             sizes: Any = {**_IMAGES, **_TABLES, **_TEXTS}[data_set]

@@ -184,7 +184,9 @@ class _Keras:
             facts.update(loader_workers=getattr(x, "num_workers", None))
         self._session.report.look_for_early_stopping(given.get("callbacks") or [])
         planned, accumulation = self._session.ledger.planned, keras_model.accumulation(keras, model)
-        number = planned(facts, batches=data.batches, accumulation=accumulation)  # tracing may take long
+        number = planned(
+            facts, batches=data.batches, accumulation=accumulation
+        )  # reported now, because tracing may take long
         found = self._session.the(BackEnds).traced(keras, model, data)
         if found.output is not None:
             self._output_shapes[id(model)] = found.output

@@ -54,7 +54,8 @@ class Batches:
         self._tensorflow = tensorflow
         self._session = session
         self._reader = keras_data.Reader(session.report.note)
-        # How often one call of a traced step goes through the body that is being traced: rounds, and batches' samples.
+        # For each loop around the body that is being traced: its rounds in one call of the step, and how many whole
+        # batches of samples it works on in them.
         self._multiples: List[Tuple[float, float]] = []
         self._sizes: Dict[int, Tuple[Any, Size]] = {}
         self.rows: Optional[int] = None
@@ -89,9 +90,9 @@ class Batches:
 
     def _size(self, dataset: Any) -> Size:
         if id(dataset) not in self._sizes:
-            with self._tensorflow.init_scope():  # a function may be being traced
+            with self._tensorflow.init_scope():  # outside of the function that may be being traced
                 size = Size(dataset, self._reader)
-            self._sizes[id(dataset)] = (dataset, size)  # kept, so that its id stays its own
+            self._sizes[id(dataset)] = (dataset, size)  # kept, because Python reuses the ``id`` of a freed object
         return self._sizes[id(dataset)][1]
 
     def _next(self, original: Any) -> Any:

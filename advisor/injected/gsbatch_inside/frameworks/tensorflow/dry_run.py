@@ -41,7 +41,7 @@ def _pretend_devices(tensorflow: Any, gpus: int) -> None:
         return found + pretended if device_type is None else found
 
     def list_logical_devices(device_type: Any = None) -> List[Any]:
-        # Keras asks too, and would trace cuDNN's fused LSTM, whose FLOPs cannot be read from the graph.
+        # If Keras saw a GPU, it would trace cuDNN's fused LSTM, whose FLOPs cannot be read from the graph.
         caller = sys._getframe(1).f_globals.get("__name__", "")
         if caller.split(".")[0] in ("keras", "tf_keras", "tensorflow"):
             return list(real_logical(device_type))
@@ -71,7 +71,7 @@ def _any_device(original: Any) -> Any:
 
 
 def _keep_checkpoints(tensorflow: Any) -> None:
-    """Compiled code would write them, where nothing may be written; what is read again is what is there."""
+    """Checkpoints are neither written nor read: compiled code would write files, which a dry run may not."""
 
     class Status:
         """What a restored checkpoint answers."""
@@ -91,7 +91,7 @@ def _keep_checkpoints(tensorflow: Any) -> None:
 
 
 def _pretend_strategies(tensorflow: Any, session: DryRun) -> None:
-    # Strategies over GPUs that are not here: one device that says it is as many as were asked for.
+    # In place of a strategy over several GPUs: one over the CPU that reports the number of GPUs asked for.
     base = tensorflow.distribute.OneDeviceStrategy
 
     class PretendedStrategy(base):  # type: ignore[misc,valid-type]

@@ -93,7 +93,7 @@ class EagerSteps:
         del self._stand_ins.on_path[:]
         counter = self._counter
         forward_beside = counter.flops if counter else 0.0
-        # Where models answer for themselves the tape is asked for the witness only; the variables of others for real.
+        # For models with stand-ins, the gradient of the witness is enough. All other variables need real gradients.
         own = {id(keras_model.handle(weight)) for call in calls for weight in call.layer.weights}
         others = [leaf for key, leaf in variables.items() if key not in own]
         original(tape, target, [self._stand_ins.witness(), *others])

@@ -139,7 +139,9 @@ class _Walk:
             self.unknown.add("a loop of unknown length")
             trips = 1
         flags = list(inputs)
-        while True:  # a flag that the body sets comes round to its inputs; each round sets at least one or ends
+        while (
+            True
+        ):  # flags that the body sets are inputs of the next round; each round sets at least one, or it is the last
             forward, training, results = self._function(operation.graph, body, list(flags))
             merged = [one or other for one, other in zip(flags, results)] if results else flags
             if merged == flags:

@@ -71,7 +71,7 @@ class KerasCalls:
                         stand_in = calls._stand_in(original, self, (args, kwargs), leaves)
                         seen(stand_in.call._replace(data=_data(tensors)))
                         return calls._made_by_a_layer(calls._connected(stand_in, tensors))
-                    except Exception as exc:  # then it computes, as it would have
+                    except Exception as exc:  # then the layer itself is called, as in the job
                         calls._note("a model could not be traced: %s" % in_brief(exc))
                 outputs = original(self, *args, **kwargs)
             finally:

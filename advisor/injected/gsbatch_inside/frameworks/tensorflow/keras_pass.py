@@ -38,7 +38,7 @@ class GraphTracer:
         if cost.unknown:
             self._note("not counted in the FLOPs: " + ", ".join(cost.unknown[:5]))
         facts: Dict[str, Any] = counter.of(concrete.graph).facts(ROWS)
-        if not cost.unknown:  # a sum with a gap would be a wrong value
+        if not cost.unknown:  # a sum that leaves something out would be wrong
             facts.update(forward_flops_per_sample=cost.forward / ROWS, training_flops_per_sample=cost.training / ROWS)
         if keras_model.has_own_step(keras, model):
             facts.update(self._of_its_own_step(model, data))

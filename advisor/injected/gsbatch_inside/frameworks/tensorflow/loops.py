@@ -98,7 +98,9 @@ class TapeLoops:
         for name in ("apply", "apply_gradients"):
             owners = [next((one for one in kind.__mro__ if name in vars(one)), None) for kind in {optimizer, legacy}]
             owners = [owner for owner in owners if owner is not None]
-            scaling = getattr(keras.optimizers, "LossScaleOptimizer", None)  # steps where the loss is finite: always
+            scaling = getattr(
+                keras.optimizers, "LossScaleOptimizer", None
+            )  # its own apply skips steps with infinite losses
             owners += [scaling] if scaling is not None and name in vars(scaling) else []
             for owner in owners:
                 setattr(owner, name, self._apply())
@@ -164,9 +166,8 @@ class TapeLoops:
             leaves = [leaf for leaf in tensorflow.nest.flatten(sources) if leaf is not None]
             variables = {id(keras_model.handle(leaf)): leaf for leaf in leaves if keras_model.handle(leaf) is not None}
             if not variables or len(variables) < len({id(leaf) for leaf in leaves}):
-                return original(
-                    self, target, sources, *args, **kwargs
-                )  # a gradient for data is part of what is computed
+                # A gradient for data is part of what is computed, as in a gradient penalty.
+                return original(self, target, sources, *args, **kwargs)
             if tensorflow.executing_eagerly():
                 return loops._eager.gradient(self, original, target, sources, variables)
             if not loops._tracing:
@@ -216,7 +217,7 @@ class TapeLoops:
             return
         step = called.step
         share = rows / step.rows if rows and step.rows and step.batch_is_argument else 1.0
-        # steps(iterator, 100): one call goes round as often as its argument says.
+        # Such as ``steps(iterator, 100)``: one call takes as many steps as its argument says.
         times = whole_number / called.whole_number if whole_number and called.whole_number else 1.0
         updates = {optimizer: round(number * times) for optimizer, number in called.updates.items()}
         step.taken(called.rows * share * times, updates, is_one_batch=called.is_one_batch)

@@ -85,7 +85,7 @@ class Loaders:
         return found
 
     def evaluated(self, loader: Any, passes: int) -> None:
-        """A trainer reads a loader so often without training."""
+        """A trainer reads a loader so many times without training."""
         if isinstance(loader, torch.utils.data.DataLoader):
             self._ledger.passed(self.known(loader), passes)
 
@@ -210,7 +210,7 @@ def _samples(loader: Any, batches: Optional[int]) -> Tuple[Optional[int], bool]:
 
 
 def _by_its_sampler(sampler: Any, batches: int) -> Tuple[Optional[int], bool]:
-    """Of the author's own sampler, which alone knows, as far as it can be gone through in time."""
+    """The same for a sampler of the author's own: it is gone through, as far as there is time."""
     samples, until = 0, time.process_time() + _SAMPLER_S
     try:
         for place, places in enumerate(sampler):

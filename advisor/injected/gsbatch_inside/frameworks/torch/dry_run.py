@@ -11,8 +11,11 @@ from ..keras.backends import BackEnds
 
 
 def attach(module: ModuleType, session: DryRun) -> None:
-    """``torch``. Keras on PyTorch runs its own loops and needs its weights' values; a script with a loop of its own
-    around Keras's layers trains as any of PyTorch."""
+    """``torch``.
+
+    Where Keras runs its own loops on PyTorch, PyTorch is left as it is, because Keras needs the values of its weights.
+    A script with its own loop around Keras's layers is handled like any script of PyTorch.
+    """
     on_torch = os.environ.get("KERAS_BACKEND") == "torch"
     loops_itself = on_torch and _calls_backward(session.script)
     if loops_itself:

@@ -68,8 +68,10 @@ for _name in _ATTENTION:
 
 
 class Operations(TorchDispatchMode):
-    """Sees each operation below autograd. ``total`` grows with their FLOPs; ``saved`` hears of copied tensors,
-    ``on_write`` of weightless tensors that are changed in place."""
+    """Sees each operation below autograd. ``total`` grows with their FLOPs.
+
+    ``saved`` is told of copied tensors, and ``on_write`` is called with weightless tensors that are changed in place.
+    """
 
     def __init__(self, saved: Any, values: Values) -> None:
         super().__init__()

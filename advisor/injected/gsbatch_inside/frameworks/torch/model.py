@@ -224,7 +224,7 @@ def _weightless_parameters() -> None:
 
 
 def _weightless_layers() -> None:
-    """torch's own layers take a device; that spares filling weights only to drop them."""
+    """Let torch's own layers make their weights on the meta device, which saves filling them."""
     for kind in list(vars(torch.nn).values()) + list(_BASES):
         if isinstance(kind, type) and issubclass(kind, Module):
             init = vars(kind).get("__init__")
@@ -296,7 +296,7 @@ def counts(modules: List[Any]) -> Dict[str, Any]:
 
 
 def _weights(module: Any) -> List[Any]:
-    """The parameters of a module; a Keras layer names its own, which PyTorch may know twice, with seeds among them."""
+    """The parameters of a module; for a Keras layer its weights, of which PyTorch may list some twice and seeds too."""
     return list(module.weights if hasattr(module, "trainable_weights") else module.parameters())
 
 

@@ -37,7 +37,7 @@ def _layers(kind: str, original: Callable[..., Any]) -> Callable[..., Any]:
             return original(data, *([batch_sizes] if packed else []), *rest)
         states = list(states) if kind == "lstm" else [states]
         rows = int(states[0].shape[1])
-        # A decoder's first states lead its gradients back to the encoder.
+        # Through a decoder's first states, gradients flow back to the encoder.
         data = sum((state.sum().to(data.dtype) for state in states if state.requires_grad), data)
         last = _last_step(packed, batch_first=not packed and rest[7], rows=rows)
         sizes = _Sizes(_GATES[kind], layers, 1 + bool(bidirectional), 4 if has_biases else 2)

@@ -53,7 +53,7 @@ class SavedTensors:
                 with original_disable(message):
                     yield
                 return
-            self.__exit__(None, None, None)  # torch.func works with no hooks at all
+            self.__exit__(None, None, None)  # torch.func allows no hooks
             try:
                 with original_disable(message):
                     yield
@@ -138,7 +138,7 @@ class _Saved:
 
 
 def _storage(tensor: Any) -> Any:
-    """None for what has none of its own (sparse tensors, those within torch.func), and on PyTorch 1."""
+    """The storage of a tensor; None for sparse tensors, for those inside torch.func, and on PyTorch 1."""
     if not _TELLS_STORAGES_APART:
         return None
     with torch._C.DisableTorchFunction():
@@ -164,7 +164,7 @@ class _Keep(torch.autograd.Function):
 
 def keep(result: Any, *tensors: Any) -> Any:
     """The result, with a backward pass that needs these tensors."""
-    with torch._C.DisableTorchFunction():  # a checkpoint compares devices, of which a script sees others
+    with torch._C.DisableTorchFunction():  # checkpoints compare devices; scripts are shown pretended ones
         return _Keep.apply(result, *[tensor.detach() for tensor in tensors])
 
 

@@ -64,7 +64,7 @@ class Training:
         return number
 
     def stepped(self, optimizer: Any, number: int) -> None:
-        """An optimizer was to take a step."""
+        """An optimizer took a step, as far as the script sees."""
         self._ledger.stepped(number, _sizes_of(optimizer), self.describe)
 
     def next_batch(self) -> None:
@@ -248,7 +248,7 @@ def _grad(original: Any, args: Any, kwargs: Any) -> Any:
 
 
 def _rows_of_a_sample(call: Called, batch: Batch) -> int:
-    """How many rows a network is given for each sample of its loader: two views are two."""
+    """How many rows a network is given for each sample of its loader; two for two views of an image."""
     samples = batch.given
     return call.rows // samples if call.rows and samples and call.rows % samples == 0 else 1
 

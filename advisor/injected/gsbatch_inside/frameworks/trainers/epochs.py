@@ -40,8 +40,7 @@ class Epochs:
 
 
 def training(session, original, prepare):
-    """``original`` with a callback added before, while which the passes over data mark no epochs of their own."""
-
+    """``original`` with a callback added by ``prepare``; meanwhile, passes over data mark no epochs of their own."""
     sender, prepare = session.sender, session.guard(prepare)
 
     @functools.wraps(original)

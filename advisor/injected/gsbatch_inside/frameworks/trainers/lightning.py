@@ -37,7 +37,7 @@ class _Nothing:
 
 
 class _Fit:
-    """What a trainer was made with, and what of its training a module may ask."""
+    """What a trainer was made with, and what a module may ask it about the training."""
 
     def __init__(self, given: Dict[str, Any]) -> None:
         self.given = given
