@@ -143,7 +143,7 @@ def _calls(reader: Resolver) -> tuple[Call, ...] | None:
         calls = tuple(_unwrapped(call) for call in calls)
         for call in calls:
             if is_model_name(last_name(call)):
-                call.made.attributes.update(reader.assigned_to(call.made))
+                call.made.attributes.update(reader.attributes.assigned_to(call.made))
     except (OutOfSteps, RecursionError):  # too long, or nested deeper than Python itself can follow
         return None
     return calls

@@ -81,8 +81,6 @@ def _collection(made: Made, reader: Reader) -> Value:
         return _length(first)
     if made.name == "builtins.dict":
         return {**(first if isinstance(first, dict) else {}), **made.kwargs} if made.complete else UNKNOWN
-    if made.name == "builtins.vars" and isinstance(first, Made):
-        return first.attributes
     if made.name == "builtins.getattr" and len(made.args) == 2 and isinstance(made.args[1], str):  # noqa: PLR2004 (no default)
         return reader.attribute(first, made.args[1])
     return MISSING

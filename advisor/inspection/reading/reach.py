@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 
+from advisor.inspection.reading.calls import given_by
 from advisor.inspection.reading.operators import length
-from advisor.inspection.reading.program import CallSite, Guard, Loop, Scope
 from advisor.inspection.reading.resolve import Resolver
+from advisor.inspection.reading.structure import CallSite, Guard, Loop, Scope
 from advisor.inspection.reading.values import UNKNOWN, Around, Branch, Call, Class, Function, Value
 
 _MOST_WAYS, _DEEPEST = 64, 20
@@ -69,7 +70,7 @@ class Reach:
         inside, loops, branches = way
         callee = inside.callee(caller)
         owner = callee.owner if isinstance(callee, Function) else None
-        return inside.within(scope, inside.given_by(scope, caller), owner), loops, branches
+        return inside.within(scope, given_by(inside, scope, caller), owner), loops, branches
 
     def _branch(self, guard: Guard, inside: Resolver) -> Branch | None:
         if inside.guard(guard) is not None:

@@ -15,18 +15,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from advisor.inspection.reading.arguments import parsed
+from advisor.inspection.reading.attributes import Attributes
+from advisor.inspection.reading.calls import by_name, given, given_by, handed_at
 from advisor.inspection.reading.library import length_of_instance, path_part, result_of
 from advisor.inspection.reading.operators import combined, length, sliced
-from advisor.inspection.reading.program import (
+from advisor.inspection.reading.program import own_module
+from advisor.inspection.reading.structure import (
     Binding,
     CallSite,
-    Change,
     Guard,
     Import,
     Place,
     Program,
     Scope,
-    own_module,
     parameters,
 )
 from advisor.inspection.reading.values import (
@@ -41,8 +42,6 @@ from advisor.inspection.reading.values import (
     Rows,
     Value,
     agreed,
-    plain,
-    same,
     tagged,
     truth,
 )
@@ -86,10 +85,11 @@ class Resolver:
         self.environment = dict(environment)
         self.folder = folder
         self.files: list[Path] = []
-        self.sites = _by_name(program.calls)
+        self.sites = by_name(program.calls)
         self.told: dict[Scope, tuple[Made | None, Value]] = {}
         self.calls = 0
         self.root = self
+        self.attributes = Attributes(self)
         self._state = _State()
         self._kinds: dict[Scope, Class] = {}
         self._callers: dict[Scope, list[CallSite]] = {}
@@ -224,37 +224,11 @@ class Resolver:
             kind = self.class_of(scope.parent)
             return owner if isinstance(owner, Instance) else Instance(kind, Made(kind.name, complete=False))
         if made is not None:
-            return self._given(scope, name, made)
+            return given(self.root, scope, name, made)
         return self.root._once(("parameter", scope, name), lambda: self.root._by_callers(scope, name), UNKNOWN)  # noqa: SLF001 (another of its kind)
 
     def _by_callers(self, scope: Scope, name: str) -> Value:
-        return agreed([self._given(scope, name, self.given_by(scope, site)) for site in self.callers(scope)])
-
-    def _given(self, scope: Scope, name: str, made: Made) -> Value:
-        """A parameter's value in a call."""
-        node, names = scope.node, parameters(scope.node)
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            return UNKNOWN
-        arguments, skipped = node.args, int(scope.is_method)
-        if arguments.vararg is not None and name == arguments.vararg.arg:
-            first = len(arguments.posonlyargs) + len(arguments.args) - skipped
-            return tuple(made.args[first:]) if made.complete else UNKNOWN
-        if arguments.kwarg is not None and name == arguments.kwarg.arg:
-            rest = {key: item for key, item in made.kwargs.items() if key not in names}
-            return rest if made.complete else UNKNOWN
-        is_positional = name not in {item.arg for item in arguments.kwonlyargs}
-        found = made.word(name, names.index(name) - skipped if is_positional else None, MISSING)
-        return self._default(scope, name) if found is MISSING else found
-
-    def _default(self, scope: Scope, name: str) -> Value:
-        arguments = getattr(scope.node, "args", None)
-        if not isinstance(arguments, ast.arguments) or scope.parent is None:
-            return UNKNOWN
-        place = Place(scope.parent, (), (), (getattr(scope.node, "lineno", 0), 0))
-        positional = [*arguments.posonlyargs, *arguments.args]
-        pairs = [*zip(reversed(positional), reversed(arguments.defaults), strict=False)]
-        pairs += [(item, node) for item, node in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if node]
-        return next((self.root.value(node, place) for item, node in pairs if item.arg == name), UNKNOWN)
+        return agreed([given(self.root, scope, name, given_by(self, scope, site)) for site in self.callers(scope)])
 
     def callers(self, scope: Scope) -> list[CallSite]:
         """The calls of a function of the script's own, and those that are handed it as an argument."""
@@ -268,23 +242,10 @@ class Resolver:
     def _calls(self, site: CallSite, scope: Scope) -> bool:
         callee = self.callee(site)
         if isinstance(callee, Class):
-            callee = self._of_class(callee, "__init__")
+            callee = self.attributes.of_class(callee, "__init__")
         if isinstance(callee, Function):
             return callee.scope is scope
-        return _handed(self.made_at(site), scope) is not None
-
-    def given_by(self, scope: Scope, site: CallSite) -> Made:
-        """The arguments that a call gives a function, which may be handed to a library that calls it."""
-        made = self.made_at(site)
-        handed = _handed(made, scope)
-        if handed is None:
-            return made
-        given = made.word("args", handed + 1, ())
-        is_spawn = made.name.rpartition(".")[2] in {"spawn", "start_processes"}
-        if not isinstance(given, list | tuple) or made.name.startswith("."):
-            return Made("", complete=False)
-        # A library that takes no arguments for it takes them from the command line, or calls it with none.
-        return Made("", args=[*([UNKNOWN] if is_spawn else []), *given], complete=bool(given) or not self.arguments)
+        return handed_at(self.made_at(site), scope) is not None
 
     # Attributes and items
 
@@ -297,91 +258,20 @@ class Resolver:
             return named(f"{owner.name}.{name}")
         if isinstance(owner, Own):
             scope = owner.module.scope
-            return self._changed(owner, name, self.root.bound(scope, name) if name in scope.names else UNKNOWN)
+            return self.attributes.changed(
+                owner, name, self.root.bound(scope, name) if name in scope.names else UNKNOWN
+            )
         if isinstance(owner, Class):
-            found = self._of_class(owner, name)
+            found = self.attributes.of_class(owner, name)
             return UNKNOWN if found is MISSING else found
         if isinstance(owner, Instance):
-            return self.root._once(("attribute", owner, name), lambda: self._of_instance(owner, name), UNKNOWN)  # noqa: SLF001 (another of its kind)
+            key = ("attribute", owner, name)
+            return self.root._once(key, lambda: self.attributes.of_instance(owner, name), UNKNOWN)  # noqa: SLF001 (another of its kind)
         if isinstance(owner, Made) and owner.name == "pathlib.Path" and name in {"parent", "name", "stem"}:
             return path_part(owner, name)
         if isinstance(owner, Made):
-            return self._changed(owner, name, owner.attributes.get(name, UNKNOWN))
+            return self.attributes.changed(owner, name, owner.attributes.get(name, UNKNOWN))
         return owner.shape if isinstance(owner, Rows) and name == "shape" else UNKNOWN
-
-    def _of_class(self, kind: Class, name: str) -> Value:
-        for item in kind.lineage():
-            if name in item.scope.names:
-                return self._changed(kind, name, self.root.bound(item.scope, name))
-        return MISSING
-
-    def _of_instance(self, owner: Instance, name: str) -> Value:
-        changes = [item for item in self.program.changes_of(name, is_item=False) if self._may_be(item, owner)]
-        values = [found for item in changes if (found := self._assigned(item, owner)) is not MISSING]
-        if values:
-            return agreed(values)
-        found = self._of_class(owner.kind, name)
-        if isinstance(found, Function):
-            decorators = {ast.unparse(item) for item in getattr(found.scope.node, "decorator_list", [])}
-            is_property = decorators & {"property", "cached_property", "functools.cached_property"}
-            method = Function(found.scope, owner)
-            return self.returned(method, Made("")) if is_property else method
-        fields = self._fields(owner.kind)
-        if name in fields:
-            found = owner.made.word(name, fields.index(name), _field_default(found))
-        return UNKNOWN if found is MISSING else found
-
-    def _assigned(self, change: Change, owner: Instance) -> Value:
-        """The value of ``self.name = value`` for this very object; MISSING where that is not reached."""
-        scope = change.place.scope
-        if isinstance(change.key, ast.expr) and self.root.value(change.key, change.place) is UNKNOWN:
-            return UNKNOWN
-        made = owner.made if scope.name == "__init__" and owner.made.complete else None
-        inside = self.root.within(scope, made, owner) if scope.is_method else self.root
-        return MISSING if inside.holds(change.place.guards) is False else inside.value(change.value, change.place)
-
-    def _may_be(self, change: Change, owner: Instance) -> bool:
-        """Whether an assignment to an attribute may be to this object's."""
-        target, kinds = self.root.value(change.owner, change.place), list(owner.kind.lineage())
-        return target is UNKNOWN or (
-            isinstance(target, Instance) and (target.kind in kinds or owner.kind in target.kind.lineage())
-        )
-
-    def assigned_to(self, made: Made) -> dict[str, Value]:
-        """The attributes of something made that the program assigns: ``model.fc = ...``."""
-        changes = [
-            (key, item) for (is_item, key), items in self.program.changes.items() if not is_item for item in items
-        ]
-        return {
-            key: self.root.value(item.value, item.place)
-            for key, item in changes
-            if isinstance(key, str) and same_thing(self.root.value(item.owner, item.place), made)
-        }
-
-    def _fields(self, kind: Class) -> list[str]:
-        """The annotated names of a class and its bases, in order: a dataclass's fields."""
-        nodes = [node for item in reversed(list(kind.lineage())) for node in getattr(item.scope.node, "body", ())]
-        names = [
-            node.target.id for node in nodes if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
-        ]
-        return list(dict.fromkeys(names))
-
-    def _changed(self, owner: Value, key: Value, found: Value, *, is_item: bool = False) -> Value:
-        """An attribute or item of something that may be assigned to elsewhere in the program."""
-        values = [] if found is UNKNOWN else [found]
-        changed = False
-        for change in self.program.changes_of(key, is_item=is_item):
-            target = self.root.value(change.owner, change.place)
-            written = self.root.value(change.key, change.place) if isinstance(change.key, ast.expr) else change.key
-            is_other = not (same_thing(target, owner) or target is UNKNOWN) or (
-                written is UNKNOWN and target is UNKNOWN
-            )
-            if is_other or (written is not UNKNOWN and plain(written) != plain(key)):
-                continue
-            if self.root.holds(change.place.guards) is not False:
-                values.append(UNKNOWN if written is UNKNOWN else self.root.value(change.value, change.place))
-                changed = True
-        return agreed(values) if changed else found
 
     def _subscript(self, node: ast.Subscript, place: Place) -> Value:
         owner = self.value(node.value, place)
@@ -393,13 +283,13 @@ class Resolver:
     def item(self, owner: Value, key: Value) -> Value:
         """``owner[key]``."""
         if isinstance(owner, Dotted) and owner.name == "os.environ" and isinstance(key, str):
-            return self._changed(owner, key, self.environment.get(key, UNKNOWN), is_item=True)
+            return self.attributes.changed(owner, key, self.environment.get(key, UNKNOWN), is_item=True)
         if isinstance(owner, dict | list | tuple | str) and isinstance(key, int | str | float | bool):
             try:
                 found = owner[key]  # type: ignore[index]
             except (KeyError, IndexError, TypeError):
                 found = UNKNOWN
-            return self._changed(owner, key, found, is_item=True) if isinstance(owner, dict) else found
+            return self.attributes.changed(owner, key, found, is_item=True) if isinstance(owner, dict) else found
         if isinstance(owner, Made) and isinstance(key, str):
             return owner.attributes.get(key, UNKNOWN)
         return Rows(owner.shape[1:]) if isinstance(owner, Rows) and isinstance(key, int) else UNKNOWN
@@ -424,7 +314,7 @@ class Resolver:
         if isinstance(found, Made) and found.name.rpartition(".")[2] == "partial" and found.args:
             return found.args[0]
         if isinstance(found, Instance):
-            special = self._of_class(found.kind, "__call__")
+            special = self.attributes.of_class(found.kind, "__call__")
             return Function(special.scope, found) if isinstance(special, Function) else UNKNOWN
         return found
 
@@ -497,41 +387,9 @@ class Resolver:
         return None if known is None else known is guard.wanted
 
 
-def same_thing(one: Value, other: Value) -> bool:
-    """Whether two values are one object, as far as the reader has objects."""
-    if isinstance(one, Made) and isinstance(other, Made) and one.origin is not None:
-        return one.origin is other.origin
-    return one is other or (isinstance(one, Dotted | Own) and same(one, other))
-
-
 def named(name: str) -> Dotted:
     """Something imported; Keras is one library under its many names."""
     for prefix in ("tensorflow.keras", "tensorflow.python.keras", "tf_keras"):
         if name == prefix or name.startswith(f"{prefix}."):
             return Dotted("keras" + name[len(prefix) :])
     return Dotted(name)
-
-
-def _by_name(calls: Sequence[CallSite]) -> dict[str, list[CallSite]]:
-    """Calls by the last name of what they call, and by the names among their arguments."""
-    found: dict[str, list[CallSite]] = {}
-    for site in calls:
-        nodes = [site.node.func, *site.node.args, *(item.value for item in site.node.keywords)]
-        names = {node.id if isinstance(node, ast.Name) else getattr(node, "attr", "") for node in nodes}
-        for name in names:
-            found.setdefault(name, []).append(site)
-    return found
-
-
-def _handed(made: Made, scope: Scope) -> int | None:
-    """The position of a function among a call's arguments, None where it is none of them."""
-    for position, item in enumerate([*made.args, *made.kwargs.values()]):
-        if isinstance(item, Function) and item.scope is scope:
-            return position
-    return None
-
-
-def _field_default(value: Value) -> Value:
-    if isinstance(value, Made) and value.name.rpartition(".")[2] in {"field", "Field"}:
-        return value.word("default", 0, MISSING) if "default_factory" not in value.kwargs else UNKNOWN
-    return value

@@ -35,7 +35,12 @@ if TYPE_CHECKING:
     from advisor.inspection.reading.resolve import Resolver
 
 _KERAS_BATCH = 32
-_HF_EPOCHS, _HF_BATCH = 3, 8
+_HF_EPOCHS = 3
+_HF_ARGUMENTS = {
+    "batch_size": ("per_device_train_batch_size", 8),
+    "gradient_accumulation": ("gradient_accumulation_steps", 1),
+    "loader_workers": ("dataloader_num_workers", 0),
+}
 _KERAS_POLICIES = {"mixed_float16", "mixed_bfloat16", "float16", "bfloat16", "float32", "float64"}
 _LIGHTNING_PRECISION = {
     "32": "float32", "32-true": "float32", "16": "mixed_float16", "16-mixed": "mixed_float16",
@@ -189,21 +194,8 @@ def read_huggingface(calls: Sequence[Call], found: Found) -> bool:
             with_source(int(epochs), epochs) if whole else UNKNOWN,
             _default_unless(arguments, "num_train_epochs"),
         )
-    found.say(
-        "batch_size",
-        arguments.word("per_device_train_batch_size", default=_HF_BATCH),
-        _default_unless(arguments, "per_device_train_batch_size"),
-    )
-    found.say(
-        "gradient_accumulation",
-        arguments.word("gradient_accumulation_steps", default=1),
-        _default_unless(arguments, "gradient_accumulation_steps"),
-    )
-    found.say(
-        "loader_workers",
-        arguments.word("dataloader_num_workers", default=0),
-        _default_unless(arguments, "dataloader_num_workers"),
-    )
+    for fact, (name, default) in _HF_ARGUMENTS.items():
+        found.say(fact, arguments.word(name, default=default), _default_unless(arguments, name))
     found.say("precision", _hf_precision(arguments))
     found.say("optimizer", _hf_optimizer(trainer, arguments), _default_unless(arguments, "optim"))
     found.say("train_samples", samples_of(trainer.word("train_dataset", 3)))
@@ -215,15 +207,8 @@ def _is_own_trainer(value: Value) -> bool:
 
 
 def _words(arguments: Value) -> Made | None:
-    if isinstance(arguments, Instance):
-        return Made(
-            arguments.made.name,
-            kwargs={**arguments.made.kwargs, **arguments.attributes},
-            complete=arguments.made.complete,
-        )
-    if isinstance(arguments, Made) and not arguments.name.startswith("."):
-        return Made(arguments.name, kwargs={**arguments.kwargs, **arguments.attributes}, complete=arguments.complete)
-    return None
+    made = arguments.made if isinstance(arguments, Instance) else arguments
+    return made if isinstance(made, Made) and not made.name.startswith(".") else None
 
 
 def _default_unless(arguments: Made, name: str) -> Source | None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from advisor.inspection.reading.program import Module, Scope
+from advisor.inspection.reading.structure import Module, Scope
 from advisor.inspection.workload import Source
 
 Value = Any
@@ -172,7 +172,6 @@ class Instance:
     kind: Class
     made: Made
     measure: Callable[[Instance], Value] = lambda _owner: UNKNOWN
-    attributes: dict[str, Value] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
