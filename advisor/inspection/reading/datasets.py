@@ -18,7 +18,8 @@ _CREATORS = {
     "zeros", "ones", "empty", "rand", "randn", "full", "random_normal", "normal", "uniform", "random",
     "standard_normal", "random_sample", "randint", "integers", "choice",
 }  # fmt: skip
-_SHAPE_FIRST = {"zeros", "ones", "empty", "full", "random", "random_sample", "standard_normal"}
+# Those that take other arguments first, with the position of the size.
+_SIZE_AT = {"randint": 2, "integers": 2, "normal": 2, "uniform": 2, "choice": 1}
 _KEEPS_ROWS = {
     ".astype", ".float", ".long", ".to", ".cuda", ".cpu", ".double", ".half", ".clip", ".round", ".copy",
     ".requires_grad_",
@@ -45,21 +46,13 @@ def created(made: Made) -> Rows | None:
     if last not in _CREATORS or not _of_arrays(made):
         return None
     size = made.kwargs.get("size", made.kwargs.get("shape"))
-    if size is None and last in {"randint", "integers"}:
-        size = made.args[2] if len(made.args) > 2 else None  # noqa: PLR2004 (low, high, size)
-        if size is None and made.args and isinstance(made.args[-1], tuple):
-            size = made.args[-1]
-    elif size is None and last in {"normal", "uniform"} and not made.name.startswith("tensorflow"):
-        size = made.args[2] if len(made.args) > 2 else None  # noqa: PLR2004 (location, scale, size)
-        size = made.args[1] if "jax" in made.name and len(made.args) > 1 else size
-    elif size is None and last == "choice":
-        size = made.args[1] if len(made.args) > 1 else None
+    # A list may be one of means where other arguments than the size may come first, but for TensorFlow.
+    takes_lists = last not in _SIZE_AT or made.name.startswith("tensorflow")
+    shapes = [item for item in made.args if isinstance(item, tuple) or (takes_lists and isinstance(item, list))]
+    if size is None and last in _SIZE_AT:
+        size = shapes[-1] if shapes and last != "choice" else next(iter(made.args[_SIZE_AT[last] :]), None)
     elif size is None and made.args:
-        size = (
-            made.args[0]
-            if isinstance(made.args[0], tuple | list) or (last in _SHAPE_FIRST and len(made.args) == 1)
-            else tuple(made.args)
-        )
+        size = shapes[0] if shapes else tuple(made.args)
     if isinstance(size, int):
         return Rows((size,))
     return Rows(tuple(size)) if isinstance(size, tuple | list) else None

@@ -16,7 +16,6 @@ from advisor.inspection.reading.values import (
     Value,
     agreed,
     is_plain,
-    plain,
     truth,
     with_source,
 )
@@ -47,15 +46,9 @@ def _constant(node: ast.Constant, _value: Evaluate) -> Value:
 
 
 def _sequence(node: ast.List | ast.Tuple, value: Evaluate) -> Value:
-    items: list[Value] = []
-    for element in node.elts:
-        if isinstance(element, ast.Starred):
-            inner = value(element.value)
-            if not isinstance(inner, list | tuple):
-                return UNKNOWN
-            items += inner
-        else:
-            items.append(value(element))
+    if any(isinstance(element, ast.Starred) for element in node.elts):
+        return UNKNOWN
+    items = [value(element) for element in node.elts]
     return tuple(items) if isinstance(node, ast.Tuple) else items
 
 
@@ -154,16 +147,6 @@ def _conditional(node: ast.IfExp, value: Evaluate) -> Value:
     return agreed([value(node.body), value(node.orelse)])
 
 
-def _joined(node: ast.JoinedStr, value: Evaluate) -> Value:
-    parts: list[Value] = []
-    for part in node.values:
-        found = value(part.value if isinstance(part, ast.FormattedValue) else part)
-        if not isinstance(found, int | float | str) or getattr(part, "format_spec", None) is not None:
-            return UNKNOWN
-        parts.append(found)
-    return with_source("".join(str(plain(part)) for part in parts), *parts)
-
-
 def _inner(node: ast.NamedExpr | ast.Await | ast.Starred, value: Evaluate) -> Value:
     return value(node.value)
 
@@ -196,6 +179,6 @@ def length(value: Value) -> Value:
 
 _HANDLERS: Mapping[type[ast.expr], Callable[[Any, Evaluate], Value]] = {
     ast.Constant: _constant, ast.List: _sequence, ast.Tuple: _sequence, ast.Dict: _dict, ast.BinOp: _binary,
-    ast.UnaryOp: _unary, ast.BoolOp: _bool, ast.Compare: _compare, ast.IfExp: _conditional, ast.JoinedStr: _joined,
+    ast.UnaryOp: _unary, ast.BoolOp: _bool, ast.Compare: _compare, ast.IfExp: _conditional,
     ast.NamedExpr: _inner, ast.Await: _inner, ast.Starred: _inner,
 }  # fmt: skip
