@@ -116,13 +116,28 @@ def test_arguments_that_a_method_may_have_changed_are_unknown(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("words", "batch"), [("batch_size=10, sampler=anything", 10), ("batch_sampler=anything", None)]
+    ("words", "samples", "batch"),
+    [
+        ("batch_size=10, sampler=DistributedSampler(data)", 1000, 10),
+        ("batch_size=10, sampler=RandomSampler(data)", 1000, 10),
+        ("batch_size=10, sampler=RandomSampler(data, num_samples=10**10)", None, 10),
+        ("batch_size=10, sampler=RandomSampler(data, True, 50)", None, 10),
+        ("batch_size=10, sampler=anything", None, 10),
+        ("batch_sampler=anything", None, None),
+    ],
 )
-def test_a_sampler_draws_as_many_as_it_likes(words: str, batch: int | None, tmp_path: Path) -> None:
+def test_a_sampler_draws_as_many_as_it_likes(
+    words: str, samples: int | None, batch: int | None, tmp_path: Path
+) -> None:
     """A loader with a sampler need not read all that the data set has; one of batches has its own batch size."""
-    source = HEAD + f"for epoch in range(3):\n for (x,) in DataLoader(data, {words}):\n  x.mean().backward()\n"
+    imports = (
+        "from torch.utils.data import RandomSampler\nfrom torch.utils.data.distributed import DistributedSampler\n"
+    )
+    source = (
+        HEAD + imports + f"for epoch in range(3):\n for (x,) in DataLoader(data, {words}):\n  x.mean().backward()\n"
+    )
 
-    assert (None, batch, 3) == values(read(tmp_path, source), "train_samples", "batch_size", "epochs")
+    assert (samples, batch, 3) == values(read(tmp_path, source), "train_samples", "batch_size", "epochs")
 
 
 @pytest.mark.parametrize("after", [".repeat(3)", ".take(5)", ".skip(1)"])

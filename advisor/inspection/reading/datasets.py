@@ -117,7 +117,7 @@ def _is_progress_bar(name: str) -> bool:
 
 
 def _torch_loader(made: Made) -> Loader:
-    is_drawn = made.word("sampler", 3) is not None or made.word("batch_sampler") is not None
+    is_drawn = made.word("batch_sampler") is not None or not _draws_all(made.word("sampler", 3))
     data = made.word("dataset", 0)
     return Loader(
         # A batch sampler has a batch size of its own.
@@ -127,6 +127,18 @@ def _torch_loader(made: Made) -> Loader:
         drop_last=made.word("drop_last", default=False),
         loading="memory" if isinstance(data, Made) and data.name.endswith("TensorDataset") else UNKNOWN,
     )
+
+
+def _draws_all(sampler: Value) -> bool:
+    """Whether a loader reads every sample of its data once in a pass, by all processes together."""
+    if not isinstance(sampler, Made):
+        return sampler is None
+    takes_data_only = sampler.complete and len(sampler.args) <= 1 and "num_samples" not in sampler.kwargs
+    return takes_data_only and sampler.name.rpartition(".")[2] in {
+        "RandomSampler",
+        "SequentialSampler",
+        "DistributedSampler",
+    }
 
 
 def _tensorflow_batches(made: Made) -> Loader | None:
