@@ -1,7 +1,9 @@
 """What programs that only tell something would say, for scripts that read it: they are not started."""
 
+import json
 import os
 import platform
+import sys
 from typing import Any
 
 _ANSWERS = {
@@ -12,6 +14,8 @@ _ANSWERS = {
     "hostname": platform.node() + "\n",
     "nproc": "%d\n" % (os.cpu_count() or 1),
 }
+# How jsonargparse, with which LightningCLI reads a command line, asks Python for the folders that it imports from.
+_PATHS = "-c import sys, json; print(json.dumps(sys.path))"
 
 
 def in_words(arguments: Any) -> str:
@@ -26,4 +30,7 @@ def in_words(arguments: Any) -> str:
 
 def answer_of(arguments: Any) -> str:
     """What a program writes to its standard output; nothing where that is not known."""
-    return _ANSWERS.get(in_words(arguments).split("2>")[0].strip(), "")
+    said = in_words(arguments).split("2>")[0].strip()
+    if said == "%s %s" % (sys.executable, _PATHS):
+        return json.dumps(sys.path) + "\n"
+    return _ANSWERS.get(said, "")
