@@ -73,7 +73,8 @@ def script_of_batch(
         slurm: variables that Slurm will set in the job, as far as they are known.
         folder: the job's working folder.
     """
-    variables = {"PWD": str(folder), **environment, **slurm, "SLURM_SUBMIT_DIR": str(folder)}
+    # Like bash, trust an inherited PWD only as long as nobody has changed the folder without it.
+    variables = {**environment, **slurm, "PWD": _named_folder(folder, environment), "SLURM_SUBMIT_DIR": str(folder)}
     try:
         launches = find_launches(
             text,
@@ -367,3 +368,12 @@ def _notes(program: _Program, environment: Mapping[str, str]) -> tuple[str, ...]
     if missing and launch.virtual_environment is None and launch.conda is None and "/" not in launch.interpreter[0]:
         notes.append(f"what module load {' '.join(missing)} brings is not known here: python is the one on PATH")
     return tuple(notes)
+
+
+def _named_folder(folder: Path, environment: Mapping[str, str]) -> str:
+    """The folder by the name that PWD gives it, which may lead over links; by its own where PWD names another."""
+    named = environment.get("PWD", "")
+    try:
+        return named if named and folder.samefile(named) else str(folder)
+    except OSError:
+        return str(folder)

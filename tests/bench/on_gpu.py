@@ -123,7 +123,7 @@ def main() -> None:
         out=arguments.out,
         replay=arguments.replay,
         torch_python=arguments.torch_python,
-        seconds=0.6 if arguments.replay else arguments.seconds,
+        seconds=2.4 if arguments.replay else arguments.seconds,
         hook_rounds=arguments.hook_rounds,
         ends_at=time.monotonic() + arguments.limit,
     )

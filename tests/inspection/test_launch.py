@@ -420,3 +420,14 @@ def test_one_script_started_twice_is_two_trainings(tmp_path: Path) -> None:
 
     assert isinstance(found, str)
     assert "several trainings (train.py 2 times)" in found
+
+
+def test_the_folder_at_hand_counts_where_pwd_names_another(tmp_path: Path) -> None:
+    """A process that was started in another folder inherits an old PWD; bash sets it anew, and so do we."""
+    (tmp_path / "train.py").write_text("import torch\n", encoding="utf-8")
+    environment = {"PATH": os.environ["PATH"], "PWD": "/"}
+
+    found = script_of_batch("python3 train.py", arguments=(), environment=environment, slurm={}, folder=tmp_path)
+
+    assert isinstance(found, ScriptToInspect)
+    assert tmp_path / "train.py" == found.path

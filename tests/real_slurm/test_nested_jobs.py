@@ -36,7 +36,7 @@ print("epochs", keras.Model().fit(int(sys.argv[1])))
 print("ours", [name for name in os.environ if name.startswith("GSBATCH_") and name != "GSBATCH_GPU_READINGS"])
 print("path", os.environ.get("PYTHONPATH"))
 """
-OUTER_EPOCHS, INNER_EPOCHS = 5, 12
+OUTER_EPOCHS, INNER_EPOCHS = 15, 12
 
 
 @pytest.fixture(scope="module")

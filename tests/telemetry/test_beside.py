@@ -161,7 +161,7 @@ def start_recorder(folder: Path, *, pause_s: float) -> subprocess.Popen[bytes]:
     (folder / "train.py").write_text(TRAIN, encoding="utf-8")
     (folder / "tmp").mkdir()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")}
-    words = [sys.executable, "-I", "-m", "advisor.telemetry.recorder", "--spool", "spool", "--probe", "auto", "--"]
+    words = [sys.executable, "-I", "-m", "advisor.telemetry.recorder", "--spool", "spool", "--probe", "on", "--"]
     return subprocess.Popen(
         [*words, python, "train.py", str(pause_s)],
         cwd=folder,
