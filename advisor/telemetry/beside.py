@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 
 from advisor.errors import TelemetryError
@@ -30,6 +32,7 @@ class DryRunBeside:
         self._probe = probe
         self._take = take
         self._child: subprocess.Popen[bytes] | None = None
+        self._folder = ""
         self._heard = b""
 
     def begin(self, training: int) -> None:
@@ -39,11 +42,13 @@ class DryRunBeside:
             return
         words = [sys.executable, "-I", "-m", "advisor.telemetry.inspect_training"]
         with contextlib.suppress(OSError):
+            self._folder = tempfile.mkdtemp(prefix="gsbatch-beside-")
             self._child = subprocess.Popen(
                 [*words, "--pid", str(training), "--probe", probe],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
+                env={**os.environ, "TMPDIR": self._folder},
             )
 
     def descriptors(self) -> list[int]:
@@ -64,10 +69,15 @@ class DryRunBeside:
             self._take(from_plain(Workload, json.loads(self._heard), where="workload"))
 
     def end(self) -> None:
-        """End it if it still runs; it removes its files first."""
+        """End it if it still runs, and remove its files: on a busy node it may be too slow to do so itself."""
         child, self._child = self._child, None
-        if child is None:
-            return
+        if child is not None:
+            self._end(child)
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    @staticmethod
+    def _end(child: subprocess.Popen[bytes]) -> None:
         child.terminate()
         try:
             child.wait(_END_GRACE_S)

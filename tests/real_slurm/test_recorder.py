@@ -68,7 +68,7 @@ CASES = {
     "--signal to the batch shell": Case(
         "trap 'echo caught; exit 4' USR1\nwhile :; do sleep 0.1; done", ("--time=1", "--signal=B:USR1@55")
     ),
-    "--signal to a step": Case("srun python3 count.py", ("--time=1", "--signal=USR1@55")),
+    "--signal to a step": Case("srun python3 count.py", ("--time=1", "--signal=USR1@45")),
     "scancel --signal to the script": Case("exec python3 count.py", scancel=("--signal=USR2", "--batch")),
     "scancel --signal to all": Case("exec python3 count.py", scancel=("--signal=USR2", "--full")),
 }

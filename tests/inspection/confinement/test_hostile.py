@@ -208,8 +208,8 @@ def test_facts_of_another_kind_are_none(home: Home) -> None:
 
 
 def test_programs_that_were_not_started_are_named_only_where_no_training_was_met(home: Home) -> None:
-    """Fonts and commits are looked up by many scripts, and it seldom is why one ends."""
-    program = "import subprocess\nsubprocess.run(['fc-list', '--help'])\n"
+    """Commits are looked up by many scripts, and it seldom is why one ends."""
+    program = "import subprocess\nsubprocess.run(['git', '--help'])\n"
     says = json.dumps({"phase": 1, "facts": {"epochs": 3}}) + "\n"
     trains = (
         "import os, stat\n"
@@ -223,7 +223,7 @@ def test_programs_that_were_not_started_are_named_only_where_no_training_was_met
         script.write_text(source, encoding="utf-8")
         notes.append(dry_run(script, (), interpreter=(sys.executable,), environment=home.environment).notes)
 
-    assert [("programs that it would have started and a dry run does not: fc-list --help",), ()] == notes
+    assert [("programs that it would have started and a dry run does not: git --help",), ()] == notes
 
 
 def test_what_it_does_is_told_while_it_runs(home: Home) -> None:
