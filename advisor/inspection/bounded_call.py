@@ -56,8 +56,7 @@ def bounded_call(
         os.waitpid(child, 0)
     if not data:
         raise OutOfBounds
-    # The child is a copy of this process that ran no code of the user's.
-    is_result, value = pickle.loads(data)  # noqa: S301
+    is_result, value = pickle.loads(data)  # noqa: S301 (from a fork of this process that ran none of the user's code)
     if is_result:
         result: Result = value
         return result
